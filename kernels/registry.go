@@ -1,0 +1,78 @@
+package kernels
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Options are what a user may say about a device beyond its name.
+type Options struct {
+	Threads int // host threads; 0: all that the process may use
+}
+
+// Opener opens device index of one kind.
+type Opener func(index int, opt Options) (Backend, error)
+
+var registry = struct {
+	sync.Mutex
+	openers map[string]Opener
+}{openers: map[string]Opener{}}
+
+// Register makes a kind of device known, under the name before the colon in
+// "cuda:0". Backends call it from init.
+func Register(kind string, open Opener) {
+	registry.Lock()
+	defer registry.Unlock()
+	if _, twice := registry.openers[kind]; twice {
+		panic("kernels: backend " + kind + " registered twice")
+	}
+	registry.openers[kind] = open
+}
+
+// Kinds lists the registered kinds of device, sorted.
+func Kinds() []string {
+	registry.Lock()
+	defer registry.Unlock()
+	kinds := make([]string, 0, len(registry.openers))
+	for k := range registry.openers {
+		kinds = append(kinds, k)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// Open opens a device by name: "cpu", "cuda", "cuda:1".
+func Open(device string, opt Options) (Backend, error) {
+	kind, index, err := ParseDevice(device)
+	if err != nil {
+		return nil, err
+	}
+	registry.Lock()
+	open := registry.openers[kind]
+	registry.Unlock()
+	if open == nil {
+		hint := ""
+		if kind == "cuda" {
+			hint = "; build with -tags cuda for NVIDIA GPUs"
+		}
+		return nil, fmt.Errorf("unknown device %q: this binary has %s%s", device, strings.Join(Kinds(), ", "), hint)
+	}
+	return open(index, opt)
+}
+
+// ParseDevice splits "cuda:1" into its kind and index; the index defaults to 0.
+func ParseDevice(device string) (kind string, index int, err error) {
+	kind, rest, found := strings.Cut(device, ":")
+	if found {
+		n, scanErr := fmt.Sscanf(rest, "%d", &index)
+		if scanErr != nil || n != 1 || index < 0 || fmt.Sprint(index) != rest {
+			return "", 0, fmt.Errorf("device %q: want a kind and an index, like cpu or cuda:0", device)
+		}
+	}
+	if kind == "" {
+		return "", 0, fmt.Errorf("device %q: want a kind and an index, like cpu or cuda:0", device)
+	}
+	return kind, index, nil
+}
