@@ -1,0 +1,48 @@
+package kernels
+
+// Pairs is the number of query-key pairs that are scored: over all sequences
+// and query heads, each query with the keys that causality and the window leave
+// it. Document boundaries live on the device and are not counted, so with packed
+// documents it is an upper bound.
+func (s AttentionShape) Pairs() int64 {
+	t, w := int64(s.SeqLen), int64(s.Window)
+	if w == 0 || w > t {
+		w = t
+	}
+	perHead := w*(w+1)/2 + (t-w)*w
+	return int64(s.Batch) * int64(s.QHeads) * perHead
+}
+
+// FLOPs is the number of floating-point operations of the products over the
+// head size, without recomputation: 2 products a pair (s, O1), and 4 with R
+// (t, O2 besides).
+func (op Attention) FLOPs() int64 {
+	if op.R.Empty() {
+		return op.products(2)
+	}
+	return op.products(4)
+}
+
+// FLOPs is as for [Attention]: 4 products a pair (a, dq, dk, dv), and 6 with R
+// (dr, and dk in two parts). Scores that a backend computes again do not count.
+func (op AttentionBackward) FLOPs() int64 {
+	if op.R.Empty() {
+		return op.products(4)
+	}
+	return op.products(6)
+}
+
+// products is the cost of n products of length HeadDim for every pair.
+func (s AttentionShape) products(n int64) int64 {
+	return n * 2 * int64(s.HeadDim) * s.Pairs()
+}
+
+// FLOPs is the cost of the logits, and of both gradients where they are asked
+// for, without recomputation.
+func (op HeadLoss) FLOPs() int64 {
+	logits := 2 * int64(op.X.Rows) * int64(op.X.Cols) * int64(op.W.Rows)
+	if op.DX.Empty() {
+		return logits
+	}
+	return 3 * logits
+}
