@@ -1,0 +1,40 @@
+package shard
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Assignment is one rank's part in every step of a view: the slots that it
+// computes and, for each, the sequences.
+type Assignment struct {
+	sampler *Sampler
+	slots   []int
+}
+
+// Assign gives a rank its slots, as dealt by [Deal]. None is a valid share.
+// Slots that the step does not have, or twice the same, are an error.
+func (s *Sampler) Assign(slots []int) (Assignment, error) {
+	for i, slot := range slots {
+		if slot < 0 || slot >= s.slots {
+			return Assignment{}, fmt.Errorf("this rank is dealt slot %d, but a step has slots 0..%d", slot, s.slots-1)
+		}
+		if slices.Contains(slots[:i], slot) {
+			return Assignment{}, fmt.Errorf("this rank is dealt slot %d twice", slot)
+		}
+	}
+	return Assignment{sampler: s, slots: slices.Clone(slots)}, nil
+}
+
+// Slots are the micro-batch slots of every step that the rank computes.
+func (a Assignment) Slots() []int { return slices.Clone(a.slots) }
+
+// Step returns the rank's micro-batches of a step, in the order of Slots: the
+// indices of their training sequences.
+func (a Assignment) Step(step int64) [][]int {
+	batches := make([][]int, len(a.slots))
+	for i, slot := range a.slots {
+		batches[i] = a.sampler.Indices(step, slot)
+	}
+	return batches
+}
