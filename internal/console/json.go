@@ -1,0 +1,102 @@
+package console
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"time"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+// jsonPrinter writes one JSON object per event and line, with the key "event"
+// saying which: started, view, step, eval, checkpoint, notice, done.
+type jsonPrinter struct{ enc *json.Encoder }
+
+// NewJSON returns a Printer for scripts.
+func NewJSON(out io.Writer) Printer {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return jsonPrinter{enc}
+}
+
+func (p jsonPrinter) Event(e *pb.RunEvent) {
+	if object := jsonObject(e); object != nil {
+		_ = p.enc.Encode(object) // a closed pipe ends the process by its signal
+	}
+}
+
+func (jsonPrinter) Close() {}
+
+type object map[string]any
+
+func jsonObject(e *pb.RunEvent) object {
+	o := jsonKind(e)
+	if o != nil {
+		o["time"] = time.Unix(0, e.GetUnixNanos()).UTC().Format(time.RFC3339Nano)
+	}
+	return o
+}
+
+func jsonKind(e *pb.RunEvent) object {
+	switch k := e.GetKind().(type) {
+	case *pb.RunEvent_Started:
+		s := k.Started
+		return object{"event": "started", "run": s.RunId, "name": s.Name, "run_dir": s.RunDir, "spec_hash": s.SpecHash,
+			"steps": s.Steps, "parameters": s.Parameters, "flops_per_token": number(s.FlopsPerToken), "data": s.DataSummary}
+	case *pb.RunEvent_View:
+		return jsonView(k.View)
+	case *pb.RunEvent_Step:
+		return jsonStep(k.Step)
+	case *pb.RunEvent_Eval:
+		s := k.Eval
+		return object{"event": "eval", "step": s.Step, "loss": number(s.Loss), "perplexity": number(math.Exp(s.Loss)),
+			"tokens": s.Tokens, "seconds": number(s.Seconds)}
+	case *pb.RunEvent_Checkpoint:
+		s := k.Checkpoint
+		o := object{"event": "checkpoint", "step": s.Step, "path": s.Path, "seconds": number(s.Seconds), "bytes": s.Bytes}
+		if s.Error != "" {
+			o["error"] = s.Error
+		}
+		return o
+	case *pb.RunEvent_Notice:
+		return object{"event": "notice", "text": k.Notice.Text, "node": k.Notice.NodeId, "warning": k.Notice.Warning}
+	case *pb.RunEvent_Done:
+		s := k.Done
+		return object{"event": "done", "step": s.Step, "exit_code": s.ExitCode, "reason": s.Reason, "checkpoint": s.Checkpoint,
+			"loss": optional(s.FinalLoss), "validation_loss": optional(s.ValidationLoss), "seconds": number(s.Seconds)}
+	}
+	return nil
+}
+
+func jsonView(v *pb.View) object {
+	members := make([]object, len(v.Members))
+	for rank, m := range v.Members {
+		members[rank] = object{"rank": rank, "node": m.NodeId, "host": m.Host, "device": m.Device, "slots": m.Slots}
+	}
+	return object{"event": "view", "generation": v.Generation, "members": members, "resume_step": v.ResumeStep, "reason": v.Reason}
+}
+
+func jsonStep(s *pb.StepSummary) object {
+	return object{"event": "step", "step": s.Step, "steps": s.Steps, "loss": number(s.Loss), "grad_norm": number(s.GradNorm),
+		"learning_rate": number(s.LearningRate), "tokens": s.Tokens,
+		"tokens_per_s": number(s.TokensPerSecond), "flops_per_s": number(s.FlopsPerSecond),
+		"seconds": object{"total": number(s.Seconds), "compute": number(s.ComputeSeconds), "reduce": number(s.ReduceSeconds),
+			"wait": number(s.WaitSeconds), "update": number(s.UpdateSeconds)},
+		"wire_bytes": s.WireBytes, "generation": s.Generation, "world": s.World}
+}
+
+// number is x, or null where JSON has no such number.
+func number(x float64) any {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return x
+}
+
+func optional(x *float64) any {
+	if x == nil {
+		return nil
+	}
+	return number(*x)
+}
