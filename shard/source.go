@@ -1,5 +1,7 @@
 package shard
 
+import "fmt"
+
 // Split names one of the two parts of a [Source].
 type Split int
 
@@ -40,4 +42,29 @@ type Source interface {
 	// that is neither Padding nor in [0, Sequences(split)), or a buffer of another
 	// length, is a bug of the caller and panics.
 	Fill(split Split, indices []int, tokens, targets, docStart []int32) (scored int)
+}
+
+// CheckFill panics unless the arguments of s.Fill keep its contract; it is for
+// implementations.
+func CheckFill(s Source, split Split, indices []int, tokens, targets, docStart []int32) {
+	want := len(indices) * s.SeqLen()
+	if len(tokens) != want || len(targets) != want || docStart != nil && len(docStart) != want {
+		panic(fmt.Sprintf("shard: %d sequences of %d need buffers of %d, not of %d, %d and %d",
+			len(indices), s.SeqLen(), want, len(tokens), len(targets), len(docStart)))
+	}
+	n := s.Sequences(split)
+	for _, index := range indices {
+		if index != Padding && (index < 0 || index >= n) {
+			panic(fmt.Sprintf("shard: sequence %d of the %d in the %s split", index, n, split))
+		}
+	}
+}
+
+// FillPadding writes a row for [Padding]; starts may be nil.
+func FillPadding(tokens, targets, starts []int32) {
+	clear(tokens)
+	clear(starts)
+	for i := range targets {
+		targets[i] = Ignore
+	}
 }
