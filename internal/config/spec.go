@@ -3,9 +3,12 @@ package config
 // Spec is the run specification: everything that decides what a run computes.
 // It is immutable once the run has started, and its hash names the run.
 // How a run is deployed (addresses, devices, directories, deadlines) is not in
-// it: see Cluster.
+// it: see [Daemon].
+//
+// The tags are the specification's documentation: toml names the key, doc
+// explains it, choice lists the values of a key that has few.
 type Spec struct {
-	Seed       uint64     `toml:"seed"`
+	Seed       uint64     `toml:"seed" doc:"of everything drawn at random: initial weights, order of samples"`
 	Model      Model      `toml:"model"`
 	Optimizer  Optimizer  `toml:"optimizer"`
 	Schedule   Schedule   `toml:"schedule"`
@@ -17,75 +20,76 @@ type Spec struct {
 
 // Model is the shape of the decoder.
 type Model struct {
-	Vocabulary int     `toml:"vocabulary"` // 0: the tokenizer's
-	Layers     int     `toml:"layers"`
-	Width      int     `toml:"width"` // d, the residual stream
-	QHeads     int     `toml:"q_heads"`
-	KVHeads    int     `toml:"kv_heads"`
-	HeadDim    int     `toml:"head_dim"`
-	FFN        int     `toml:"ffn"`    // SwiGLU's inner width
-	Mixer      string  `toml:"mixer"`  // parallax | softmax
-	Window     int     `toml:"window"` // sliding window, 0: none
-	QKNorm     bool    `toml:"qk_norm"`
-	TiedHead   bool    `toml:"tied_head"`
-	RoPETheta  float64 `toml:"rope_theta"`
-	NormEps    float64 `toml:"norm_eps"`
-	InitStd    float64 `toml:"init_std"`
+	Vocabulary int     `toml:"vocabulary" doc:"rows of the embedding; 0: as many as the tokenizer has"`
+	Layers     int     `toml:"layers" doc:"decoder blocks"`
+	Width      int     `toml:"width" doc:"of the residual stream"`
+	QHeads     int     `toml:"q_heads" doc:"query heads, a multiple of kv_heads"`
+	KVHeads    int     `toml:"kv_heads" doc:"key and value heads"`
+	HeadDim    int     `toml:"head_dim" doc:"size of a head, even, at most 256"`
+	FFN        int     `toml:"ffn" doc:"inner width of the SwiGLU"`
+	Mixer      string  `toml:"mixer" doc:"attention's weighting" choice:"parallax|softmax"`
+	Window     int     `toml:"window" doc:"sliding window in tokens; 0: none"`
+	QKNorm     bool    `toml:"qk_norm" doc:"RMSNorm on every head of q, k and r"`
+	TiedHead   bool    `toml:"tied_head" doc:"the output head is the embedding"`
+	RoPETheta  float64 `toml:"rope_theta" doc:"base of the rotary frequencies"`
+	NormEps    float64 `toml:"norm_eps" doc:"added to the mean square in RMSNorm"`
+	InitStd    float64 `toml:"init_std" doc:"standard deviation of the initial weights"`
 }
 
-// Optimizer chooses and tunes the update.
+// Optimizer chooses and tunes the update. LR to PerHead are Muon's, for the
+// hidden matrices; AdamLR to AdamWeightDecay are AdamW's, for embeddings, head
+// and norms, or for everything.
 type Optimizer struct {
-	Name string `toml:"name"` // muon (AdamW for what is no hidden matrix) | adamw
-	// Muon, for the hidden matrices.
-	LR           float64 `toml:"lr"`
-	Momentum     float64 `toml:"momentum"`
-	Nesterov     bool    `toml:"nesterov"`
-	Coefficients string  `toml:"coefficients"` // quintic | polar-express
-	Scale        string  `toml:"scale"`        // spectral: sqrt(max(1, rows/cols)) | rms: 0.2 sqrt(max(rows, cols))
-	WeightDecay  float64 `toml:"weight_decay"`
-	PerHead      bool    `toml:"per_head"` // orthogonalise q, r, k, v head by head
-	// AdamW, for embeddings, head and norms, or for everything.
-	AdamLR          float64 `toml:"adam_lr"`
-	Beta1           float64 `toml:"beta1"`
-	Beta2           float64 `toml:"beta2"`
-	AdamEps         float64 `toml:"adam_eps"`
-	AdamWeightDecay float64 `toml:"adam_weight_decay"`
-	ClipNorm        float64 `toml:"clip_norm"` // global gradient norm, 0: no clipping
+	Name            string  `toml:"name" doc:"muon (and AdamW for what is no hidden matrix), or adamw for everything" choice:"muon|adamw"`
+	LR              float64 `toml:"lr" doc:"Muon's learning rate"`
+	Momentum        float64 `toml:"momentum" doc:"Muon's"`
+	Nesterov        bool    `toml:"nesterov" doc:"Muon looks ahead by Nesterov's rule"`
+	Coefficients    string  `toml:"coefficients" doc:"polynomials of the five Newton-Schulz steps" choice:"quintic|polar-express"`
+	Scale           string  `toml:"scale" doc:"of Muon's update: sqrt(max(1, rows/cols)), or 0.2 sqrt(max(rows, cols))" choice:"spectral|rms"`
+	WeightDecay     float64 `toml:"weight_decay" doc:"Muon's, decoupled"`
+	PerHead         bool    `toml:"per_head" doc:"orthogonalise q, r, k and v head by head"`
+	AdamLR          float64 `toml:"adam_lr" doc:"AdamW's learning rate"`
+	Beta1           float64 `toml:"beta1" doc:"AdamW's decay of the first moment"`
+	Beta2           float64 `toml:"beta2" doc:"AdamW's decay of the second moment"`
+	AdamEps         float64 `toml:"adam_eps" doc:"AdamW's divisor is never below it"`
+	AdamWeightDecay float64 `toml:"adam_weight_decay" doc:"AdamW's, decoupled"`
+	ClipNorm        float64 `toml:"clip_norm" doc:"largest global norm of the gradient; 0: no clipping"`
 }
 
 // Schedule scales both learning rates over the run.
 type Schedule struct {
-	Name       string  `toml:"name"`        // cosine | wsd | constant
-	Warmup     int     `toml:"warmup"`      // steps from 0 to the full rate
-	Decay      float64 `toml:"decay"`       // wsd: the share of the run at its end in which the rate falls
-	FinalScale float64 `toml:"final_scale"` // of the full rate, at the end
+	Name       string  `toml:"name" doc:"shape after the warm-up; wsd: stable, then a linear fall" choice:"cosine|wsd|constant"`
+	Warmup     int     `toml:"warmup" doc:"steps from 0 to the full rate"`
+	Decay      float64 `toml:"decay" doc:"share of the run, at its end, in which wsd falls"`
+	FinalScale float64 `toml:"final_scale" doc:"share of the full rate left at the end"`
 }
 
 // Data says what is trained on.
 type Data struct {
-	Path       string  `toml:"path"`       // file or folder of text, or token file; empty: the Go installation's source tree
-	Tokenizer  string  `toml:"tokenizer"`  // bytes | gpt2 | cl100k | o200k
-	Validation float64 `toml:"validation"` // share of the sequences held out
-	Documents  bool    `toml:"documents"`  // attention does not cross document boundaries
+	Path       string  `toml:"path" doc:"file or folder of text, or a token file; empty: the source tree of the Go installation"`
+	Tokenizer  string  `toml:"tokenizer" doc:"for text; a token file brings its own ids" choice:"bytes|gpt2|cl100k|o200k"`
+	Validation float64 `toml:"validation" doc:"share of the sequences held out; 0: none, and no evaluation"`
+	Documents  bool    `toml:"documents" doc:"attention does not cross the boundary between two documents"`
 }
 
-// Train is the size and length of the run.
+// Train is the size and length of the run. A step trains on
+// Slots * MicroBatch * SeqLen tokens, however many nodes share them.
 type Train struct {
-	Steps      int    `toml:"steps"`
-	SeqLen     int    `toml:"seq_len"`
-	MicroBatch int    `toml:"micro_batch"` // sequences in a micro-batch
-	Slots      int    `toml:"slots"`       // micro-batches in a global step
-	Reduction  string `toml:"reduction"`   // sum-f32 | sum-bf16
+	Steps      int    `toml:"steps" doc:"optimizer steps"`
+	SeqLen     int    `toml:"seq_len" doc:"tokens in a sequence"`
+	MicroBatch int    `toml:"micro_batch" doc:"sequences that a node computes at a time"`
+	Slots      int    `toml:"slots" doc:"micro-batches in a step, dealt out to the nodes"`
+	Reduction  string `toml:"reduction" doc:"how gradients are summed over the nodes" choice:"sum-f32|sum-bf16"`
 }
 
 // Eval is how often, and on how much, the validation loss is measured.
 type Eval struct {
-	Every   int `toml:"every"`   // steps, 0: only at the end
-	Batches int `toml:"batches"` // micro-batches
+	Every   int `toml:"every" doc:"steps between evaluations; 0: only at the end"`
+	Batches int `toml:"batches" doc:"micro-batches in an evaluation"`
 }
 
 // Checkpoint is how often state is saved.
 type Checkpoint struct {
-	Every int `toml:"every"` // steps, 0: only at the end
-	Keep  int `toml:"keep"`  // the last so many
+	Every int `toml:"every" doc:"steps between checkpoints; 0: only at the end"`
+	Keep  int `toml:"keep" doc:"how many of the last are kept"`
 }

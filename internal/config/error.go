@@ -1,0 +1,41 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ExitCode is the exit status of a process whose configuration is wrong: a
+// supervisor must not start it again unchanged.
+const ExitCode = 2
+
+// Error says in one sentence what is wrong with a configuration and where.
+type Error struct {
+	File string // "" when the fault is not in a file
+	Line int    // counted from 1; 0: unknown
+	Text string // the line as it stands in the file
+	Key  string // "model.layers"; "" when no single key is at fault
+	Msg  string // what is wrong and what to do
+	Err  error  // the cause, if another error is
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.File)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, ":%d", e.Line)
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Msg)
+	if e.Text != "" {
+		fmt.Fprintf(&b, " (the line reads: %s)", e.Text)
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ExitCode is the process exit status that the error asks for.
+func (e *Error) ExitCode() int { return ExitCode }

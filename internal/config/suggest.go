@@ -1,0 +1,53 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// didYouMean is the end of a sentence about an unknown name: the nearest known
+// one, or nothing when none is near.
+func didYouMean(name string, known []string) string {
+	best, distance := "", len(name)/3+2
+	for _, k := range known {
+		if d := min(editDistance(name, k), suffixDistance(name, k)); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// suffixDistance compares name with the last part of a dotted key, for those who
+// forget the section. It counts one edit for the section itself.
+func suffixDistance(name, key string) int {
+	_, last, dotted := strings.Cut(key, ".")
+	if !dotted || strings.Contains(name, ".") {
+		return len(name) + len(key)
+	}
+	return 1 + editDistance(name, last)
+}
+
+// editDistance counts the insertions, deletions and substitutions that turn a
+// into b (Levenshtein). Names are short; b's row is all the memory it needs.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
