@@ -13,29 +13,35 @@ func (s AttentionShape) Pairs() int64 {
 	return int64(s.Batch) * int64(s.QHeads) * perHead
 }
 
-// FLOPs is the number of floating-point operations of the products over the
-// head size, without recomputation: 2 products a pair (s, O1), and 4 with R
-// (t, O2 besides).
-func (op Attention) FLOPs() int64 {
-	if op.R.Empty() {
-		return op.products(2)
+// ForwardFLOPs is the number of floating-point operations of the products over
+// the head size: 2 products a pair (s, O1), and with a probe 4 (t, O2 besides).
+func (s AttentionShape) ForwardFLOPs(probe bool) int64 {
+	if probe {
+		return s.products(4)
 	}
-	return op.products(4)
+	return s.products(2)
 }
 
-// FLOPs is as for [Attention]: 4 products a pair (a, dq, dk, dv), and 6 with R
-// (dr, and dk in two parts). Scores that a backend computes again do not count.
-func (op AttentionBackward) FLOPs() int64 {
-	if op.R.Empty() {
-		return op.products(4)
+// BackwardFLOPs is as ForwardFLOPs: 4 products a pair (a, dq, dk, dv), and with a
+// probe 6 (dr, and dk in two parts). Scores that a backend computes again do not
+// count.
+func (s AttentionShape) BackwardFLOPs(probe bool) int64 {
+	if probe {
+		return s.products(6)
 	}
-	return op.products(6)
+	return s.products(4)
 }
 
 // products is the cost of n products of length HeadDim for every pair.
 func (s AttentionShape) products(n int64) int64 {
 	return n * 2 * int64(s.HeadDim) * s.Pairs()
 }
+
+// FLOPs is the cost of the products over the head size, without recomputation.
+func (op Attention) FLOPs() int64 { return op.ForwardFLOPs(!op.R.Empty()) }
+
+// FLOPs is the cost of the products over the head size, without recomputation.
+func (op AttentionBackward) FLOPs() int64 { return op.BackwardFLOPs(!op.R.Empty()) }
 
 // FLOPs is the cost of the logits, and of both gradients where they are asked
 // for, without recomputation.

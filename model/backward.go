@@ -1,0 +1,115 @@
+package model
+
+import "parallax/kernels"
+
+// ForwardBackward runs a micro-batch and adds the gradient of
+//
+//	scale * (the sum of the micro-batch's losses)
+//
+// to Grads. As the backward pass goes on it calls gradReady, unless it is nil,
+// for each range [lo, hi) of Grads that it will not touch again: the work that
+// completes the range is then enqueued. The ranges descend and cover the buffer
+// exactly once: the last norm and head, each layer from the last to the first, the
+// embedding.
+func (m *Model) ForwardBackward(b Batch, scale float64, gradReady func(lo, hi int)) {
+	if gradReady == nil {
+		gradReady = func(lo, hi int) {}
+	}
+	m.forward(b)
+	m.headBackward(b, scale)
+	last := len(m.act.layers) - 1
+	_, end := m.layout.LayerRange(last)
+	gradReady(end, m.layout.Size)
+	for i := last; i >= 0; i-- {
+		m.ffnBackward(i)
+		m.attentionBackward(i, b)
+		gradReady(m.layout.LayerRange(i))
+	}
+	m.be.EmbeddingBackward(kernels.EmbeddingBackward{DW: m.gradient.embedding, DY: m.act.dx, Tokens: b.Tokens})
+	first, _ := m.layout.LayerRange(0)
+	gradReady(0, first)
+}
+
+// headBackward leaves the gradient of the residual stream's end in dx.
+func (m *Model) headBackward(b Batch, scale float64) {
+	op := m.headLoss(b)
+	op.Scale, op.DX, op.DW = scale, m.act.dHead, m.gradient.head
+	m.be.HeadLoss(op)
+	m.be.RMSNormBackward(kernels.RMSNormBackward{
+		DX: m.act.dx, DY: m.act.dHead, X: m.act.last,
+		Gain: m.work.norm, RStd: m.act.rstd, DGain: m.gradient.norm,
+	})
+}
+
+func (m *Model) ffnBackward(i int) {
+	w, g, a := m.work.layers[i], m.gradient.layers[i], m.act.layers[i]
+	m.activate(i)
+	m.accumulate(g.down, m.act.dx, m.act.ffn)
+	dffn := m.act.ffn // silu(gate)*up has been used
+	m.be.MatMul(kernels.MatMul{C: dffn, A: m.act.dx, B: w.down, Alpha: 1})
+
+	gate, up := a.gateUp.Columns(0, m.cfg.FFN), a.gateUp.Columns(m.cfg.FFN, 2*m.cfg.FFN)
+	m.be.SwiGLUBackward(kernels.SwiGLUBackward{DGate: gate, DUp: up, DY: dffn, Gate: gate, Up: up})
+	m.throughNorm(a.mid, a.gateUp, w.gateUp, g.gateUp, w.postNorm, g.postNorm)
+}
+
+func (m *Model) attentionBackward(i int, b Batch) {
+	w, g, a := m.work.layers[i], m.gradient.layers[i], m.act.layers[i]
+	m.accumulate(g.o, m.act.dx, a.o)
+	m.be.MatMul(kernels.MatMul{C: m.act.do, A: m.act.dx, B: w.o, Alpha: 1})
+	if m.cfg.QKNorm {
+		m.rotate(i)
+	}
+	h, d := m.attended(i), splitHeads(m.cfg, m.act.dqrkv)
+	m.be.AttentionBackward(kernels.AttentionBackward{
+		AttentionShape: m.attentionShape(b),
+		DQ:             d.q, DR: d.r, DK: d.k, DV: d.v, DO: m.act.do,
+		Q: h.q, R: h.r, K: h.k, V: h.v, O: a.o, VBar: a.vbar, LSE: a.lse, TBar: a.tbar,
+	})
+	m.rotateBackward(i)
+	m.throughNorm(a.x, m.act.dqrkv, w.qrkv, g.qrkv, w.inputNorm, g.inputNorm)
+}
+
+// rotateBackward turns the gradients of what attention read into those of the
+// projections, in place.
+func (m *Model) rotateBackward(i int) {
+	w, g := m.work.layers[i], m.gradient.layers[i]
+	if !m.cfg.QKNorm {
+		n := m.cfg.rotatedHeads()
+		qrk := m.act.dqrkv.Columns(0, n*m.cfg.HeadDim)
+		m.be.HeadRotaryBackward(m.headRotaryBackward(qrk, kernels.Matrix{}, n, nil, nil, nil))
+		return
+	}
+	x, d, rstd := splitHeads(m.cfg, m.act.layers[i].qrkv), splitHeads(m.cfg, m.act.dqrkv), m.act.headRStd
+	m.be.HeadRotaryBackward(m.headRotaryBackward(d.q, x.q, m.cfg.QHeads, w.qNorm, rstd.q, g.qNorm))
+	if m.cfg.Mixer.learned() {
+		m.be.HeadRotaryBackward(m.headRotaryBackward(d.r, x.r, m.cfg.QHeads, w.rNorm, rstd.r, g.rNorm))
+	}
+	m.be.HeadRotaryBackward(m.headRotaryBackward(d.k, x.k, m.cfg.KVHeads, w.kNorm, rstd.k, g.kNorm))
+}
+
+func (m *Model) headRotaryBackward(d, x kernels.Matrix, n int, gain, rstd, dGain kernels.Buffer) kernels.HeadRotaryBackward {
+	return kernels.HeadRotaryBackward{
+		DX: d, DY: d, X: x, Heads: n, HeadDim: m.cfg.HeadDim, SeqLen: m.seqLen, Table: m.act.rope,
+		Gain: gain, RStd: rstd, DGain: dGain,
+	}
+}
+
+// throughNorm is the backward pass of y = RMSNorm(x) W^T with a residual past it:
+// given dy, and in dx the gradient of what x was added to, it adds the gradients
+// of W and of the gain, and leaves the gradient of x in dx.
+func (m *Model) throughNorm(x, dy, w, dw kernels.Matrix, gain, dGain kernels.Buffer) {
+	m.norm(x, gain)
+	m.accumulate(dw, dy, m.act.normed)
+	dNormed := m.act.normed // the norm's output has been used
+	m.be.MatMul(kernels.MatMul{C: dNormed, A: dy, B: w, Alpha: 1})
+	m.be.RMSNormBackward(kernels.RMSNormBackward{
+		DX: m.act.dx, DY: dNormed, X: x, Add: m.act.dx,
+		Gain: gain, RStd: m.act.rstd, DGain: dGain,
+	})
+}
+
+// accumulate adds dy^T x, the gradient of W in y = x W^T, to dw.
+func (m *Model) accumulate(dw, dy, x kernels.Matrix) {
+	m.be.MatMul(kernels.MatMul{C: dw, A: dy, TransA: true, B: x, Alpha: 1, Beta: 1, Add: dw})
+}
