@@ -87,7 +87,7 @@ func bind(v *viper.Viper, f *pflag.Flag, d *document) error {
 	}
 	if text, set := os.LookupEnv(env); set && text != "" && !f.Changed {
 		if err := f.Value.Set(text); err != nil {
-			return &Error{Key: key, Err: err, Msg: fmt.Sprintf("environment: %s=%s: it must be a %s: %v", env, text, f.Value.Type(), err)}
+			return &Error{Key: key, Err: err, Msg: fmt.Sprintf("environment: %s=%s: %v", env, text, err)}
 		}
 		return nil
 	}
@@ -103,7 +103,7 @@ func setFromFile(f *pflag.Flag, key string, d *document) error {
 			continue
 		}
 		if err := f.Value.Set(flagText(e.value)); err != nil {
-			return d.fail(e.line, key, "%s must be a %s: %v", key, f.Value.Type(), err)
+			return d.fail(e.line, key, "%s = %s: %v", key, showTOML(e.value), err)
 		}
 	}
 	return nil
