@@ -1,0 +1,228 @@
+package cpu
+
+import "parallax/kernels"
+
+// Backward, for one key head of one sequence and every query head of its group:
+// the forward scores are computed again, tile by tile of query rows and block by
+// block of keys, and turned into ds, dt and w in place. With the rows of ds and
+// dt interleaved, and those of scale*q and r alike,
+//
+//	dK += [ds dt]^T [scale q; r]     dV += w^T g
+//	dQ  = scale ds K                 dR  = dt K
+//
+// are 8 products in all. dK and dV are summed over tiles by the one worker that
+// has the head, in the order of the tiles.
+
+const (
+	backwardRows = 48
+	backwardKeys = 256 // a multiple of every kernel set's nr
+)
+
+type attentionBackwardJob struct {
+	heads
+	dq, dr, dk, dv matrix
+	do             matrix
+	q, r, k, v     matrix
+	o, vbar        matrix
+	lse, tbar      []float32
+}
+
+// headScratch is what one key head's backward holds.
+type headScratch struct {
+	keysT, valuesT []float32 // panels
+	keys           []float32 // [SeqLen][HeadDim]
+	dk, dv         []float32 // [SeqLen][HeadDim]
+
+	qr        []float32 // [rows][2 or 1][HeadDim]: scale*q, then r
+	g         []float32 // [rows][HeadDim]
+	st        []float32 // [rows][2 or 1][ld]: s then t; then ds and dt
+	w         []float32 // [rows][ld]: a, then the weights
+	tau, beta [backwardRows]float32
+}
+
+// backwardStride is the distance of score rows: no multiple of 4 KiB, so that a
+// column of a tile does not fall into one cache set.
+const backwardStride = backwardKeys + cacheLine/4
+
+// AttentionBackward computes the gradients of Attention.
+func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
+	kernels.Must(op.Check())
+	a := &b.attnBackward
+	*a = attentionBackwardJob{heads: newHeads(b.kernels, op.AttentionShape),
+		dq: view(op.DQ), dk: view(op.DK), dv: view(op.DV), do: view(op.DO),
+		q: view(op.Q), r: view(op.R), k: view(op.K), v: view(op.V),
+		o: view(op.O), vbar: view(op.VBar), lse: floats(op.LSE)}
+	if !a.r.empty() {
+		a.dr, a.tbar = view(op.DR), floats(op.TBar)
+	}
+	b.pool.run(op.Batch*op.KVHeads, a)
+}
+
+// sides is the number of score rows per query: s and t, or s alone.
+func (a *attentionBackwardJob) sides() int {
+	if a.r.empty() {
+		return 1
+	}
+	return 2
+}
+
+func (a *attentionBackwardJob) headScratch(w *worker) (h headScratch) {
+	panels, dense, sides := a.panelFloats(), a.SeqLen*a.HeadDim, a.sides()
+	rows := backwardRows * lines(a.HeadDim)
+	scores := backwardRows * backwardStride
+	all := w.scratch.take(2*lines(panels) + 3*lines(dense) + (sides+1)*(rows+scores))
+	h.keysT, h.valuesT = cut(&all, panels), cut(&all, panels)
+	h.keys, h.dk, h.dv = cut(&all, dense), cut(&all, dense), cut(&all, dense)
+	h.qr, h.g = cut(&all, sides*rows), cut(&all, rows)
+	h.st, h.w = cut(&all, sides*scores), cut(&all, scores)
+	return h
+}
+
+func (a *attentionBackwardJob) run(w *worker, task int) {
+	seq, kvHead := task/a.KVHeads, task%a.KVHeads
+	h := a.headScratch(w)
+	a.packKeys(h.keysT, a.k, seq, kvHead)
+	a.packKeys(h.valuesT, a.v, seq, kvHead)
+	a.packDense(h.keys, a.k, seq, kvHead)
+	clear(h.dk)
+	clear(h.dv)
+	group := a.QHeads / a.KVHeads
+	for head := kvHead * group; head < (kvHead+1)*group; head++ {
+		for i0 := 0; i0 < a.SeqLen; i0 += backwardRows {
+			a.queryTile(w, &h, seq, head, i0)
+		}
+	}
+	at, d := seq*a.SeqLen, a.HeadDim
+	for j := range a.SeqLen {
+		copy(a.dk.head(at+j, kvHead, d), h.dk[j*d:])
+		copy(a.dv.head(at+j, kvHead, d), h.dv[j*d:])
+	}
+}
+
+// queryTile adds the rows [i0, i0+backwardRows) of one query head.
+func (a *attentionBackwardJob) queryTile(w *worker, h *headScratch, seq, head, i0 int) {
+	i1 := min(i0+backwardRows, a.SeqLen)
+	a.loadQueries(h, seq, head, i0, i1)
+	lo, hi := a.keysOf(seq, i0, i1)
+	for j0 := lo; j0 < hi; j0 += backwardKeys {
+		j1 := min(j0+backwardKeys, hi)
+		a.scoreBlock(w, h, i0, i1, j0, j1)
+		for i := i0; i < i1; i++ {
+			a.gradRow(h, seq, head, i, i0, i1, j0, j1)
+		}
+		a.keyGradients(w, h, i0, i1, j0, j1)
+		a.queryGradients(w, h, seq, head, i0, i1, j0, j1, j0 == lo)
+	}
+}
+
+// loadQueries copies the tile's q (scaled), r and g, and computes tau = g.o and
+// beta = g.vbar of each row.
+func (a *attentionBackwardJob) loadQueries(h *headScratch, seq, head, i0, i1 int) {
+	d, sides, scale := a.HeadDim, a.sides(), float32(a.Scale)
+	for i := range i1 - i0 {
+		at := seq*a.SeqLen + i0 + i
+		q := h.qr[i*sides*d:][:d]
+		for c, x := range a.q.head(at, head, d) {
+			q[c] = scale * x
+		}
+		g := a.do.head(at, head, d)
+		copy(h.g[i*d:], g)
+		h.tau[i] = a.set.dot(g, a.o.head(at, head, d))
+		if sides == 2 {
+			copy(h.qr[(i*sides+1)*d:], a.r.head(at, head, d))
+			h.beta[i] = a.set.dot(g, a.vbar.head(at, head, d))
+		}
+	}
+}
+
+// scoreBlock computes s, t and a of the tile for the keys [j0, j1).
+func (a *attentionBackwardJob) scoreBlock(w *worker, h *headScratch, i0, i1, j0, j1 int) {
+	d, sides, ld := a.HeadDim, a.sides(), backwardStride
+	a.scores(&w.tile, h.st, sides*ld, h.qr, sides*d, h.keysT, 1, i0, i1, j0, j1)
+	if sides == 2 {
+		a.scores(&w.tile, h.st[ld:], sides*ld, h.qr[d:], sides*d, h.keysT, 1, i0, i1, j0, j1)
+	}
+	a.scores(&w.tile, h.w, ld, h.g, d, h.valuesT, 1, i0, i1, j0, j1)
+}
+
+// gradRow turns row i of the block into ds, dt and w. All keys that it does not
+// see get 0.
+func (a *attentionBackwardJob) gradRow(h *headScratch, seq, head, i, i0, i1, j0, j1 int) {
+	row, sides, n := i-i0, a.sides(), j1-j0
+	s := h.st[row*sides*backwardStride:][:n]
+	weights := h.w[row*backwardStride:][:n]
+	from := min(max(a.firstKey(seq, i)-j0, 0), n)
+	to := max(min(i+1-j0, n), from)
+	stat := (seq*a.QHeads+head)*a.SeqLen + i
+	clearOutside(s, from, to)
+	clearOutside(weights, from, to)
+	if sides == 1 {
+		a.set.softmaxGrad(s[from:to], weights[from:to], a.lse[stat], h.tau[row])
+		return
+	}
+	t := h.st[(row*sides+1)*backwardStride:][:n]
+	clearOutside(t, from, to)
+	a.set.parallaxGrad(s[from:to], t[from:to], weights[from:to], a.lse[stat], a.tbar[stat], h.tau[row], h.beta[row])
+}
+
+func clearOutside(s []float32, from, to int) {
+	clear(s[:from])
+	clear(s[to:])
+}
+
+// keyGradients adds the block to dK and dV.
+func (a *attentionBackwardJob) keyGradients(w *worker, h *headScratch, i0, i1, j0, j1 int) {
+	sides := a.sides()
+	for j := j0; j < j1; j += a.set.mr {
+		m := min(a.set.mr, j1-j)
+		skip := max(0, j-i0) // rows before key j do not see it
+		rows := i1 - i0 - skip
+		a.accumulate(w, h.dk, j, m, h.st[skip*sides*backwardStride+j-j0:], h.qr[skip*sides*a.HeadDim:], rows*sides)
+		a.accumulate(w, h.dv, j, m, h.w[skip*backwardStride+j-j0:], h.g[skip*a.HeadDim:], rows)
+	}
+}
+
+// accumulate adds to m rows of dst, from row j on, the product of k rows of
+// scores, transposed, and k rows of x.
+func (a *attentionBackwardJob) accumulate(w *worker, dst []float32, j, m int, scores, x []float32, k int) {
+	set, d, t := a.set, a.HeadDim, &w.tile
+	*t = tile{a: scores, aRow: 1, aCol: backwardStride, bRow: d, cRow: d, addRow: d, m: m, k: k, alpha: 1, beta: 1}
+	for c := 0; c < d; c += set.nr {
+		t.n = min(set.nr, d-c)
+		t.b, t.c = x[c:], dst[j*d+c:]
+		t.add = t.c
+		set.tile(t)
+	}
+}
+
+// queryGradients adds the block to dQ and dR, or starts them with it.
+func (a *attentionBackwardJob) queryGradients(w *worker, h *headScratch, seq, head, i0, i1, j0, j1 int, first bool) {
+	sides := a.sides()
+	a.queryGradient(w, h, a.dq, h.st, float32(a.Scale), seq, head, i0, i1, j0, j1, first)
+	if sides == 2 {
+		a.queryGradient(w, h, a.dr, h.st[backwardStride:], 1, seq, head, i0, i1, j0, j1, first)
+	}
+}
+
+func (a *attentionBackwardJob) queryGradient(w *worker, h *headScratch, dst matrix, scores []float32, alpha float32, seq, head, i0, i1, j0, j1 int, first bool) {
+	set, d, t := a.set, a.HeadDim, &w.tile
+	*t = tile{aRow: a.sides() * backwardStride, aCol: 1, bRow: d, cRow: dst.stride, addRow: dst.stride, alpha: alpha}
+	if !first {
+		t.beta = 1
+	}
+	for i := i0; i < i1; i += set.mr {
+		t.m = min(set.mr, i1-i)
+		t.k = max(0, min(j1, i+t.m)-j0)
+		if t.k == 0 && !first {
+			continue
+		}
+		t.a = scores[(i-i0)*t.aRow:]
+		for c := 0; c < d; c += set.nr {
+			t.n = min(set.nr, d-c)
+			t.b = h.keys[j0*d+c:]
+			t.c = dst.data[(seq*a.SeqLen+i)*dst.stride+head*d+c:]
+			t.add = t.c
+			set.tile(t)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+
+	"parallax/kernels"
+)
+
+func init() {
+	kernels.Register("cpu", func(index int, opt kernels.Options) (kernels.Backend, error) {
+		if index != 0 {
+			return nil, fmt.Errorf("device cpu:%d: the host's cores are one device, use cpu or cpu:0", index)
+		}
+		return New(opt)
+	})
+}
+
+// Backend runs operations on the host's cores as they are called.
+type Backend struct {
+	pool    *pool
+	kernels *kernelSet
+	shared  arena // operands and partial sums that all workers see
+
+	// One of each kind of job: an operation fills its own and runs it.
+	gemm         gemmJob
+	attention    attentionJob
+	attnBackward attentionBackwardJob
+	headLoss     headLossJob
+	rmsNorm      rmsNormJob
+	rmsNormBack  rmsNormBackwardJob
+	rotary       rotaryJob
+	rotaryBack   rotaryBackwardJob
+	swiglu       swigluJob
+	swigluBack   swigluBackwardJob
+	embedding    embeddingJob
+	embedBack    embeddingBackwardJob
+	squares      squaresJob
+	convert      convertJob
+	adamw        adamwJob
+	momentum     momentumJob
+	scale        scaleJob
+}
+
+// New opens the host's cores. Options.Threads is the number of goroutines that
+// compute, at most; 0 means GOMAXPROCS. The environment variable PARALLAX_CPU
+// (avx512, avx2, portable) overrides what cpuid chooses.
+func New(opt kernels.Options) (*Backend, error) {
+	if opt.Threads < 0 {
+		return nil, fmt.Errorf("device cpu: %d threads: use a positive number, or 0 for all", opt.Threads)
+	}
+	set, err := chooseKernels()
+	if err != nil {
+		return nil, err
+	}
+	threads := opt.Threads
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return &Backend{pool: newPool(threads), kernels: set}, nil
+}
+
+// Info describes the instruction set in use and the number of threads.
+func (b *Backend) Info() kernels.Info {
+	n := len(b.pool.workers)
+	plural := "s"
+	if n == 1 {
+		plural = ""
+	}
+	return kernels.Info{
+		Device:    "cpu",
+		Summary:   fmt.Sprintf("%s, %d thread%s", b.kernels.name, n, plural),
+		Threads:   n,
+		Precision: kernels.Precision{Compute: kernels.F32, Master: kernels.F32},
+	}
+}
+
+// Alloc takes n zeroed elements from the Go heap.
+func (b *Backend) Alloc(dt kernels.DType, n int) (kernels.Buffer, error) {
+	if n < 0 || n > (math.MaxInt-cacheLine)/8 {
+		return nil, fmt.Errorf("device cpu: cannot allocate %d elements of %v", n, dt)
+	}
+	return &buffer{dtype: dt, n: n, raw: alignedBytes(n * dt.Size())}, nil
+}
+
+// HostAlloc returns zeroed memory that starts on a cache line.
+func (b *Backend) HostAlloc(bytes int) []byte { return alignedBytes(bytes) }
+
+// done is the Event of a backend that has always finished.
+type done struct{}
+
+func (done) Wait() error { return nil }
+
+// CopyIn copies at once.
+func (b *Backend) CopyIn(dst kernels.Buffer, src []byte) kernels.Event {
+	raw := own(dst).raw
+	if len(src) > len(raw) {
+		panic(fmt.Sprintf("cpu: copy of %d bytes into a buffer of %d", len(src), len(raw)))
+	}
+	copy(raw, src)
+	return done{}
+}
+
+// CopyOut copies at once.
+func (b *Backend) CopyOut(dst []byte, src kernels.Buffer) kernels.Event {
+	raw := own(src).raw
+	if len(dst) > len(raw) {
+		panic(fmt.Sprintf("cpu: copy of %d bytes out of a buffer of %d", len(dst), len(raw)))
+	}
+	copy(dst, raw)
+	return done{}
+}
+
+// Mark is done when it returns.
+func (b *Backend) Mark() kernels.Event { return done{} }
+
+// Sync has nothing to wait for.
+func (b *Backend) Sync() error { return nil }
+
+// Close ends the worker goroutines.
+func (b *Backend) Close() error {
+	b.pool.stop()
+	return nil
+}

@@ -1,0 +1,53 @@
+package cpu
+
+import "parallax/kernels"
+
+type embeddingJob struct {
+	y, w    matrix
+	tokens  []int32
+	rowsPer int
+}
+
+// Embedding gathers rows of W.
+func (b *Backend) Embedding(op kernels.Embedding) {
+	kernels.Must(op.Check())
+	j := &b.embedding
+	*j = embeddingJob{y: view(op.Y), w: view(op.W), tokens: ints(op.Tokens)}
+	var tasks int
+	tasks, j.rowsPer = rowTasks(j.y.rows, j.y.cols)
+	b.pool.run(tasks, j)
+}
+
+func (j *embeddingJob) run(_ *worker, task int) {
+	for n := task * j.rowsPer; n < min((task+1)*j.rowsPer, j.y.rows); n++ {
+		copy(j.y.row(n), j.w.row(int(j.tokens[n])))
+	}
+}
+
+// embeddingCols is the width of the strip of columns that one task scatters: it
+// walks all tokens in order, so that rows hit twice are summed in that order.
+const embeddingCols = 64
+
+type embeddingBackwardJob struct {
+	dw, dy matrix
+	tokens []int32
+}
+
+// EmbeddingBackward adds each row of DY to its token's row of DW.
+func (b *Backend) EmbeddingBackward(op kernels.EmbeddingBackward) {
+	kernels.Must(op.Check())
+	j := &b.embedBack
+	*j = embeddingBackwardJob{dw: view(op.DW), dy: view(op.DY), tokens: ints(op.Tokens)}
+	b.pool.run(ceilDiv(j.dw.cols, embeddingCols), j)
+}
+
+func (j *embeddingBackwardJob) run(_ *worker, task int) {
+	lo := task * embeddingCols
+	hi := min(lo+embeddingCols, j.dw.cols)
+	for n, token := range j.tokens {
+		dst := j.dw.row(int(token))[lo:hi]
+		for c, x := range j.dy.row(n)[lo:hi] {
+			dst[c] += x
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package cpu
+
+// kernelSet is one instruction set's version of the inner loops. The portable
+// version is the definition; every other one passes the same tests.
+type kernelSet struct {
+	name   string
+	mr, nr int // largest block that tile computes at once
+	tile   func(t *tile)
+
+	dot             func(x, y []float32) float32
+	softmax         func(s []float32) (m, sum float32)
+	parallaxWeights func(s, t []float32, shift float32) (m, sum, tbar float32)
+	softmaxGrad     func(s, a []float32, lse, tau float32)
+	parallaxGrad    func(s, t, a []float32, lse, tbar, tau, beta float32)
+
+	maxInto   func(m, z []float32)
+	addExp    func(sum, z, m []float32)
+	scaledExp func(z, lse []float32, scale float32)
+
+	scaledProduct func(y, x, gain []float32, r float32)
+	normGrad      func(dx, dy, x, gain, dgain, add []float32, r float32)
+	rotate        func(y, x, cos, sin []float32, sign float32)
+	swiglu        func(y, gate, up []float32)
+	swigluGrad    func(dgate, dup, dy, gate, up []float32)
+	adamw         func(p, g, m, v []float32, s *adamwStep)
+	momentum      func(u, m, g []float32, scale, mu, a, b float32)
+	combine       func(y, x, u []float32, a, b float32)
+	toBF16        func(dst []uint16, src []float32)
+	fromBF16      func(dst []float32, src []uint16)
+}
+
+var portable = kernelSet{
+	name: "portable", mr: 4, nr: 16, tile: tilePortable,
+	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
+	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable,
+	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable,
+	scaledProduct: scaledProductPortable, normGrad: normGradPortable, rotate: rotatePortable,
+	swiglu: swigluPortable, swigluGrad: swigluGradPortable,
+	adamw: adamwPortable, momentum: momentumPortable, combine: combinePortable,
+	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
+}
+
+func chooseKernels() (*kernelSet, error) { return &portable, nil }

@@ -1,0 +1,109 @@
+package cpu
+
+import (
+	"math"
+
+	"parallax/kernels"
+)
+
+type rmsNormJob struct {
+	set        *kernelSet
+	y, x       matrix
+	gain, rstd []float32
+	eps        float64
+	rowsPer    int
+}
+
+// RMSNorm normalises each row by its root mean square.
+func (b *Backend) RMSNorm(op kernels.RMSNorm) {
+	kernels.Must(op.Check())
+	j := &b.rmsNorm
+	*j = rmsNormJob{set: b.kernels, y: view(op.Y), x: view(op.X), gain: floats(op.Gain), rstd: floats(op.RStd), eps: op.Eps}
+	var tasks int
+	tasks, j.rowsPer = rowTasks(j.x.rows, j.x.cols)
+	b.pool.run(tasks, j)
+}
+
+func (j *rmsNormJob) run(_ *worker, task int) {
+	for i := task * j.rowsPer; i < min((task+1)*j.rowsPer, j.x.rows); i++ {
+		x := j.x.row(i)
+		r := rstd(j.set, x, j.eps)
+		j.rstd[i] = r
+		j.set.scaledProduct(j.y.row(i), x, j.gain, r)
+	}
+}
+
+// rstd is 1/sqrt(mean(x^2) + eps).
+func rstd(set *kernelSet, x []float32, eps float64) float32 {
+	return float32(1 / math.Sqrt(float64(set.dot(x, x))/float64(len(x))+eps))
+}
+
+type rmsNormBackwardJob struct {
+	set             *kernelSet
+	dx, dy, x, add  matrix
+	gain, rstd      []float32
+	dgain           []float32 // of each task
+	rowsPer, stride int
+}
+
+// RMSNormBackward is the gradient of RMSNorm.
+func (b *Backend) RMSNormBackward(op kernels.RMSNormBackward) {
+	kernels.Must(op.Check())
+	j := &b.rmsNormBack
+	*j = rmsNormBackwardJob{set: b.kernels, dx: view(op.DX), dy: view(op.DY), x: view(op.X), add: view(op.Add),
+		gain: floats(op.Gain), rstd: floats(op.RStd)}
+	var tasks int
+	tasks, j.rowsPer = rowTasks(j.x.rows, j.x.cols)
+	j.stride = lines(j.x.cols)
+	j.dgain = b.shared.take(tasks * j.stride)
+	b.pool.run(tasks, j)
+	addInOrder(floats(op.DGain), j.dgain, j.stride, tasks)
+}
+
+func (j *rmsNormBackwardJob) run(_ *worker, task int) {
+	dgain := j.dgain[task*j.stride:][:j.x.cols]
+	clear(dgain)
+	for i := task * j.rowsPer; i < min((task+1)*j.rowsPer, j.x.rows); i++ {
+		var add []float32
+		if !j.add.empty() {
+			add = j.add.row(i)
+		}
+		j.set.normGrad(j.dx.row(i), j.dy.row(i), j.x.row(i), j.gain, dgain, add, j.rstd[i])
+	}
+}
+
+// addInOrder adds parts rows of partial sums, stride apart, to dst.
+func addInOrder(dst, partial []float32, stride, parts int) {
+	for t := range parts {
+		for c, x := range partial[t*stride:][:len(dst)] {
+			dst[c] += x
+		}
+	}
+}
+
+// scaledProductPortable is y = r * x * gain.
+func scaledProductPortable(y, x, gain []float32, r float32) {
+	y, gain = y[:len(x)], gain[:len(x)]
+	for c, v := range x {
+		y[c] = r * v * gain[c]
+	}
+}
+
+// normGradPortable is one row of kernels.RMSNormBackward; add may be nil. dx may
+// be dy or add.
+func normGradPortable(dx, dy, x, gain, dgain, add []float32, r float32) {
+	var dot float32
+	for c, v := range x {
+		xhat := v * r
+		dot += dy[c] * gain[c] * xhat
+		dgain[c] += dy[c] * xhat
+	}
+	mean := dot / float32(len(x))
+	for c, v := range x {
+		g := r * (dy[c]*gain[c] - v*r*mean)
+		if add != nil {
+			g += add[c]
+		}
+		dx[c] = g
+	}
+}
