@@ -5,7 +5,7 @@
 // the difference. Nothing is stored: sequence i is drawn anew, from (seed, split,
 // i) alone, whenever it is asked for.
 //
-// Only the targets that a solver can know are scored. So a perfect model has an
-// accuracy of 1, which the tests show by solving every task with a few lines of
-// ordinary code, and a loss of 0, up to what the task's documentation says.
+// Only the targets that a solver can know are scored, so that a perfect model has
+// an accuracy of 1 and a loss of 0: the tests solve every task with a few lines of
+// ordinary code.
 package task

@@ -32,8 +32,8 @@ func (g Regression) maxOutput() int { return g.Dim * g.MaxWeight * g.MaxInput }
 // Check implements [Generator].
 func (g Regression) Check(seqLen int) error {
 	switch {
-	case g.Dim < 1 || g.Dim > 16 || g.MaxWeight < 1 || g.MaxInput < 1:
-		return fmt.Errorf("dimension %d, weights to %d, inputs to %d: the dimension must be in 1..16, the others at least 1", g.Dim, g.MaxWeight, g.MaxInput)
+	case g.Dim < 1 || g.Dim > 16 || min(g.MaxWeight, g.MaxInput) < 1 || max(g.MaxWeight, g.MaxInput) > 1000:
+		return fmt.Errorf("dimension %d, weights to %d, inputs to %d: the dimension must be in 1..16, the others in 1..1000", g.Dim, g.MaxWeight, g.MaxInput)
 	case seqLen < g.Dim*(g.Dim+2):
 		return fmt.Errorf("%d examples and a question in dimension %d need sequences of at least %d, not %d", g.Dim, g.Dim, g.Dim*(g.Dim+2), seqLen)
 	}
