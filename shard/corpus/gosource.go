@@ -19,7 +19,13 @@ const goLimit = 32 << 20
 // DefaultPath is the source tree of the Go installation: of the go command on
 // PATH, or else of the toolchain that built this program, if it is still there.
 func DefaultPath() (string, error) {
-	for _, root := range []string{goCommandRoot(), runtime.GOROOT()} {
+	return sourceTree(goCommandRoot(), runtime.GOROOT())
+}
+
+// sourceTree returns the first source tree found below roots, of which some may
+// be empty.
+func sourceTree(roots ...string) (string, error) {
+	for _, root := range roots {
 		src := filepath.Join(root, "src")
 		if info, err := os.Stat(src); root != "" && err == nil && info.IsDir() {
 			return src, nil
