@@ -1,0 +1,208 @@
+package collective
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// inbox is how many received frames may wait for the collective to take them.
+const inbox = 2
+
+// edge is a Comm's end of one link: a reader and a pump, which do nothing but
+// pass frames on, answer for this rank's being alive, and notice the neighbour's
+// not being so.
+type edge struct {
+	comm *Comm
+	link Edge
+	peer int // rank
+
+	in  chan Frame    // reader to collective: data, and the neighbour's Bye
+	out chan Frame    // collective to pump: data
+	ack chan struct{} // reader to pump: answer a Bye
+
+	heard    atomic.Uint64 // frames
+	holding  atomic.Bool   // the reader waits for the collective
+	received uint32        // data frames; the reader's own
+	sent     uint32        // data frames; the pump's own
+
+	told  chan struct{} // closed: the pump has sent its last frame
+	ended chan struct{} // closed: the neighbour has sent its last frame
+	left  atomic.Bool   // the neighbour has said Bye
+}
+
+func newEdge(c *Comm, link Edge, peer int) *edge {
+	return &edge{
+		comm: c, link: link, peer: peer,
+		in: make(chan Frame, inbox), out: make(chan Frame, window+1), ack: make(chan struct{}, 1),
+		told: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// sign reports what watch needs to know.
+func (e *edge) sign() sign {
+	return sign{heard: e.heard.Load(), excused: e.holding.Load() || e.left.Load()}
+}
+
+// read takes frames off the link until the neighbour has sent its last.
+func (e *edge) read() {
+	defer close(e.ended)
+	for {
+		f, err := e.link.Recv()
+		if err != nil {
+			e.broke(err)
+			return
+		}
+		e.heard.Add(1)
+		e.comm.counts.countReceived(&f)
+		if !e.take(f) {
+			return
+		}
+	}
+}
+
+// take deals with one frame and reports whether another may follow.
+func (e *edge) take(f Frame) bool {
+	if f.Generation < e.comm.cfg.Generation {
+		e.comm.counts.stale.Add(1)
+		f.Payload.Release()
+		return true
+	}
+	if f.Generation > e.comm.cfg.Generation {
+		f.Payload.Release()
+		e.comm.fail(e.peer, fmt.Errorf("it has gone on to generation %d, this rank is in %d", f.Generation, e.comm.cfg.Generation))
+		return false
+	}
+	switch f.Kind {
+	case Data:
+		if e == e.comm.next {
+			f.Payload.Release()
+			e.comm.fail(e.peer, errors.New("it sent data against the ring's direction"))
+			return false
+		}
+		e.received++
+		return e.deliver(f)
+	case Heartbeat:
+		return e.tally(f)
+	case Abort:
+		e.aborted(f)
+	case Bye:
+		if e.tally(f) {
+			e.left.Store(true)
+			e.deliver(f)
+			e.ack <- struct{}{}
+		}
+	}
+	return false
+}
+
+// deliver hands a frame to the collective, when that comes for it.
+func (e *edge) deliver(f Frame) bool {
+	select {
+	case e.in <- f:
+		return true
+	default:
+	}
+	e.holding.Store(true)
+	defer e.holding.Store(false)
+	select {
+	case e.in <- f:
+	case <-e.comm.failed:
+		f.Payload.Release()
+	case <-e.comm.leaving:
+		f.Payload.Release()
+	}
+	return true
+}
+
+// tally checks that no data frame was lost on the way.
+func (e *edge) tally(f Frame) bool {
+	if f.Chunk == e.received {
+		return true
+	}
+	e.comm.fail(e.peer, fmt.Errorf("it sent %d data frames in this generation and %d came", f.Chunk, e.received))
+	return false
+}
+
+func (e *edge) aborted(f Frame) {
+	err, bad := errorFrom(f, e.comm.cfg.Members)
+	f.Payload.Release()
+	if bad != nil {
+		e.comm.fail(e.peer, bad)
+		return
+	}
+	e.comm.adopt(err)
+}
+
+// broke handles an error of the link. After a goodbye, this rank's or the
+// neighbour's, links are expected to end.
+func (e *edge) broke(err error) {
+	select {
+	case <-e.comm.leaving:
+	default:
+		if !e.left.Load() {
+			e.comm.fail(e.peer, fmt.Errorf("stream broken: %w", err))
+		}
+	}
+}
+
+// pump sends what the collective has ready, a heartbeat where it has had nothing
+// for a quarter of the timeout, and one last frame: Abort or Bye.
+func (e *edge) pump() {
+	defer close(e.told)
+	beat := time.NewTicker(e.comm.cfg.Timeout / 4)
+	defer beat.Stop()
+	var err error
+	for quiet := true; err == nil; {
+		select {
+		case f := <-e.out:
+			err, quiet = e.send(f), false
+		case <-beat.C:
+			if quiet {
+				err = e.send(e.control(Heartbeat))
+			}
+			quiet = true
+		case <-e.ack:
+			err = e.send(e.control(ByeAck))
+		case <-e.comm.failed:
+			e.send(e.comm.broken().frame(e.comm.cfg.Generation))
+			return
+		case <-e.comm.leaving:
+			e.leave()
+			return
+		}
+	}
+	e.broke(err)
+}
+
+// leave sends what is still queued, and Bye.
+func (e *edge) leave() {
+	for {
+		select {
+		case f := <-e.out:
+			if e.send(f) != nil {
+				return
+			}
+		default:
+			e.send(e.control(Bye))
+			return
+		}
+	}
+}
+
+func (e *edge) send(f Frame) error {
+	if f.Kind == Data {
+		e.sent++
+	} else {
+		e.comm.counts.countSent(&f)
+	}
+	return e.link.Send(f)
+}
+
+func (e *edge) control(k Kind) Frame {
+	return Frame{Header: Header{Kind: k, Generation: e.comm.cfg.Generation, Chunk: e.sent}}
+}
+
+// errLeft is the cause when data is due to or from a neighbour that has closed.
+var errLeft = errors.New("it has left the ring")

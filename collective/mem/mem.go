@@ -1,0 +1,167 @@
+// Package mem is a collective.Transport between ranks of one process, for tests:
+// of package collective itself, and of everything that trains over it.
+//
+// Faults are given by coordinate: which rank, in which phase of which collective
+// of which step. They happen when that rank sends its first data frame there, so
+// a test needs no timing and repeats exactly. Nothing here sleeps, except for
+// the fault that delays; under testing/synctest that takes no time either.
+//
+// Frame headers are encoded and parsed on the way as on a wire; payloads are
+// handed over without a copy. See package collective/grpcring for the transport
+// that runs are made of.
+package mem
+
+import (
+	"fmt"
+	"sync"
+
+	"parallax/collective"
+)
+
+// depth is how many frames an edge holds before it blocks the sender.
+const depth = 2
+
+// packet is a frame on its way.
+type packet struct {
+	header  [collective.HeaderSize]byte
+	payload *collective.Buffer
+}
+
+// link is the pair of queues between a rank and the next one.
+type link struct {
+	forward, backward chan packet
+	cut               chan struct{}
+	once              sync.Once
+}
+
+func (l *link) sever() { l.once.Do(func() { close(l.cut) }) }
+
+// Node is one rank's transport.
+type Node struct {
+	rank       int
+	prev, next *link
+	mu         sync.Mutex
+	faults     []Fault // not yet happened
+	stalled    chan struct{}
+	stall      sync.Once
+	closed     chan struct{}
+	closing    sync.Once
+}
+
+// NewRing joins n ranks to a ring in which the faults will happen.
+func NewRing(n int, faults ...Fault) []*Node {
+	nodes := make([]*Node, n)
+	for i := range nodes {
+		nodes[i] = &Node{rank: i, stalled: make(chan struct{}), closed: make(chan struct{})}
+	}
+	for i, node := range nodes {
+		l := &link{forward: make(chan packet, depth), backward: make(chan packet, depth), cut: make(chan struct{})}
+		node.next, nodes[(i+1)%n].prev = l, l
+	}
+	for _, f := range faults {
+		nodes[f.Rank].faults = append(nodes[f.Rank].faults, f)
+	}
+	return nodes
+}
+
+// Next implements collective.Transport.
+func (n *Node) Next() collective.Edge {
+	return &edge{node: n, link: n.next, out: n.next.forward, in: n.next.backward, data: true}
+}
+
+// Prev implements collective.Transport.
+func (n *Node) Prev() collective.Edge {
+	return &edge{node: n, link: n.prev, out: n.prev.backward, in: n.prev.forward}
+}
+
+// Close implements collective.Transport. What was sent before can still be received.
+func (n *Node) Close() error {
+	n.closing.Do(func() { close(n.closed) })
+	n.Kill()
+	return nil
+}
+
+// Kill breaks both links at once, as the death of the process does.
+func (n *Node) Kill() {
+	n.prev.sever()
+	n.next.sever()
+}
+
+// Stall keeps the links up and moves nothing over them any more, as a stopped
+// process does.
+func (n *Node) Stall() { n.stall.Do(func() { close(n.stalled) }) }
+
+// edge is one rank's end of a link.
+type edge struct {
+	node *Node
+	link *link
+	out  chan packet
+	in   chan packet
+	data bool // towards the next rank: faults happen here
+}
+
+// Send implements collective.Edge.
+func (e *edge) Send(f collective.Frame) error {
+	p := packet{payload: f.Payload}
+	f.Header.Put(p.header[:])
+	if e.data && !e.node.apply(&f, &p) {
+		f.Payload.Release()
+		return nil
+	}
+	if e.node.frozen() {
+		f.Payload.Release()
+		return e.broken()
+	}
+	select {
+	case <-e.link.cut:
+	default:
+		select {
+		case e.out <- p:
+			return nil
+		case <-e.link.cut:
+		case <-e.node.stalled:
+			<-e.node.closed
+		}
+	}
+	f.Payload.Release()
+	return e.broken()
+}
+
+// Recv implements collective.Edge. Frames sent before the link was cut come first.
+func (e *edge) Recv() (collective.Frame, error) {
+	var p packet
+	if e.node.frozen() {
+		return collective.Frame{}, e.broken()
+	}
+	select {
+	case p = <-e.in:
+	case <-e.node.stalled:
+		<-e.node.closed
+		return collective.Frame{}, e.broken()
+	case <-e.link.cut:
+		select {
+		case p = <-e.in:
+		default:
+			return collective.Frame{}, e.broken()
+		}
+	}
+	h, err := collective.ParseHeader(p.header[:], p.payload.Len())
+	if err != nil {
+		p.payload.Release()
+		return collective.Frame{}, err
+	}
+	return collective.Frame{Header: h, Payload: p.payload}, nil
+}
+
+func (e *edge) broken() error { return fmt.Errorf("link at rank %d is down", e.node.rank) }
+
+// frozen blocks a stalled node until it is closed, and reports whether it was.
+func (n *Node) frozen() bool {
+	select {
+	case <-n.stalled:
+		<-n.closed
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,381 @@
+package collective_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"parallax/collective"
+	"parallax/collective/mem"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var worlds = []int{1, 2, 3, 4, 5, 7}
+
+// members names n ranks.
+func members(n int) []collective.Member {
+	list := make([]collective.Member, n)
+	for i := range list {
+		list[i] = collective.Member{Name: fmt.Sprintf("gpu%02d", i), Host: "rack", Address: fmt.Sprintf("10.0.0.%d:7001", i)}
+	}
+	return list
+}
+
+// newRing seats n ranks over mem; cfg gives what is common to all.
+func newRing(t testing.TB, n int, cfg collective.Config, faults ...mem.Fault) []*collective.Comm {
+	t.Helper()
+	nodes := mem.NewRing(n, faults...)
+	return seat(t, n, cfg, func(rank int) collective.Transport { return nodes[rank] })
+}
+
+func seat(t testing.TB, n int, cfg collective.Config, transport func(rank int) collective.Transport) []*collective.Comm {
+	t.Helper()
+	cfg.Members = members(n)
+	comms := make([]*collective.Comm, n)
+	for i := range comms {
+		cfg.Rank = i
+		c, err := collective.New(cfg, transport(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		comms[i] = c
+	}
+	return comms
+}
+
+// each calls f on all ranks at once and returns their errors.
+func each(comms []*collective.Comm, f func(c *collective.Comm) error) []error {
+	errs := make([]error, len(comms))
+	var wg sync.WaitGroup
+	for i, c := range comms {
+		wg.Go(func() { errs[i] = f(c) })
+	}
+	wg.Wait()
+	return errs
+}
+
+// must calls f on all ranks and closes them; none may fail.
+func must(t testing.TB, comms []*collective.Comm, f func(c *collective.Comm) error) {
+	t.Helper()
+	for i, err := range each(comms, f) {
+		if err != nil {
+			t.Errorf("rank %d: %v", i, err)
+		}
+	}
+	closeAll(t, comms)
+}
+
+func closeAll(t testing.TB, comms []*collective.Comm) {
+	t.Helper()
+	for i, err := range each(comms, (*collective.Comm).Close) {
+		if err != nil {
+			t.Errorf("close rank %d: %v", i, err)
+		}
+	}
+}
+
+// values are rank r's inputs: of mixed magnitude, so that the order of additions shows.
+func values(rank, n int) []float32 {
+	rng := rand.New(rand.NewPCG(uint64(rank), 7))
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(rng.NormFloat64() * math.Exp2(float64(rng.IntN(16)-8)))
+	}
+	return v
+}
+
+// evenly deals total out as AllReduce does.
+func evenly(total, n int) []int {
+	b := make([]int, n+1)
+	for i := range b {
+		b[i] = total * i / n
+	}
+	return b
+}
+
+// want adds all ranks' values in the order of the ring: segment s starts at rank
+// s+1 and ends at rank s. rounded tells whether the last sum travels.
+func want(n int, bounds []int, op collective.Op, rounded bool) []float32 {
+	total := bounds[n]
+	in := make([][]float32, n)
+	for r := range in {
+		in[r] = values(r, total)
+	}
+	sum := make([]float32, total)
+	for s := range n {
+		for i := bounds[s]; i < bounds[s+1]; i++ {
+			acc := in[(s+1)%n][i]
+			for k := 2; k <= n; k++ {
+				acc = travelled(acc, op) + in[(s+k)%n][i]
+			}
+			if rounded && n > 1 {
+				acc = travelled(acc, op)
+			}
+			sum[i] = acc
+		}
+	}
+	return sum
+}
+
+// travelled is what is left of a value after the wire: bfloat16 by way of
+// float64 arithmetic, in contrast to the bit arithmetic under test.
+func travelled(v float32, op collective.Op) float32 {
+	if op != collective.SumBF16 || v == 0 {
+		return v
+	}
+	_, exp := math.Frexp(float64(v))
+	unit := math.Ldexp(1, exp-8)
+	return float32(math.RoundToEven(float64(v)/unit) * unit)
+}
+
+func sameBits(a, b []float32) error {
+	for i := range b {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			return fmt.Errorf("element %d is %v, want %v", i, a[i], b[i])
+		}
+	}
+	return nil
+}
+
+var at = collective.Point{Step: 812, Phase: "gradients", Bucket: 3}
+
+// small makes chunks so small that short tensors take many of them.
+var small = collective.Config{Generation: 7, Timeout: time.Minute, ChunkBytes: 16}
+
+func lengths(n int) []int { return []int{0, 1, n - 1, n, n + 1, 37, 4*n + 3, 1000} }
+
+func TestAllReduce(t *testing.T) {
+	for _, n := range worlds {
+		for _, op := range []collective.Op{collective.SumF32, collective.SumBF16} {
+			t.Run(fmt.Sprintf("%v/%d", op, n), func(t *testing.T) {
+				must(t, newRing(t, n, small), func(c *collective.Comm) error {
+					for _, length := range lengths(n) {
+						in, out := values(c.Rank(), length), make([]float32, length)
+						if err := c.AllReduce(t.Context(), at, out, in, op); err != nil {
+							return err
+						}
+						if err := sameBits(out, want(n, evenly(length, n), op, true)); err != nil {
+							return fmt.Errorf("length %d: %w", length, err)
+						}
+						if err := sameBits(in, values(c.Rank(), length)); err != nil {
+							return fmt.Errorf("length %d: input changed: %w", length, err)
+						}
+					}
+					return nil
+				})
+			})
+		}
+	}
+}
+
+func TestAllReduceInPlaceAndLarge(t *testing.T) {
+	const n, length = 3, 1<<20 + 13
+	for _, op := range []collective.Op{collective.SumF32, collective.SumBF16} {
+		sum := want(n, evenly(length, n), op, true)
+		must(t, newRing(t, n, collective.Config{ChunkBytes: 64 << 10, Timeout: time.Minute}), func(c *collective.Comm) error {
+			v := values(c.Rank(), length)
+			if err := c.AllReduce(t.Context(), at, v, v, op); err != nil {
+				return err
+			}
+			return sameBits(v, sum)
+		})
+	}
+}
+
+// uneven deals total out with empty segments at the front, in the middle and at the end.
+func uneven(total, n int) [][]int {
+	all := [][]int{evenly(total, n)}
+	for owner := range n {
+		b := make([]int, n+1)
+		for i := owner + 1; i <= n; i++ {
+			b[i] = total
+		}
+		all = append(all, b)
+	}
+	rng := rand.New(rand.NewPCG(3, uint64(n)))
+	b := make([]int, n+1)
+	for i := 1; i < n; i++ {
+		b[i] = rng.IntN(total + 1)
+	}
+	b[n] = total
+	slices.Sort(b)
+	return append(all, b)
+}
+
+func TestReduceScatter(t *testing.T) {
+	for _, n := range worlds {
+		for _, op := range []collective.Op{collective.SumF32, collective.SumBF16} {
+			t.Run(fmt.Sprintf("%v/%d", op, n), func(t *testing.T) {
+				must(t, newRing(t, n, small), func(c *collective.Comm) error {
+					for _, length := range lengths(n) {
+						for _, bounds := range uneven(length, n) {
+							lo, hi := bounds[c.Rank()], bounds[c.Rank()+1]
+							out := make([]float32, hi-lo)
+							if err := c.ReduceScatter(t.Context(), at, out, values(c.Rank(), length), bounds, op); err != nil {
+								return err
+							}
+							if err := sameBits(out, want(n, bounds, op, false)[lo:hi]); err != nil {
+								return fmt.Errorf("bounds %v: %w", bounds, err)
+							}
+						}
+					}
+					return nil
+				})
+			})
+		}
+	}
+}
+
+// text is n bytes that say where they stand.
+func text(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i*7 + i>>8)
+	}
+	return b
+}
+
+func TestAllGather(t *testing.T) {
+	for _, n := range worlds {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			must(t, newRing(t, n, small), func(c *collective.Comm) error {
+				for _, length := range lengths(n) {
+					for _, bounds := range uneven(length, n) {
+						buf := make([]byte, length)
+						lo, hi := bounds[c.Rank()], bounds[c.Rank()+1]
+						copy(buf[lo:hi], text(length)[lo:hi])
+						if err := c.AllGather(t.Context(), at, buf, bounds); err != nil {
+							return err
+						}
+						if !slices.Equal(buf, text(length)) {
+							return fmt.Errorf("bounds %v: got %v", bounds, buf)
+						}
+					}
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func TestBroadcast(t *testing.T) {
+	for _, n := range worlds {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			must(t, newRing(t, n, small), func(c *collective.Comm) error {
+				for root := range n {
+					for _, length := range lengths(n) {
+						buf := make([]byte, length)
+						if c.Rank() == root {
+							copy(buf, text(length))
+						}
+						if err := c.Broadcast(t.Context(), at, buf, root); err != nil {
+							return err
+						}
+						if !slices.Equal(buf, text(length)) {
+							return fmt.Errorf("from %d: got %v", root, buf)
+						}
+					}
+				}
+				return c.Barrier(t.Context(), at)
+			})
+		})
+	}
+}
+
+func TestBarrierWaitsForAll(t *testing.T) {
+	const n = 5
+	comms := newRing(t, n, small)
+	var mu sync.Mutex
+	arrived := 0
+	must(t, comms, func(c *collective.Comm) error {
+		for round := 1; round <= 20; round++ {
+			mu.Lock()
+			arrived++
+			mu.Unlock()
+			if err := c.Barrier(context.Background(), at); err != nil {
+				return err
+			}
+			mu.Lock()
+			seen := arrived
+			mu.Unlock()
+			if seen < round*n {
+				return fmt.Errorf("left barrier %d when %d of %d had come", round, seen, round*n)
+			}
+		}
+		return nil
+	})
+}
+
+// TestWireBytes holds the cost model: 2(n-1)/n of the payload, and a header a frame.
+func TestWireBytes(t *testing.T) {
+	for _, n := range worlds[1:] {
+		for op, width := range map[collective.Op]int{collective.SumF32: 4, collective.SumBF16: 2} {
+			const chunk = 240
+			comms := newRing(t, n, collective.Config{ChunkBytes: chunk, Timeout: time.Hour})
+			elements := n * 1000
+			must(t, comms, func(c *collective.Comm) error {
+				if err := c.AllReduce(t.Context(), at, make([]float32, elements), make([]float32, elements), op); err != nil {
+					return err
+				}
+				s := c.Stats()
+				frames := int64(2 * (n - 1) * ((1000*width + chunk - 1) / chunk))
+				payload := int64(2 * (n - 1) * elements / n * width)
+				if s.PayloadSent != payload || s.PayloadReceived != payload || s.FramesSent != frames || s.FramesReceived != frames {
+					return fmt.Errorf("%+v, want %d bytes in %d frames", s, payload, frames)
+				}
+				if wire := payload + frames*collective.HeaderSize; s.WireSent != wire {
+					return fmt.Errorf("sent %d bytes on the wire, want %d", s.WireSent, wire)
+				}
+				return nil
+			})
+		}
+	}
+}
+
+func TestBadCallsAreRefused(t *testing.T) {
+	comms := newRing(t, 2, small)
+	defer closeAll(t, comms)
+	c, ctx := comms[0], t.Context()
+	f := make([]float32, 4)
+	for name, err := range map[string]error{
+		"lengths":  c.AllReduce(ctx, at, f[:3], f, collective.SumF32),
+		"op":       c.AllReduce(ctx, at, f, f, collective.Op(9)),
+		"bounds":   c.ReduceScatter(ctx, at, f[:2], f, []int{0, 4}, collective.SumF32),
+		"falling":  c.ReduceScatter(ctx, at, f[:2], f, []int{0, 5, 4}, collective.SumF32),
+		"own part": c.ReduceScatter(ctx, at, f, f, []int{0, 2, 4}, collective.SumF32),
+		"gather":   c.AllGather(ctx, at, make([]byte, 3), []int{0, 2, 4}),
+		"root":     c.Broadcast(ctx, at, nil, 2),
+		"step":     c.Barrier(ctx, collective.Point{Step: -1}),
+		"bucket":   c.Barrier(ctx, collective.Point{Bucket: 1 << 16}),
+	} {
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if err := c.Err(); err != nil {
+		t.Errorf("a refused call broke the ring: %v", err)
+	}
+}
+
+func TestBadConfigIsRefused(t *testing.T) {
+	for name, cfg := range map[string]collective.Config{
+		"no members":   {},
+		"rank":         {Members: members(2), Rank: 2},
+		"no transport": {Members: members(2)},
+		"timeout":      {Members: members(1), Timeout: -1},
+		"odd chunk":    {Members: members(1), ChunkBytes: 6},
+		"huge chunk":   {Members: members(1), ChunkBytes: collective.MaxChunkBytes + 4},
+	} {
+		if _, err := collective.New(cfg, nil); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
