@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	tiktoken "github.com/tiktoken-go/tokenizer"
@@ -25,6 +26,10 @@ var encodings = []encoding{
 	{name: "o200k", table: tiktoken.O200kBase, ranks: 199998, endOfText: 199999, vocabulary: 200019},
 }
 
+// del is the id of U+007F in all of them. No other token contains it, so that
+// nothing is ever merged with it.
+const del = 221
+
 type bpe struct {
 	encoding
 	codec func() (tiktoken.Codec, error) // builds the tables at its first call
@@ -38,17 +43,24 @@ func (t *bpe) Name() string     { return t.name }
 func (t *bpe) Vocabulary() int  { return t.vocabulary }
 func (t *bpe) EndOfText() int32 { return t.endOfText }
 
+// Encode encodes the stretches between DEL characters one by one: the codec's
+// splitting of text into words loses that character.
 func (t *bpe) Encode(dst []int32, text string) ([]int32, error) {
 	codec, err := t.codec()
 	if err != nil {
 		return dst, fmt.Errorf("tokenizer %s: %w", t.name, err)
 	}
-	ids, _, err := codec.Encode(text)
-	if err != nil {
-		return dst, fmt.Errorf("tokenizer %s: %w", t.name, err)
-	}
-	for _, id := range ids {
-		dst = append(dst, int32(id))
+	for i, stretch := range strings.Split(text, "\x7f") {
+		if i > 0 {
+			dst = append(dst, del)
+		}
+		ids, _, err := codec.Encode(stretch)
+		if err != nil {
+			return dst, fmt.Errorf("tokenizer %s: %w", t.name, err)
+		}
+		for _, id := range ids {
+			dst = append(dst, int32(id))
+		}
 	}
 	return dst, nil
 }

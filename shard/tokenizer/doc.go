@@ -6,5 +6,6 @@
 //
 // Special tokens that occur in the text as text (a file that says
 // "<|endoftext|>") are encoded as ordinary text; the end-of-text id is only ever
-// put between documents by whoever lays them out, see shard/corpus.
+// put between documents by whoever lays them out, see shard/corpus. The byte-pair
+// encodings read bytes that are not UTF-8 as U+FFFD.
 package tokenizer

@@ -40,7 +40,7 @@ func TestKnownIDs(t *testing.T) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	texts := []string{"", "a", "func main() {\n\tfmt.Println(\"hi\")\n}\n", "naïve café — 東京 🙂", "  \n\n \t x", strings.Repeat("ab1 ", 300), "<|endoftext|>"}
+	texts := []string{"", "a", "func main() {\n\tfmt.Println(\"hi\")\n}\n", "naïve café — 東京 🙂", "  \n\n \t x", strings.Repeat("ab1 ", 300), "<|endoftext|>", "\x7f", "a \x7f\x7f b\x7f"}
 	for _, name := range Names() {
 		tok := newTokenizer(t, name)
 		for _, text := range texts {
