@@ -140,3 +140,21 @@ func TestNewRefusesWhatDoesNotFit(t *testing.T) {
 		}
 	}
 }
+
+// TestPackedDocumentsAreApart: a document's losses do not depend on what it is
+// packed with, nor, as positions count by difference, on where it begins.
+func TestPackedDocumentsAreApart(t *testing.T) {
+	const first, second = 3, 4
+	c := tiny()
+	be := oracle(t)
+	packed, alone := newModel(t, be, c, 1, first+second), newModel(t, be, c, 1, second)
+	b := randomTokens(c, 1, first+second, false)
+	own := tokens{inputs: b.inputs[first:], targets: b.targets[first:]}
+	b.docStart = []int32{0, 0, 0, first, first, first, first}
+
+	packed.Evaluate(b.on(t, be))
+	alone.Evaluate(own.on(t, be))
+	if e := relativeError(read(t, be, packed.Losses())[first:], read(t, be, alone.Losses())); e > 1e-12 {
+		t.Errorf("the second document's losses differ by %g", e)
+	}
+}
