@@ -1,0 +1,211 @@
+package kerneltest
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"parallax/kernels"
+	"parallax/kernels/ref"
+)
+
+// Tolerance says how far from the oracle a backend's results may be.
+type Tolerance struct {
+	// Compute bounds what is computed from, or stored in, the Compute type.
+	Compute Limit
+	// Master bounds operations on the Master type alone: the optimizer's.
+	Master Limit
+}
+
+// Limit bounds the error of one tensor.
+type Limit struct {
+	RMS float64 // rms(x-oracle) / rms(oracle)
+	Max float64 // max|x-oracle| / max|oracle|
+}
+
+// Float32 is what a backend with Precision{F32, F32} is held to, and Float64 what
+// one with Precision{F64, F64} is.
+var (
+	Float32 = Tolerance{Compute: Limit{RMS: 4e-6, Max: 2e-5}, Master: Limit{RMS: 5e-7, Max: 2e-6}}
+	Float64 = Tolerance{Compute: Limit{RMS: 1e-13, Max: 1e-12}, Master: Limit{RMS: 1e-15, Max: 1e-14}}
+)
+
+// Run holds a backend against the oracle. It opens one for each operation and
+// closes it. Large shapes are left out with -short and under the race detector.
+func Run(t *testing.T, open func(t *testing.T) kernels.Backend, tol Tolerance) {
+	for _, g := range suite() {
+		t.Run(g.name, func(t *testing.T) {
+			b := open(t)
+			report(t, g.checks, func(c check) error { return c.against(b, tol) })
+			closeBackend(t, b)
+		})
+	}
+	for _, c := range queueChecks {
+		t.Run("queue/"+c.name, func(t *testing.T) {
+			b := open(t)
+			if err := c.run(b); err != nil {
+				t.Error(err)
+			}
+			closeBackend(t, b)
+		})
+	}
+}
+
+// RunThreads wants the same bits from a backend whatever its number of threads.
+func RunThreads(t *testing.T, open func(t *testing.T, threads int) kernels.Backend) {
+	for _, g := range suite() {
+		t.Run(g.name, func(t *testing.T) {
+			one := open(t, 1)
+			for _, threads := range []int{2, 3} {
+				several := open(t, threads)
+				report(t, g.checks, func(c check) error { return c.same(one, several, threads) })
+				closeBackend(t, several)
+			}
+			closeBackend(t, one)
+		})
+	}
+}
+
+func closeBackend(t *testing.T, b kernels.Backend) {
+	if err := b.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// report runs the checks of one operation, and prints the first few failures.
+func report(t *testing.T, checks []check, run func(check) error) {
+	const shown = 8
+	failed := 0
+	for _, c := range checks {
+		if c.large && (testing.Short() || raceEnabled) {
+			continue
+		}
+		err := run(c)
+		if err == nil {
+			continue
+		}
+		if failed++; failed <= shown {
+			t.Error(err)
+		}
+	}
+	if failed > shown {
+		t.Errorf("and %d more of %d checks", failed-shown, len(checks))
+	}
+}
+
+// group is the checks of one operation.
+type group struct {
+	name   string
+	checks []check
+}
+
+func suite() []group {
+	return []group{
+		{"matmul", matmulChecks()},
+		{"attention", attentionChecks()},
+		{"rmsnorm", rmsnormChecks()},
+		{"head rotary", rotaryChecks()},
+		{"swiglu", swigluChecks()},
+		{"embedding", embeddingChecks()},
+		{"head loss", headLossChecks()},
+		{"optimizer", optimizerChecks()},
+		{"copy", copyChecks()},
+	}
+}
+
+// check is one program and how well its results must agree.
+type check struct {
+	name    string // operation and shape
+	class   class
+	slack   float64  // multiplies the tolerance where the problem is ill-conditioned; 0 is 1
+	large   bool     // left out where time is short
+	layouts []layout // of the program's tensors, in turn; none: all dense
+	program func(d *device)
+}
+
+// class says which tolerance a check is held to.
+type class int
+
+const (
+	compute class = iota
+	master
+	exact
+)
+
+func (c check) limit(tol Tolerance) Limit {
+	limit := map[class]Limit{compute: tol.Compute, master: tol.Master}[c.class]
+	slack := max(c.slack, 1)
+	return Limit{limit.RMS * slack, limit.Max * slack}
+}
+
+// against runs the program twice on a backend and once on the oracle.
+func (c check) against(b kernels.Backend, tol Tolerance) error {
+	precision := b.Info().Precision
+	first, err1 := c.execute(b, precision)
+	second, err2 := c.execute(b, precision)
+	oracle, err3 := c.execute(ref.New(), precision)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	for i, want := range oracle {
+		if err := first[i].equal(second[i]); err != nil {
+			return fmt.Errorf("%s: %s differs from one run to the next: %w", c.name, want.name, err)
+		}
+		if err := first[i].near(want, c.limit(tol)); err != nil {
+			return fmt.Errorf("%s: %s: %w", c.name, want.name, err)
+		}
+	}
+	return nil
+}
+
+// same runs the program on two backends that must agree to the last bit.
+func (c check) same(one, several kernels.Backend, threads int) error {
+	precision := one.Info().Precision
+	want, err1 := c.execute(one, precision)
+	got, err2 := c.execute(several, precision)
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	for i := range want {
+		if err := got[i].equal(want[i]); err != nil {
+			return fmt.Errorf("%s: %s differs between %d threads and 1: %w", c.name, want[i].name, threads, err)
+		}
+	}
+	return nil
+}
+
+// execute runs the program and reads back every tensor that it made.
+func (c check) execute(b kernels.Backend, rounded kernels.Precision) (results []tensor, err error) {
+	seed := fnv.New64a()
+	seed.Write([]byte(c.name))
+	d := &device{Backend: b, rounded: rounded, rng: rand.New(rand.NewPCG(seed.Sum64(), 0)), layouts: c.layouts}
+	defer d.free()
+	defer func() {
+		if failure, ok := recover().(deviceFailure); ok {
+			err = failure.error
+		}
+	}()
+	c.program(d)
+	for i := range d.tensors {
+		d.tensors[i].values, err = kernels.ReadFloats(b, d.tensors[i].root)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d.tensors, nil
+}
+
+// equal compares bits; any NaN is like any other.
+func (x tensor) equal(y tensor) error {
+	for i, a := range x.values {
+		b := y.values[i]
+		if math.Float64bits(a) != math.Float64bits(b) && !(math.IsNaN(a) && math.IsNaN(b)) {
+			row, col := x.place(i)
+			return fmt.Errorf("at row %d, column %d: %.17g and %.17g", row, col, a, b)
+		}
+	}
+	return nil
+}
