@@ -1,0 +1,223 @@
+package coord
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"parallax/internal/config"
+	pb "parallax/proto/parallax/v1"
+)
+
+// Config is what a core knows from the start.
+type Config struct {
+	Nodes          int           // the run starts when so many are ready
+	MinNodes       int           // and with so many when JoinTimeout has passed; 0: Nodes
+	JoinTimeout    time.Duration // how long nodes are waited for, 0: for ever
+	FailureTimeout time.Duration // how long a silent node is waited for
+	GossipAddress  string        // handed to nodes, with the key
+	GossipKey      []byte
+}
+
+// saveTimeout is how long a survivor may take to write the last checkpoint.
+func (c Config) saveTimeout() time.Duration { return 30 * c.FailureTimeout }
+
+type phase int
+
+const (
+	waiting phase = iota
+	running
+	halting
+	saving
+	over
+)
+
+// Core decides. The zero value is not usable, see [New].
+type Core struct {
+	config Config
+	now    time.Time
+	phase  phase
+	run    *Run
+
+	nodes        map[Conn]*node // attached and not refused
+	joinDeadline time.Time      // zero: none
+
+	view       *pb.View
+	ranks      []*node // in the view, also those that are gone
+	started    time.Time
+	tallies    map[int64]*tally // steps that not all ranks have reported
+	last       *pb.StepSummary
+	evaluation *pb.EvalReport
+	evaluator  *node // who reported it first
+	checkpoint *pb.CheckpointReport // the newest that was written
+
+	stop     *StopRequested
+	cause    *cause // what ended the view
+	deadline time.Time
+	saver    *node
+
+	out []Decision
+}
+
+// New returns a core that waits for a run and for nodes. MinNodes of 0 means
+// all; a config that makes no sense is the caller's error.
+func New(config Config) *Core {
+	if config.MinNodes == 0 {
+		config.MinNodes = config.Nodes
+	}
+	return &Core{config: config, nodes: make(map[Conn]*node), tallies: make(map[int64]*tally)}
+}
+
+// Step takes one event and returns what to do about it.
+func (c *Core) Step(e Event) []Decision {
+	c.out = nil
+	switch e := e.(type) {
+	case Submitted:
+		c.submit(e.Run)
+	case Attached:
+		c.attach(e.Conn, e.Hello)
+	case Received:
+		if n := c.nodes[e.Conn]; n != nil {
+			c.receive(n, e.Message)
+		}
+	case Lost:
+		if n := c.nodes[e.Conn]; n != nil {
+			c.lose(n, e.Reason)
+		}
+	case GossipFailed:
+		c.suspect(e.Node, e.Incarnation, true)
+	case GossipJoined:
+		c.suspect(e.Node, e.Incarnation, false)
+	case StopRequested:
+		c.requestStop(e)
+	case Tick:
+		c.tick(e.Now)
+	}
+	return c.out
+}
+
+// CheckRun says why a run cannot be submitted, or nil.
+func (c *Core) CheckRun(r Run) error {
+	switch {
+	case c.run != nil:
+		return fmt.Errorf("this coordinator has the run %s already; start another coordinator for another run", c.run.ID)
+	case c.phase == over:
+		return fmt.Errorf("this coordinator is about to end; start another one")
+	case r.Spec.Train.Slots < c.config.Nodes:
+		return fmt.Errorf("%d nodes cannot share a step of %d micro-batches: give the run train.slots = %d or more, or use fewer nodes",
+			c.config.Nodes, r.Spec.Train.Slots, c.config.Nodes)
+	}
+	return config.Validate(r.Spec)
+}
+
+// node is one attached node.
+type node struct {
+	conn      Conn
+	hello     *pb.Hello
+	doing     string    // until it is ready
+	ready     *pb.Ready // nil until it is
+	heard     time.Time // when it last said anything
+	suspected bool      // gossip says that it does not answer
+
+	applied int64       // steps applied to the state it holds, as last reported
+	held    bool        // it has told what it holds since the view was halted
+	broken  bool        // it cannot go on, or could not save
+	gone    bool        // it is dead, or its connection has ended
+	left    *pb.Leaving // its goodbye
+}
+
+func (n *node) name() string { return n.hello.NodeId }
+
+// alive reports whether the node is still in its view.
+func (n *node) alive() bool { return !n.gone && n.left == nil }
+
+func (c *Core) send(n *node, m *pb.CoordinatorMessage) {
+	c.out = append(c.out, Send{n.conn, m})
+}
+
+// sendAll sends to everybody who has not said goodbye, by name: also to a node
+// that is taken for dead, should it come round.
+func (c *Core) sendAll(m *pb.CoordinatorMessage) {
+	for _, n := range c.attached() {
+		if n.left == nil {
+			c.send(n, m)
+		}
+	}
+}
+
+// attached lists the nodes in the natural order of their names.
+func (c *Core) attached() []*node {
+	all := make([]*node, 0, len(c.nodes))
+	for _, n := range c.nodes {
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(a, b *node) int { return compareNatural(a.name(), b.name()) })
+	return all
+}
+
+func (c *Core) publish(e *pb.RunEvent) {
+	c.out = append(c.out, Publish{e})
+}
+
+// notice tells the user something about n, which may be nil.
+func (c *Core) notice(n *node, warning bool, format string, args ...any) {
+	notice := &pb.Notice{Text: fmt.Sprintf(format, args...), Warning: warning}
+	if n != nil {
+		notice.NodeId = n.name()
+	}
+	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Notice{Notice: notice}})
+}
+
+// receive takes a message of an attached node.
+func (c *Core) receive(n *node, m *pb.NodeMessage) {
+	n.heard, n.suspected = c.now, false
+	switch kind := m.Kind.(type) {
+	case *pb.NodeMessage_Progress:
+		c.progress(n, kind.Progress)
+	case *pb.NodeMessage_Ready:
+		c.readied(n, kind.Ready)
+	case *pb.NodeMessage_Step:
+		c.stepped(n, kind.Step)
+	case *pb.NodeMessage_Eval:
+		c.evaluated(n, kind.Eval)
+	case *pb.NodeMessage_Checkpoint:
+		c.saved(n, kind.Checkpoint)
+	case *pb.NodeMessage_Failure:
+		c.failed(n, kind.Failure)
+	case *pb.NodeMessage_Leaving:
+		c.leaving(n, kind.Leaving)
+	}
+}
+
+// tick looks at the deadlines.
+func (c *Core) tick(now time.Time) {
+	c.now = now
+	switch c.phase {
+	case waiting:
+		if !c.joinDeadline.IsZero() && !now.Before(c.joinDeadline) {
+			c.joinTimeout()
+		}
+	case running:
+		c.checkSuspects()
+	case halting:
+		if !now.Before(c.deadline) {
+			c.save()
+		}
+	case saving:
+		if !now.Before(c.deadline) {
+			c.saver.broken = true
+			c.notice(c.saver, true, "%s did not write a checkpoint within %s", c.saver.name(), c.config.saveTimeout())
+			c.save()
+		}
+	}
+}
+
+// list writes names as "a, b and c".
+func list(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}

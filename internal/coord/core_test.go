@@ -1,0 +1,294 @@
+package coord
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"parallax/internal/config"
+	pb "parallax/proto/parallax/v1"
+)
+
+// TestScripts plays the scripts in testdata: each line is an event, and below it
+// stands what the core decides. With -rewrite the decisions are written anew;
+// do that only with an explanation for every difference.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &script{conns: make(map[string]Conn)}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			return s.run(t, d)
+		})
+	})
+}
+
+// script drives a core. Nodes are called by their names; a second connection
+// under the same name is called NAME/2, and so on.
+type script struct {
+	core  *Core
+	now   time.Time
+	conns map[string]Conn
+	next  Conn
+}
+
+func (s *script) run(t *testing.T, d *datadriven.TestData) string {
+	if d.Cmd == "coordinator" {
+		s.begin(t, d)
+		return ""
+	}
+	decisions, err := s.step(t, d)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	var lines strings.Builder
+	for _, decision := range decisions {
+		lines.WriteString(s.show(decision) + "\n")
+	}
+	if lines.Len() == 0 {
+		return "(nothing)"
+	}
+	return lines.String()
+}
+
+func (s *script) begin(t *testing.T, d *datadriven.TestData) {
+	c := Config{GossipAddress: "10.0.0.1:7946", FailureTimeout: 10 * time.Second}
+	var join string
+	d.ScanArgs(t, "nodes", &c.Nodes)
+	d.MaybeScanArgs(t, "min-nodes", &c.MinNodes)
+	if d.MaybeScanArgs(t, "join-timeout", &join) {
+		c.JoinTimeout = duration(t, join)
+	}
+	s.core = New(c)
+	s.now = time.Unix(1_700_000_000, 0)
+	s.core.Step(Tick{s.now})
+}
+
+func (s *script) step(t *testing.T, d *datadriven.TestData) ([]Decision, error) {
+	switch d.Cmd {
+	case "submit":
+		run := scriptRun(t, d)
+		if err := s.core.CheckRun(run); err != nil {
+			return nil, err
+		}
+		return s.core.Step(Submitted{run}), nil
+	case "attach":
+		return s.core.Step(s.attach(t, d)), nil
+	case "lost":
+		return s.core.Step(Lost{s.conn(d), rest(d, 1)}), nil
+	case "gossip":
+		return s.core.Step(gossipEvent(t, d)), nil
+	case "stop":
+		code := 0
+		d.MaybeScanArgs(t, "code", &code)
+		return s.core.Step(StopRequested{Reason: "Ctrl-C", Code: code, AtOnce: d.HasArg("at-once")}), nil
+	case "after":
+		s.now = s.now.Add(duration(t, d.CmdArgs[0].Key))
+		return s.core.Step(Tick{s.now}), nil
+	default:
+		return s.core.Step(Received{s.conn(d), message(t, d)}), nil
+	}
+}
+
+func (s *script) attach(t *testing.T, d *datadriven.TestData) Event {
+	label := d.CmdArgs[0].Key
+	name, _, _ := strings.Cut(label, "/")
+	s.next++
+	s.conns[label] = s.next
+	hello := &pb.Hello{NodeId: name, Incarnation: 1, RingAddress: name + ":4000", Host: "host-of-" + name, Pid: 100 + int64(s.next), Device: "cpu"}
+	var rank int32
+	if d.MaybeScanArgs(t, "rank", &rank) {
+		hello.Rank = &rank
+	}
+	d.MaybeScanArgs(t, "world", &hello.WorldSize)
+	if d.HasArg("lr") || d.HasArg("spec") {
+		hello.SpecToml = string(config.Canonical(scriptRun(t, d).Spec))
+	}
+	return Attached{s.next, hello}
+}
+
+// scriptRun is a run of 100 steps of 8 micro-batches.
+func scriptRun(t *testing.T, d *datadriven.TestData) Run {
+	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: []string{"train.steps=100", "train.slots=8"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := Run{ID: "r1", Name: "try", Dir: "/runs/r1", Resume: d.HasArg("resume"), Spec: loaded.Spec}
+	d.MaybeScanArgs(t, "slots", &run.Spec.Train.Slots)
+	d.MaybeScanArgs(t, "lr", &run.Spec.Optimizer.LR)
+	return run
+}
+
+func gossipEvent(t *testing.T, d *datadriven.TestData) Event {
+	incarnation := 1
+	d.MaybeScanArgs(t, "incarnation", &incarnation)
+	name := d.CmdArgs[0].Key
+	if d.CmdArgs[1].Key == "joined" {
+		return GossipJoined{name, uint64(incarnation)}
+	}
+	return GossipFailed{name, uint64(incarnation)}
+}
+
+// message builds what a node says.
+func message(t *testing.T, d *datadriven.TestData) *pb.NodeMessage {
+	switch d.Cmd {
+	case "progress":
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Progress{Progress: &pb.Progress{Doing: rest(d, 1)}}}
+	case "ready":
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: ready(t, d)}}
+	case "step":
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Step{Step: report(t, d)}}
+	case "eval":
+		e := &pb.EvalReport{Generation: 1, Tokens: 4096}
+		d.ScanArgs(t, "step", &e.Step)
+		d.ScanArgs(t, "loss", &e.Loss)
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Eval{Eval: e}}
+	case "checkpoint":
+		r := &pb.CheckpointReport{}
+		d.ScanArgs(t, "step", &r.Step)
+		if !d.MaybeScanArgs(t, "error", &r.Error) {
+			r.Path = fmt.Sprintf("/runs/r1/step-%d", r.Step)
+		}
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Checkpoint{Checkpoint: r}}
+	case "failure":
+		f := &pb.Failure{Generation: 1, Fatal: d.HasArg("fatal")}
+		d.MaybeScanArgs(t, "generation", &f.Generation)
+		d.MaybeScanArgs(t, "applied", &f.AppliedStep)
+		d.MaybeScanArgs(t, "suspect", &f.Suspect)
+		d.MaybeScanArgs(t, "error", &f.Error)
+		d.MaybeScanArgs(t, "code", &f.ExitCode)
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}}
+	case "leaving":
+		l := &pb.Leaving{Done: d.HasArg("done"), Drain: d.HasArg("drain")}
+		d.MaybeScanArgs(t, "applied", &l.AppliedStep)
+		d.MaybeScanArgs(t, "reason", &l.Reason)
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: l}}
+	}
+	d.Fatalf(t, "unknown event %s", d.Cmd)
+	return nil
+}
+
+func ready(t *testing.T, d *datadriven.TestData) *pb.Ready {
+	r := &pb.Ready{Parameters: 1000, FlopsPerToken: 6000, DataSummary: "book.txt", DataDigest: "d1", Digest: []byte("s1")}
+	d.MaybeScanArgs(t, "step", &r.Step)
+	d.MaybeScanArgs(t, "speed", &r.TokensPerSecond)
+	d.MaybeScanArgs(t, "data", &r.DataDigest)
+	if d.HasArg("state") {
+		var state string
+		d.ScanArgs(t, "state", &state)
+		r.Digest = []byte(state)
+	}
+	return r
+}
+
+func report(t *testing.T, d *datadriven.TestData) *pb.StepReport {
+	r := &pb.StepReport{Generation: 1, Tokens: 1000, Seconds: 0.5, ComputeSeconds: 0.4, Loss: 2.5, WireBytes: 10}
+	d.ScanArgs(t, "step", &r.Step)
+	d.MaybeScanArgs(t, "loss", &r.Loss)
+	d.MaybeScanArgs(t, "seconds", &r.Seconds)
+	d.MaybeScanArgs(t, "generation", &r.Generation)
+	return r
+}
+
+// show writes a decision as a line.
+func (s *script) show(d Decision) string {
+	switch d := d.(type) {
+	case Send:
+		return fmt.Sprintf("to %s: %s", s.label(d.Conn), showMessage(d.Message))
+	case Publish:
+		return "publish " + showEvent(d.Event)
+	case Finish:
+		return fmt.Sprintf("finish with exit code %d", d.Code)
+	}
+	return fmt.Sprintf("%T", d)
+}
+
+func showMessage(m *pb.CoordinatorMessage) string {
+	switch kind := m.Kind.(type) {
+	case *pb.CoordinatorMessage_Welcome:
+		w := kind.Welcome
+		return fmt.Sprintf("welcome to run %s in %s (resume: %t)", w.RunId, w.Cluster.RunDir, w.Cluster.Resume)
+	case *pb.CoordinatorMessage_Refusal:
+		return fmt.Sprintf("refused, exit code %d: %s", kind.Refusal.ExitCode, kind.Refusal.Reason)
+	case *pb.CoordinatorMessage_View:
+		return fmt.Sprintf("view %d", kind.View.Generation)
+	case *pb.CoordinatorMessage_Halt:
+		return fmt.Sprintf("halt generation %d: %s", kind.Halt.Generation, kind.Halt.Reason)
+	case *pb.CoordinatorMessage_Save:
+		return "save: " + kind.Save.Reason
+	case *pb.CoordinatorMessage_Stop:
+		when := "after the step"
+		if kind.Stop.AtOnce {
+			when = "at once"
+		}
+		return fmt.Sprintf("stop %s, exit code %d: %s", when, kind.Stop.ExitCode, kind.Stop.Reason)
+	}
+	return fmt.Sprintf("%T", m.Kind)
+}
+
+func showEvent(e *pb.RunEvent) string {
+	switch kind := e.Kind.(type) {
+	case *pb.RunEvent_Started:
+		return fmt.Sprintf("started: run %s, %d steps, data %s", kind.Started.RunId, kind.Started.Steps, kind.Started.DataSummary)
+	case *pb.RunEvent_View:
+		return showView(kind.View)
+	case *pb.RunEvent_Step:
+		v := kind.Step
+		return fmt.Sprintf("step %d of %d: loss %v, %.0f tokens/s, %.0f FLOP/s, %v s (compute %v), %d bytes sent",
+			v.Step, v.Steps, v.Loss, v.TokensPerSecond, v.FlopsPerSecond, v.Seconds, v.ComputeSeconds, v.WireBytes)
+	case *pb.RunEvent_Eval:
+		return fmt.Sprintf("eval after step %d: loss %v", kind.Eval.Step, kind.Eval.Loss)
+	case *pb.RunEvent_Checkpoint:
+		return fmt.Sprintf("checkpoint of step %d: %s%s", kind.Checkpoint.Step, kind.Checkpoint.Path, kind.Checkpoint.Error)
+	case *pb.RunEvent_Notice:
+		if kind.Notice.Warning {
+			return "warning: " + kind.Notice.Text
+		}
+		return "notice: " + kind.Notice.Text
+	case *pb.RunEvent_Done:
+		return fmt.Sprintf("done at step %d: %s", kind.Done.Step, kind.Done.Reason)
+	}
+	return fmt.Sprintf("%T", e.Kind)
+}
+
+func showView(v *pb.View) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "view: %s", v.Reason)
+	for rank, m := range v.Members {
+		fmt.Fprintf(&b, "\n  rank %d: %s, slots %v", rank, m.NodeId, m.Slots)
+	}
+	if v.SyncState {
+		fmt.Fprintf(&b, "\n  rank %d sends its state to the others", v.SourceRank)
+	}
+	return b.String()
+}
+
+func (s *script) conn(d *datadriven.TestData) Conn { return s.conns[d.CmdArgs[0].Key] }
+
+func (s *script) label(conn Conn) string {
+	for label, c := range s.conns {
+		if c == conn {
+			return label
+		}
+	}
+	return hex.EncodeToString([]byte{byte(conn)})
+}
+
+// rest joins the words from the i-th on.
+func rest(d *datadriven.TestData, i int) string {
+	var words []string
+	for _, arg := range d.CmdArgs[i:] {
+		words = append(words, arg.Key)
+	}
+	return strings.Join(words, " ")
+}
+
+func duration(t *testing.T, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}

@@ -1,0 +1,44 @@
+// Package coord is the coordinator: it waits for nodes, deals the work out to
+// them, listens to what they report, and decides what happens when one is lost.
+//
+// # The core
+//
+// [Core] does no I/O, owns no clock and starts no goroutine. Its user feeds it
+// one [Event] after the other and carries out the [Decision] values that come
+// back, in order:
+//
+//	for event := range events {
+//		for _, decision := range core.Step(event) {
+//			carryOut(decision)
+//		}
+//	}
+//
+// The user's duties: events of one connection arrive in the order in which they
+// happened, each connection has a number of its own and ends with Lost, and Tick
+// comes several times within a failure timeout, since the core learns the time
+// from nothing else. Everything that the core decides carries one sentence why.
+//
+// A run passes through these phases:
+//
+//	waiting   until it is submitted and enough nodes are ready (join.go)
+//	running   in a view; step reports are joined (view.go, steps.go)
+//	halting   a member is lost: survivors tell what state they hold (failure.go)
+//	saving    the survivor that holds the most steps writes a checkpoint
+//	over      everybody was told to stop, the exit code is known (stop.go)
+//
+// Halting is also the place from which a later version goes on with a new view:
+// by then it knows the step and digest that each survivor holds.
+//
+// The scripts in testdata show what the core decides, event by event.
+//
+// # The shell
+//
+// [Start] puts the core behind the gRPC service parallax.v1.Coordinator
+// (server.go, attach.go, follow.go), with gossip's verdicts and a ticker as
+// further sources of events, and writes every published event to the ledger.
+// One goroutine runs the core.
+//
+// # Where next
+//
+// proto/parallax/v1 for the messages, internal/agent for the other end.
+package coord

@@ -1,0 +1,75 @@
+package coord
+
+import (
+	"time"
+
+	"parallax/internal/config"
+	pb "parallax/proto/parallax/v1"
+)
+
+// Conn numbers a node's connection; numbers are never used again.
+type Conn uint64
+
+// Event is something that happened: one of the types below.
+type Event interface{ event() }
+
+// Submitted hands over the run, once, after [Core.CheckRun] has approved it.
+type Submitted struct{ Run Run }
+
+// Run is what is to be trained.
+type Run struct {
+	ID     string
+	Name   string // chosen by a person, may be empty
+	Dir    string // where its checkpoints go
+	Resume bool   // nodes go on from the newest checkpoint in Dir
+	Spec   config.Spec
+}
+
+// Attached is a node's introduction on a new connection.
+type Attached struct {
+	Conn  Conn
+	Hello *pb.Hello
+}
+
+// Received is any later message of an attached node.
+type Received struct {
+	Conn    Conn
+	Message *pb.NodeMessage
+}
+
+// Lost is the end of a connection, Reason why.
+type Lost struct {
+	Conn   Conn
+	Reason string
+}
+
+// GossipFailed is gossip's verdict that a node does not answer.
+type GossipFailed struct {
+	Node        string
+	Incarnation uint64
+}
+
+// GossipJoined takes that verdict back.
+type GossipJoined struct {
+	Node        string
+	Incarnation uint64
+}
+
+// StopRequested asks for an end after the step under way, with a checkpoint.
+type StopRequested struct {
+	Reason string
+	Code   int  // the exit code that all processes then end with
+	AtOnce bool // do not wait for the step, nor for a checkpoint
+}
+
+// Tick tells the time.
+type Tick struct{ Now time.Time }
+
+func (Submitted) event()     {}
+func (Attached) event()      {}
+func (Received) event()      {}
+func (Lost) event()          {}
+func (GossipFailed) event()  {}
+func (GossipJoined) event()  {}
+func (StopRequested) event() {}
+func (Tick) event()          {}

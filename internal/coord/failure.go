@@ -1,0 +1,240 @@
+package coord
+
+import (
+	"fmt"
+	"strings"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+// cause is why a view ended: the first thing that went wrong, and what else was
+// seen of it.
+type cause struct {
+	node     *node  // at fault, as far as is known
+	what     string // "died"
+	code     int    // exit code it asks for
+	evidence []string
+	also     []string // what went wrong later with other nodes
+}
+
+func (c *Core) sentence() string {
+	s := fmt.Sprintf("%s %s after step %d", c.cause.node.name(), c.cause.what, c.applied())
+	if len(c.cause.evidence) > 0 {
+		s += " (" + strings.Join(c.cause.evidence, "; ") + ")"
+	}
+	return strings.Join(append([]string{s}, c.cause.also...), "; ")
+}
+
+// applied is the highest step that any rank has applied.
+func (c *Core) applied() int64 {
+	var highest int64
+	for _, n := range c.ranks {
+		highest = max(highest, n.applied)
+	}
+	return highest
+}
+
+// failed takes a node's word that its step is broken off, or, in a halted view,
+// what it holds.
+func (c *Core) failed(n *node, f *pb.Failure) {
+	switch c.phase {
+	case waiting:
+		c.failedEarly(n, f)
+	case running:
+		if c.view.Generation == f.Generation || f.Fatal {
+			n.report(f)
+			c.halt(c.blame(n, f))
+		}
+	case halting:
+		n.report(f)
+		if f.Fatal && n != c.cause.node {
+			c.cause.also = append(c.cause.also, fmt.Sprintf("%s cannot go on either: %s", n.name(), f.Error))
+		}
+		c.saveWhenHeld()
+	case saving:
+		n.report(f)
+		if f.Fatal && n == c.saver {
+			c.save()
+		}
+	}
+}
+
+// report notes what a node says that it holds.
+func (n *node) report(f *pb.Failure) {
+	n.held = true
+	n.applied = max(n.applied, f.AppliedStep)
+	n.broken = n.broken || f.Fatal
+}
+
+// failedEarly ends a run that has not started: the same node would fail again.
+func (c *Core) failedEarly(n *node, f *pb.Failure) {
+	if !f.Fatal {
+		return
+	}
+	n.broken = true
+	c.finish(exitCode(f), fmt.Sprintf("%s cannot take part: %s", n.name(), f.Error))
+}
+
+func exitCode(f *pb.Failure) int {
+	if f.ExitCode > 0 && f.ExitCode < 256 {
+		return int(f.ExitCode)
+	}
+	return ExitQuorumLost
+}
+
+// blame turns a node's failure report into a cause.
+func (c *Core) blame(n *node, f *pb.Failure) *cause {
+	if f.Fatal {
+		return &cause{node: n, what: "cannot go on", code: exitCode(f), evidence: []string{f.Error}}
+	}
+	for _, suspect := range c.ranks {
+		if suspect.name() == f.Suspect && suspect != n {
+			return &cause{node: suspect, what: "was lost", code: ExitQuorumLost, evidence: []string{fmt.Sprintf("%s reports: %s", n.name(), f.Error)}}
+		}
+	}
+	return &cause{node: n, what: "broke off", code: ExitQuorumLost, evidence: []string{f.Error}}
+}
+
+// lose notes the end of a node's connection.
+func (c *Core) lose(n *node, reason string) {
+	delete(c.nodes, n.conn)
+	n.gone = true
+	if n.left != nil || c.phase == over {
+		return
+	}
+	if c.phase == waiting {
+		c.notice(n, true, "%s left before the run started (%s); %d of %d nodes are here", n.name(), reason, len(c.nodes), c.config.Nodes)
+		return
+	}
+	c.died(n, "its stream to the coordinator broke: "+reason)
+}
+
+// died takes it for sure that a member of the view is dead.
+func (c *Core) died(n *node, evidence string) {
+	switch {
+	case c.phase == running && c.completed():
+		c.notice(n, true, "%s died when the run was already complete (%s)", n.name(), evidence)
+		c.finishWhenAllLeft()
+	case c.phase == running:
+		c.halt(&cause{node: n, what: "died", code: ExitQuorumLost, evidence: []string{evidence}})
+	case n == c.cause.node && !n.broken:
+		c.cause.what = "died"
+		c.cause.evidence = append(c.cause.evidence, evidence)
+	case !n.broken:
+		c.cause.also = append(c.cause.also, fmt.Sprintf("%s died too (%s)", n.name(), evidence))
+	}
+	switch {
+	case c.phase == halting:
+		c.saveWhenHeld()
+	case c.phase == saving && n == c.saver:
+		c.save()
+	}
+}
+
+// suspect notes gossip's opinion of a node. Whoever holds the gossip key can
+// forge it, so it counts only once the node's stream is silent too.
+func (c *Core) suspect(name string, incarnation uint64, suspected bool) {
+	for _, n := range c.nodes {
+		if n.name() == name && n.hello.Incarnation == incarnation {
+			n.suspected = suspected
+		}
+	}
+	if c.phase == running {
+		c.checkSuspects()
+	}
+}
+
+// checkSuspects ends the view if a suspected node has been silent for the
+// failure timeout.
+func (c *Core) checkSuspects() {
+	for _, n := range c.ranks {
+		if n.suspected && n.alive() && c.now.Sub(n.heard) >= c.config.FailureTimeout {
+			n.gone = true
+			c.died(n, fmt.Sprintf("it answers neither gossip nor, for %s, the coordinator", c.config.FailureTimeout))
+			return
+		}
+	}
+}
+
+// halt ends the view and asks the survivors what they hold.
+func (c *Core) halt(why *cause) {
+	c.phase, c.cause = halting, why
+	c.deadline = c.now.Add(c.config.FailureTimeout)
+	c.notice(why.node, true, "%s", c.sentence())
+	c.sendAll(haltOrder(c.view.Generation, c.sentence()))
+	c.saveWhenHeld()
+}
+
+// saveWhenHeld goes on when every survivor has told what it holds.
+func (c *Core) saveWhenHeld() {
+	for _, n := range c.ranks {
+		if n.alive() && !n.broken && !n.held {
+			return
+		}
+	}
+	c.save()
+}
+
+// save orders the survivor that holds the most steps to write a checkpoint, or
+// ends the run where none can or need.
+func (c *Core) save() {
+	saver := c.bestSurvivor()
+	if saver == nil || !c.worthSaving(saver) {
+		c.finish(c.cause.code, c.sentence()+"; "+c.lastCheckpoint())
+		return
+	}
+	c.phase, c.saver = saving, saver
+	c.deadline = c.now.Add(c.config.saveTimeout())
+	c.send(saver, saveOrder(c.sentence()))
+}
+
+// bestSurvivor is the lowest rank among those that hold the most steps. One that
+// has not answered the halt order may hang, and comes last.
+func (c *Core) bestSurvivor() *node {
+	var best *node
+	for _, n := range c.ranks {
+		if !n.alive() || n.broken {
+			continue
+		}
+		if best == nil || n.held && !best.held || n.held == best.held && n.applied > best.applied {
+			best = n
+		}
+	}
+	return best
+}
+
+// worthSaving reports whether n holds steps that no checkpoint has.
+func (c *Core) worthSaving(n *node) bool {
+	known := c.view.ResumeStep
+	if c.checkpoint != nil {
+		known = max(known, c.checkpoint.Step)
+	}
+	return n.applied > known
+}
+
+// saved takes the news of a checkpoint.
+func (c *Core) saved(n *node, r *pb.CheckpointReport) {
+	if c.phase == over || c.phase == waiting {
+		return
+	}
+	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Checkpoint{Checkpoint: r}})
+	if r.Error == "" && (c.checkpoint == nil || r.Step >= c.checkpoint.Step) {
+		c.checkpoint = r
+	}
+	if c.phase == saving && n == c.saver && (r.Error != "" || r.Step >= n.applied) {
+		n.broken = n.broken || r.Error != ""
+		c.save()
+	}
+}
+
+// lastCheckpoint says where to go on from.
+func (c *Core) lastCheckpoint() string {
+	switch {
+	case c.checkpoint != nil:
+		return fmt.Sprintf("checkpoint of step %d is in %s; run again with --resume", c.checkpoint.Step, c.checkpoint.Path)
+	case c.view != nil && c.view.ResumeStep > 0:
+		return fmt.Sprintf("no checkpoint was written after step %d, where it began; run again with --resume", c.view.ResumeStep)
+	default:
+		return "no checkpoint was written; run again from the start"
+	}
+}

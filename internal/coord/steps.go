@@ -1,0 +1,104 @@
+package coord
+
+import (
+	"fmt"
+	"math"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+// maxOutstanding is how many steps a rank's reports may lag behind another's.
+// Ranks apply steps together, so only slow connections make them differ.
+const maxOutstanding = 1024
+
+// tally collects the ranks' reports of one step.
+type tally struct {
+	first   *pb.StepReport
+	from    *node // of first
+	reports []*pb.StepReport
+}
+
+// stepped takes a rank's report of one step.
+func (c *Core) stepped(n *node, r *pb.StepReport) {
+	if c.view == nil || r.Generation != c.view.Generation || c.phase == over {
+		return
+	}
+	if expected := max(n.applied, c.view.ResumeStep) + 1; r.Step != expected {
+		c.abandon(fmt.Sprintf("%s reported step %d where step %d was due, which is a bug", n.name(), r.Step, expected))
+		return
+	}
+	n.applied = r.Step
+	t := c.tallies[r.Step]
+	if t == nil {
+		t = &tally{first: r, from: n}
+		c.tallies[r.Step] = t
+	}
+	if math.Float64bits(r.Loss) != math.Float64bits(t.first.Loss) {
+		c.diverged("loss of step", r.Step, t.from, t.first.Loss, n, r.Loss)
+		return
+	}
+	t.reports = append(t.reports, r)
+	switch {
+	case len(t.reports) == len(c.ranks):
+		delete(c.tallies, r.Step)
+		c.last = c.summarise(t.reports)
+		c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Step{Step: c.last}})
+	case len(c.tallies) > maxOutstanding:
+		c.abandon(fmt.Sprintf("the reports of %s are more than %d steps ahead of another node's, which is a bug", n.name(), maxOutstanding))
+	}
+}
+
+// summarise joins all ranks' reports of a step. Rates count the slowest rank's time.
+func (c *Core) summarise(reports []*pb.StepReport) *pb.StepSummary {
+	first, world := reports[0], float64(len(reports))
+	s := &pb.StepSummary{
+		Step:         first.Step,
+		Steps:        int64(c.run.Spec.Train.Steps),
+		Loss:         first.Loss,
+		GradNorm:     first.GradNorm,
+		LearningRate: first.LearningRate,
+		Tokens:       first.Tokens,
+		Generation:   first.Generation,
+		World:        int32(len(reports)),
+	}
+	for _, r := range reports {
+		s.Seconds = max(s.Seconds, r.Seconds)
+		s.ComputeSeconds += r.ComputeSeconds / world
+		s.ReduceSeconds += r.ReduceSeconds / world
+		s.WaitSeconds += r.WaitSeconds / world
+		s.UpdateSeconds += r.UpdateSeconds / world
+		s.WireBytes += r.WireBytes
+	}
+	if s.Seconds > 0 {
+		s.TokensPerSecond = float64(s.Tokens) / s.Seconds
+		s.FlopsPerSecond = s.TokensPerSecond * c.ranks[0].ready.FlopsPerToken
+	}
+	return s
+}
+
+// evaluated takes a rank's validation loss; the first rank's is published.
+func (c *Core) evaluated(n *node, r *pb.EvalReport) {
+	if c.view == nil || r.Generation != c.view.Generation || c.phase == over {
+		return
+	}
+	known := c.evaluation
+	if known == nil || r.Step > known.Step {
+		c.evaluation, c.evaluator = r, n
+		c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Eval{Eval: r}})
+		return
+	}
+	if r.Step == known.Step && math.Float64bits(r.Loss) != math.Float64bits(known.Loss) {
+		c.diverged("validation loss after step", r.Step, c.evaluator, known.Loss, n, r.Loss)
+	}
+}
+
+// diverged ends the run: no rank's state can be trusted any more, so none is saved.
+func (c *Core) diverged(what string, step int64, a *node, lossA float64, b *node, lossB float64) {
+	c.abandon(fmt.Sprintf("the nodes have diverged: the %s %d is %v on %s and %v on %s; check both hosts with parallax verify",
+		what, step, lossA, a.name(), lossB, b.name()))
+}
+
+// abandon ends the run without saving.
+func (c *Core) abandon(reason string) {
+	c.finish(ExitBug, reason+"; "+c.lastCheckpoint())
+}

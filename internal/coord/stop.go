@@ -1,0 +1,91 @@
+package coord
+
+import (
+	"fmt"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+// requestStop tells all to stop together after the step under way. Only the
+// first such request counts; one to stop at once always does.
+func (c *Core) requestStop(r StopRequested) {
+	switch {
+	case c.phase == over:
+	case r.AtOnce && c.phase != waiting:
+		c.finish(r.Code, "stopped at once: "+r.Reason+"; "+c.lastCheckpoint())
+	case c.phase == waiting:
+		c.finish(r.Code, "stopped before the run started: "+r.Reason)
+	case c.phase == running && c.stop == nil:
+		c.stop = &r
+		c.notice(nil, false, "stopping after the step under way: %s", r.Reason)
+		c.sendAll(stopOrder(r.Code, false, r.Reason))
+	}
+}
+
+// leaving takes a node's goodbye, or its wish to say goodbye.
+func (c *Core) leaving(n *node, l *pb.Leaving) {
+	if l.Drain {
+		c.requestStop(StopRequested{Reason: fmt.Sprintf("%s asks to leave: %s", n.name(), l.Reason), Code: ExitRequeue})
+		return
+	}
+	if c.phase == waiting {
+		delete(c.nodes, n.conn)
+		c.notice(n, true, "%s left before the run started: %s", n.name(), l.Reason)
+		return
+	}
+	n.left = l
+	n.applied = max(n.applied, l.AppliedStep)
+	switch {
+	case c.phase == running && (l.Done || c.stop != nil):
+		c.finishWhenAllLeft()
+	case c.phase == running:
+		c.halt(&cause{node: n, what: "left", code: ExitQuorumLost, evidence: []string{l.Reason}})
+	case c.phase == halting:
+		c.saveWhenHeld()
+	case c.phase == saving && n == c.saver:
+		c.save()
+	}
+}
+
+// completed reports whether rank 0, which saves, has said that all is done.
+func (c *Core) completed() bool {
+	left := c.ranks[0].left
+	return left != nil && (left.Done || c.stop != nil)
+}
+
+// finishWhenAllLeft ends the run well when nobody is in it any more.
+func (c *Core) finishWhenAllLeft() {
+	for _, n := range c.ranks {
+		if n.alive() {
+			return
+		}
+	}
+	first := c.ranks[0].left
+	if first.Done {
+		c.finish(ExitDone, fmt.Sprintf("trained %d steps", first.AppliedStep))
+		return
+	}
+	c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; %s", first.AppliedStep, c.stop.Reason, c.lastCheckpoint()))
+}
+
+// finish ends everything.
+func (c *Core) finish(code int, reason string) {
+	c.phase = over
+	c.sendAll(stopOrder(code, true, reason))
+	done := &pb.Done{ExitCode: int32(code), Reason: reason, Step: c.applied()}
+	if c.view != nil {
+		done.Step = max(done.Step, c.view.ResumeStep)
+		done.Seconds = c.now.Sub(c.started).Seconds()
+	}
+	if c.checkpoint != nil {
+		done.Checkpoint = c.checkpoint.Path
+	}
+	if c.last != nil {
+		done.FinalLoss = &c.last.Loss
+	}
+	if c.evaluation != nil {
+		done.ValidationLoss = &c.evaluation.Loss
+	}
+	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Done{Done: done}})
+	c.out = append(c.out, Finish{Code: code, Reason: reason})
+}
