@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 
 	"parallax/kernels"
@@ -50,7 +51,7 @@ func New(opt kernels.Options) (*Backend, error) {
 	if opt.Threads < 0 {
 		return nil, fmt.Errorf("device cpu: %d threads: use a positive number, or 0 for all", opt.Threads)
 	}
-	set, err := chooseKernels()
+	set, err := chooseKernels(os.Getenv(kernelsVariable))
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,18 @@
 package cpu
 
+import (
+	"fmt"
+	"strings"
+)
+
+//go:generate go run -C _asm .
+
 // kernelSet is one instruction set's version of the inner loops. The portable
 // version is the definition; every other one passes the same tests.
 type kernelSet struct {
-	name   string
-	mr, nr int // largest block that tile computes at once
+	key    string // names the set in the environment
+	name   string // and to a person
+	mr, nr int    // largest block that tile computes at once
 	tile   func(t *tile)
 
 	dot             func(x, y []float32) float32
@@ -30,7 +38,7 @@ type kernelSet struct {
 }
 
 var portable = kernelSet{
-	name: "portable", mr: 4, nr: 16, tile: tilePortable,
+	key: "portable", name: "portable", mr: 4, nr: 16, tile: tilePortable,
 	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
 	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable,
 	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable,
@@ -40,7 +48,20 @@ var portable = kernelSet{
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
 }
 
-func chooseKernels() (*kernelSet, error) { return &portable, nil }
+// availableSets are the kernel sets that this machine can run, the fastest first.
+func availableSets() []*kernelSet { return append(vectorSets(), &portable) }
 
-// availableSets are the kernel sets that this machine can run.
-func availableSets() []*kernelSet { return []*kernelSet{&portable} }
+// chooseKernels is the fastest set, or the one that the environment names.
+func chooseKernels(override string) (*kernelSet, error) {
+	var names []string
+	for _, set := range availableSets() {
+		if override == "" || override == set.key {
+			return set, nil
+		}
+		names = append(names, set.key)
+	}
+	return nil, fmt.Errorf("device cpu: %s=%q: this machine has %s", kernelsVariable, override, strings.Join(names, ", "))
+}
+
+// kernelsVariable is the environment variable that overrides cpuid.
+const kernelsVariable = "PARALLAX_CPU"
