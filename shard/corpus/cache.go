@@ -161,7 +161,7 @@ func (e entry) build(ctx context.Context, text collection, tok tokenizer.Tokeniz
 func (e entry) writeManifest(m Manifest) error {
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err == nil {
-		err = renameio.WriteFile(e.manifestPath(), append(data, '\n'), 0o644)
+		err = renameio.WriteFile(e.manifestPath(), append(data, '\n'), 0o644, renameio.WithTempDir(e.dir))
 	}
 	if err != nil {
 		return fmt.Errorf("manifest %s cannot be written: %w", e.manifestPath(), err)
@@ -172,8 +172,10 @@ func (e entry) writeManifest(m Manifest) error {
 // removeRemains deletes what processes that died while they wrote this entry left
 // behind. Its lock must be held.
 func (e entry) removeRemains() {
-	remains, _ := filepath.Glob(filepath.Join(e.dir, "."+e.name+".*"))
-	for _, path := range remains {
-		os.Remove(path)
+	files, _ := os.ReadDir(e.dir) // what cannot be listed is left where it is
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), "."+e.name+".") {
+			os.Remove(filepath.Join(e.dir, f.Name()))
+		}
 	}
 }

@@ -59,7 +59,7 @@ func collect(ctx context.Context, path string) (collection, error) {
 	c := collection{name: path, root: root}
 	switch {
 	case info.IsDir():
-		err = c.walk(ctx, func(string, fs.DirEntry) bool { return true })
+		err = c.walk(ctx, func(fs.DirEntry) bool { return true })
 	case info.Mode().IsRegular():
 		c.documents = []document{describe(".", info)}
 	default:
@@ -69,9 +69,15 @@ func collect(ctx context.Context, path string) (collection, error) {
 }
 
 // walk fills in the documents below the root, shuffled. Hidden files and folders,
-// symbolic links and what keep declines are left out.
-func (c *collection) walk(ctx context.Context, keep func(path string, d fs.DirEntry) bool) error {
-	err := filepath.WalkDir(c.root, func(path string, d fs.DirEntry, err error) error {
+// symbolic links and what keep declines are left out; the root itself may be a
+// link, as it is where Linux distributions install Go.
+func (c *collection) walk(ctx context.Context, keep func(fs.DirEntry) bool) error {
+	root, err := filepath.EvalSymlinks(c.root)
+	if err != nil {
+		return fmt.Errorf("data cannot be read: %w", err)
+	}
+	c.root = root
+	err = filepath.WalkDir(c.root, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("listing %s was interrupted: %w", c.root, ctx.Err())
@@ -82,7 +88,7 @@ func (c *collection) walk(ctx context.Context, keep func(path string, d fs.DirEn
 			return nil
 		case path == c.root:
 			return nil
-		case strings.HasPrefix(d.Name(), ".") || !keep(path, d):
+		case strings.HasPrefix(d.Name(), ".") || !keep(d):
 			if d.IsDir() {
 				return fs.SkipDir
 			}

@@ -60,11 +60,11 @@ func collectGo(ctx context.Context) (collection, error) {
 		return collection{}, err
 	}
 	c := collection{name: goVersion(src) + " source tree", root: src, limit: goLimit, skipGenerated: true}
-	err = c.walk(ctx, func(path string, d fs.DirEntry) bool {
+	err = c.walk(ctx, func(d fs.DirEntry) bool {
 		if d.IsDir() {
 			return d.Name() != "testdata" && d.Name() != "vendor"
 		}
-		return strings.HasSuffix(path, ".go")
+		return strings.HasSuffix(d.Name(), ".go")
 	})
 	return c, err
 }

@@ -94,9 +94,13 @@ func TestPrepareFolder(t *testing.T) {
 	if want := dir + ", 9 bytes in 3 files, 12 byte tokens, 2 files left out (2 not text, 0 unreadable)"; p.Summary() != want {
 		t.Errorf("summary %q\nwant    %q", p.Summary(), want)
 	}
-	other := prepare(t, Request{Path: dir, CacheDir: t.TempDir()})
+	link := filepath.Join(t.TempDir(), "data")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	other := prepare(t, Request{Path: link, CacheDir: t.TempDir()})
 	if other.Manifest.SHA256 != p.Manifest.SHA256 {
-		t.Error("the same folder gives another token file in another cache")
+		t.Error("the same folder gives another token file through a link and in another cache")
 	}
 }
 
@@ -127,9 +131,12 @@ func TestPrepareRepairsTheCache(t *testing.T) {
 		"half a manifest": func(_, manifest string) error { return os.Truncate(manifest, 20) },
 		"another's":       func(_, manifest string) error { return flip(manifest, 14) },
 		"crashed in writing": func(bin, manifest string) error {
-			dir, base := filepath.Split(strings.TrimSuffix(bin, ".bin"))
-			remains := filepath.Join(dir, "."+base+".bin123")
-			return errors.Join(os.Remove(manifest), os.WriteFile(remains, []byte("half"), 0o644), os.WriteFile(dir+base+".lock", []byte("process 1"), 0o644))
+			w, err := NewWriter(bin, 256) // and never ended
+			if err == nil {
+				t.Cleanup(w.Abort)
+			}
+			lock := strings.TrimSuffix(bin, ".bin") + ".lock"
+			return errors.Join(err, os.Remove(manifest), os.WriteFile(lock, []byte("process 1"), 0o644))
 		},
 	} {
 		cache := t.TempDir()

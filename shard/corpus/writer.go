@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"path/filepath"
 
 	"github.com/google/renameio/v2"
 )
@@ -22,7 +23,7 @@ type Writer struct {
 // NewWriter begins a token file for ids below vocabulary: uint16 tokens if that
 // is at most 65536, uint32 tokens otherwise. The folder must exist.
 func NewWriter(path string, vocabulary int) (*Writer, error) {
-	pending, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+	pending, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithTempDir(filepath.Dir(path)))
 	if err != nil {
 		return nil, fmt.Errorf("token file %s cannot be created: %w", path, err)
 	}
