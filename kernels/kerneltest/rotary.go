@@ -18,8 +18,10 @@ type rotary struct {
 
 func (r rotary) check() check {
 	name := fmt.Sprintf("head rotary B%d T%d H%d D%d", r.batch, r.seqLen, r.heads, r.headDim)
+	slack := 0.0
 	if r.gain {
 		name += " with norm"
+		slack = normSlack(r.headDim)
 	}
 	if r.inPlace {
 		name += " in place"
@@ -27,7 +29,7 @@ func (r rotary) check() check {
 	if r.layouts != nil {
 		name += " strided"
 	}
-	return check{name: name, layouts: r.layouts, program: r.run}
+	return check{name: name, slack: slack, layouts: r.layouts, program: r.run}
 }
 
 func (r rotary) run(d *device) {
