@@ -3,6 +3,7 @@ package collective
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 )
@@ -172,6 +173,10 @@ func (e *edge) pump() {
 			e.leave()
 			return
 		}
+	}
+	if err == io.EOF {
+		<-e.ended
+		return
 	}
 	e.broke(err)
 }

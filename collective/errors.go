@@ -114,6 +114,12 @@ func errorFrom(f Frame, members []Member) (*Error, error) {
 
 func binaryPrefix(b []byte) string { return fmt.Sprintf("%q", b[:min(len(b), 32)]) }
 
+// Lost is the error of this rank when a transport cannot be made because of a
+// neighbour.
+func (cfg *Config) Lost(peer int, cause error) *Error {
+	return newError(cfg.Members, cfg.Rank, peer, cause)
+}
+
 func newError(members []Member, rank, peer int, cause error) *Error {
 	e := &Error{Rank: rank, Name: members[rank].Name, Host: members[rank].Host, Peer: -1, Cause: cause}
 	if peer >= 0 {

@@ -16,7 +16,8 @@ type Transport interface {
 type Edge interface {
 	// Send takes over one reference to the payload, and releases it when the
 	// bytes have left or cannot leave. It blocks while the neighbour does not
-	// receive, and may return before the bytes have left.
+	// receive, and may return before the bytes have left. The error io.EOF says
+	// that the link has ended, and that Recv tells why.
 	Send(Frame) error
 	// Recv blocks for the next frame. Its payload belongs to the caller.
 	Recv() (Frame, error)

@@ -1,0 +1,252 @@
+package grpcring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"parallax/collective"
+	pb "parallax/proto/parallax/v1"
+)
+
+// DefaultWait bounds Connect where its context does not.
+const DefaultWait = 30 * time.Second
+
+// redial is the pause before a link is tried again that broke before it was accepted.
+const redial = 50 * time.Millisecond
+
+// Connect joins the ring of cfg's generation: it opens the link to the next rank
+// and waits for that of the previous one. A *collective.Error names the
+// neighbour that did not come before ctx ended. A world of one needs no
+// transport and gets nil.
+func (s *Server) Connect(ctx context.Context, cfg collective.Config, opts ...Option) (collective.Transport, error) {
+	n := len(cfg.Members)
+	if cfg.Rank < 0 || cfg.Rank >= n {
+		return nil, fmt.Errorf("grpcring: rank %d is not in a ring of %d members", cfg.Rank, n)
+	}
+	if n == 1 {
+		return nil, nil
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultWait)
+		defer cancel()
+	}
+	return s.join(ctx, &cfg, dialOptions(opts))
+}
+
+// join waits for both neighbours at once. Whoever fails first is reported.
+func (s *Server) join(ctx context.Context, cfg *collective.Config, dial []grpc.DialOption) (collective.Transport, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	waiter := s.await(cfg)
+	type opened struct {
+		next *outLink
+		err  error
+	}
+	dialled := make(chan opened, 1)
+	go func() {
+		next, err := openNext(ctx, cfg, dial)
+		if err != nil {
+			cancel()
+		}
+		dialled <- opened{next, err}
+	}()
+	prev, err := acceptPrev(ctx, cfg, waiter)
+	if err != nil {
+		cancel()
+	}
+	out := <-dialled
+	switch {
+	case out.err != nil && (err == nil || errors.Is(err, context.Canceled)):
+		err = out.err
+	case err == nil:
+		return &transport{next: out.next, prev: prev, nextEdge: &edge{stream: out.next.stream}, prevEdge: &edge{stream: prev.stream}}, nil
+	}
+	s.withdraw(cfg, waiter)
+	if out.next != nil {
+		out.next.close()
+	}
+	if prev != nil {
+		prev.end(status.Error(codes.Unavailable, err.Error()))
+	}
+	return nil, err
+}
+
+// acceptPrev waits for the previous rank's link and accepts it.
+func acceptPrev(ctx context.Context, cfg *collective.Config, waiter <-chan *arrival) (*arrival, error) {
+	n := len(cfg.Members)
+	from := (cfg.Rank + n - 1) % n
+	var a *arrival
+	select {
+	case a = <-waiter:
+	case <-ctx.Done():
+		return nil, cfg.Lost(from, fmt.Errorf("its link of generation %d did not come: %w", cfg.Generation, context.Cause(ctx)))
+	}
+	err := checkClaim(a.Claim, cfg, from)
+	if err == nil {
+		err = a.stream.SendHeader(nil)
+	}
+	if err != nil {
+		a.end(status.Error(codes.FailedPrecondition, err.Error()))
+		return nil, cfg.Lost(from, err)
+	}
+	return a, nil
+}
+
+func checkClaim(c Claim, cfg *collective.Config, from int) error {
+	if c.From != from || c.World != len(cfg.Members) || c.Name != cfg.Members[from].Name {
+		return fmt.Errorf("generation %d was linked by rank %d of %d (%s), whose view is another", c.Generation, c.From, c.World, c.Name)
+	}
+	return nil
+}
+
+// outLink is the stream to the next rank, on a connection of its own.
+type outLink struct {
+	conn   *grpc.ClientConn
+	stream grpc.BidiStreamingClient[pb.Frame, pb.Frame]
+	cancel context.CancelFunc
+}
+
+func (l *outLink) close() error {
+	l.cancel()
+	return l.conn.Close()
+}
+
+// openNext dials the next rank until it accepts the link, refuses it for good,
+// or ctx ends.
+func openNext(ctx context.Context, cfg *collective.Config, dial []grpc.DialOption) (*outLink, error) {
+	to := (cfg.Rank + 1) % len(cfg.Members)
+	conn, err := grpc.NewClient("passthrough:///"+cfg.Members[to].Address, dial...)
+	if err != nil {
+		return nil, cfg.Lost(to, err)
+	}
+	var last error
+	for {
+		link, err := openStream(ctx, conn, cfg, to)
+		if err == nil {
+			return link, nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = plain(err)
+		}
+		if lasting(err) || !pause(ctx, redial) {
+			conn.Close()
+			return nil, cfg.Lost(to, fmt.Errorf("it did not accept the link of generation %d: %w", cfg.Generation, last))
+		}
+	}
+}
+
+// openStream opens one stream and waits until the next rank has accepted it.
+// The stream outlives ctx.
+func openStream(ctx context.Context, conn *grpc.ClientConn, cfg *collective.Config, to int) (*outLink, error) {
+	claim := Claim{Generation: cfg.Generation, From: cfg.Rank, To: to, World: len(cfg.Members), Name: cfg.Members[cfg.Rank].Name}
+	own, cancel := context.WithCancel(metadata.NewOutgoingContext(context.Background(), claim.metadata()))
+	detach := context.AfterFunc(ctx, cancel)
+	stream, err := pb.NewRingClient(conn).Link(own, grpc.ForceCodecV2(codec{}))
+	if err == nil {
+		err = accepted(stream)
+	}
+	if !detach() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &outLink{conn: conn, stream: stream, cancel: cancel}, nil
+}
+
+// accepted waits for the header, which is the other side's yes.
+func accepted(stream grpc.BidiStreamingClient[pb.Frame, pb.Frame]) error {
+	md, err := stream.Header()
+	if err == nil && md == nil {
+		err = stream.RecvMsg(&message{})
+	}
+	return err
+}
+
+// lasting reports whether trying again would get the same answer.
+func lasting(err error) bool {
+	switch status.Code(err) {
+	case codes.FailedPrecondition, codes.PermissionDenied, codes.InvalidArgument, codes.Unauthenticated, codes.Unimplemented:
+		return true
+	}
+	return false
+}
+
+// pause waits, and reports false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// transport implements collective.Transport.
+type transport struct {
+	next               *outLink
+	prev               *arrival
+	nextEdge, prevEdge *edge
+}
+
+func (t *transport) Next() collective.Edge { return t.nextEdge }
+func (t *transport) Prev() collective.Edge { return t.prevEdge }
+
+func (t *transport) Close() error {
+	t.prev.end(nil)
+	return t.next.close()
+}
+
+// edge implements collective.Edge on one stream.
+type edge struct {
+	stream  stream
+	in, out message
+}
+
+// stream is what both sides of a gRPC stream have in common.
+type stream interface {
+	SendMsg(any) error
+	RecvMsg(any) error
+}
+
+// Send implements collective.Edge.
+func (e *edge) Send(f collective.Frame) error {
+	e.out = message{Frame: f, owned: true}
+	err := e.stream.SendMsg(&e.out)
+	if e.out.owned {
+		f.Payload.Release()
+	}
+	e.out = message{}
+	return plain(err)
+}
+
+// Recv implements collective.Edge.
+func (e *edge) Recv() (collective.Frame, error) {
+	if err := e.stream.RecvMsg(&e.in); err != nil {
+		return collective.Frame{}, plain(err)
+	}
+	return e.in.Frame, nil
+}
+
+// plain says in words what gRPC says in a status.
+func plain(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	if s, ok := status.FromError(err); ok {
+		return errors.New(s.Message())
+	}
+	return err
+}

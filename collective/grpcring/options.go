@@ -1,0 +1,76 @@
+package grpcring
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"parallax/collective"
+)
+
+const (
+	// streamWindow and connWindow bound what is received ahead of the reader.
+	// Setting only one of them leaves the other at 64 KiB.
+	streamWindow = 8 << 20
+	connWindow   = 16 << 20
+	// ioBuffer is how much goes into one system call.
+	ioBuffer = 256 << 10
+	// maxMessage admits a header and the longest payload.
+	maxMessage = collective.HeaderSize + collective.MaxChunkBytes
+)
+
+// ServerOptions are what a grpc.Server needs for the ring to be fast. They do
+// no harm to other services on it.
+func ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connWindow),
+		grpc.ReadBufferSize(ioBuffer),
+		grpc.WriteBufferSize(ioBuffer),
+		grpc.MaxRecvMsgSize(maxMessage),
+	}
+}
+
+// Option adjusts how links are opened.
+type Option func(*options)
+
+type options struct {
+	creds credentials.TransportCredentials
+	dial  []grpc.DialOption
+}
+
+// WithCredentials secures the link to the next rank. The default is plain TCP.
+func WithCredentials(creds credentials.TransportCredentials) Option {
+	return func(o *options) { o.creds = creds }
+}
+
+// WithDialOptions adds to how the next rank is dialled, e.g. per-call credentials.
+func WithDialOptions(opts ...grpc.DialOption) Option {
+	return func(o *options) { o.dial = append(o.dial, opts...) }
+}
+
+func dialOptions(opts []Option) []grpc.DialOption {
+	o := options{creds: insecure.NewCredentials()}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return append([]grpc.DialOption{
+		grpc.WithTransportCredentials(o.creds),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connWindow),
+		grpc.WithReadBufferSize(ioBuffer),
+		grpc.WithWriteBufferSize(ioBuffer),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithDisableRetry(), // a frame sent twice is an error
+		grpc.WithDisableServiceConfig(),
+		grpc.WithNoProxy(),
+		grpc.WithIdleTimeout(0),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
+			MinConnectTimeout: 2 * time.Second,
+		}),
+	}, o.dial...)
+}
