@@ -59,3 +59,12 @@ func TestNewRefusesParametersThatDoNotFit(t *testing.T) {
 		}
 	}
 }
+
+func TestNewRefusesBuffersOfDifferentLength(t *testing.T) {
+	r := newRig(t, oracle(t), muonConfig())
+	target := r.target
+	target.Grads = target.Grads.Slice(0, someSize-1)
+	if _, err := New(r.be, muonConfig(), someParams(), target); err == nil || !strings.Contains(err.Error(), "352 elements") {
+		t.Error(err)
+	}
+}

@@ -14,6 +14,14 @@ type Target struct {
 	Grads  kernels.Buffer // Master type
 }
 
+func (t Target) check(params []Param) error {
+	size := t.Params.Len()
+	if t.Grads.Len() != size || t.Work != nil && t.Work.Len() != size {
+		return fmt.Errorf("optimizer: parameters, working copy and gradients are not all of %d elements", size)
+	}
+	return checkParams(params, size)
+}
+
 // Optimizer updates parameters on one device. Its methods enqueue work and return;
 // they are called from one goroutine at a time.
 type Optimizer struct {
@@ -41,11 +49,11 @@ func New(be kernels.Backend, c Config, params []Param, target Target) (*Optimize
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	if err := checkParams(params, target.Params.Len()); err != nil {
-		return nil, err
-	}
 	if be.Info().Precision.Compute == be.Info().Precision.Master {
 		target.Work = nil
+	}
+	if err := target.check(params); err != nil {
+		return nil, err
 	}
 	o := &Optimizer{be: be, cfg: c, params: params, target: target}
 	if err := o.allocate(); err != nil {

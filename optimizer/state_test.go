@@ -85,11 +85,11 @@ func TestMemoryBytesIsWhatIsAllocated(t *testing.T) {
 	}
 }
 
-// TestStateIsCompact: momentum for the 242 elements under Muon, two moments for
-// the other 72, both with their gaps.
+// TestStateIsCompact: momentum for the runs under Muon, two moments for the others,
+// each run with the gaps inside it, and rounded up to 16 elements.
 func TestStateIsCompact(t *testing.T) {
 	f32 := kernels.Precision{Compute: kernels.F32, Master: kernels.F32}
-	// Runs: q..up is [48, 182), down..square [208, 308); embed 30, gains 6 each, head 30.
+	// Muon: q to up is [48, 182), down to square [208, 308). AdamW: embed, norm0, norm1, head.
 	const muon, adam = 144 + 112, 32 + 16 + 16 + 32
 	if got := MemoryBytes(muonConfig(), someParams(), f32).State; got != 4*(muon+2*adam) {
 		t.Errorf("%d bytes of state, want %d", got, 4*(muon+2*adam))
