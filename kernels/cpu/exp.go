@@ -9,7 +9,7 @@ const (
 	ln2Hi  = 0.693359375
 	ln2Lo  = -2.12194440e-4
 	expMin = -87.33654 // below, the result is 0: no denormals are made
-	expMax = 88.72283  // above, the result is +Inf
+	expMax = 88        // above, the result is e^88: 2^n stays in range
 )
 
 // expCoeffs is the polynomial of (exp(r) - 1 - r)/r^2, highest power first: the
@@ -26,7 +26,7 @@ func exp32(x float32) float32 {
 	case x < expMin:
 		return 0
 	case x > expMax:
-		return float32(math.Inf(1))
+		x = expMax
 	case x != x:
 		return x
 	}
@@ -38,9 +38,5 @@ func exp32(x float32) float32 {
 		p = p*r + c
 	}
 	p = p*(r*r) + r + 1
-	half := int32(n) >> 1 // 2^n in two factors: n reaches 128
-	return p * pow2(half) * pow2(int32(n)-half)
+	return p * math.Float32frombits(uint32(int32(n)+127)<<23)
 }
-
-// pow2 is 2^n for -126 <= n <= 127.
-func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }

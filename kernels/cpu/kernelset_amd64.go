@@ -15,8 +15,8 @@ func vectorSets() (sets []*kernelSet) {
 
 var avx512 = kernelSet{
 	key: "avx512", name: "AVX-512", mr: 12, nr: 32, tile: tileAVX512,
-	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
-	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable,
+	dot: dotPortable, softmax: softmaxAVX512, parallaxWeights: parallaxWeightsAVX512,
+	softmaxGrad: softmaxGradAVX512, parallaxGrad: parallaxGradAVX512,
 	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable,
 	scaledProduct: scaledProductPortable, normGrad: normGradPortable, rotate: rotatePortable,
 	swiglu: swigluPortable, swigluGrad: swigluGradPortable,
@@ -26,8 +26,8 @@ var avx512 = kernelSet{
 
 var avx2 = kernelSet{
 	key: "avx2", name: "AVX2", mr: 6, nr: 16, tile: tileAVX2,
-	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
-	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable,
+	dot: dotPortable, softmax: softmaxAVX2, parallaxWeights: parallaxWeightsAVX2,
+	softmaxGrad: softmaxGradAVX2, parallaxGrad: parallaxGradAVX2,
 	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable,
 	scaledProduct: scaledProductPortable, normGrad: normGradPortable, rotate: rotatePortable,
 	swiglu: swigluPortable, swigluGrad: swigluGradPortable,

@@ -24,6 +24,7 @@ var units = []struct {
 	emit func(s *simd)
 }{
 	{"tile", tiles},
+	{"softmax", softmaxUnit},
 }
 
 func main() {

@@ -25,7 +25,7 @@ type simd struct {
 	// Per function.
 	name      string
 	tail      operand.Op // mask of the last, partial vector: K or YMM
-	constants map[float32]operand.Op
+	constants map[uint32]operand.Op
 	labels    int
 }
 
@@ -62,7 +62,7 @@ func (s *simd) function(name, signature, doc string) {
 	s.Signature(sig)
 	s.Pragma("noescape")
 	s.Doc(s.name + " " + doc)
-	s.tail, s.constants = nil, map[float32]operand.Op{}
+	s.tail, s.constants = nil, map[uint32]operand.Op{}
 }
 
 // end returns from the function. The upper halves are cleared, so that SSE code
@@ -115,6 +115,9 @@ func (s *simd) words(name string, bits ...uint32) operand.Mem {
 	s.data[name] = m
 	return m
 }
+
+// wordName names the table of a constant.
+func wordName(prefix string, bits uint32) string { return fmt.Sprintf("%s_%08x", prefix, bits) }
 
 // tailMasks is 8 words of ones, then 8 of zeros: the 8 words from word 8-n on
 // are the AVX2 mask of n lanes.
