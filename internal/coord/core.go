@@ -38,7 +38,7 @@ type Core struct {
 	config Config
 	now    time.Time
 	phase  phase
-	run    *Run
+	job    *Job
 
 	nodes        map[Conn]*node // attached and not refused
 	joinDeadline time.Time      // zero: none
@@ -49,7 +49,7 @@ type Core struct {
 	tallies    map[int64]*tally // steps that not all ranks have reported
 	last       *pb.StepSummary
 	evaluation *pb.EvalReport
-	evaluator  *node // who reported it first
+	evaluator  *node                // who reported it first
 	checkpoint *pb.CheckpointReport // the newest that was written
 
 	stop     *StopRequested
@@ -74,7 +74,7 @@ func (c *Core) Step(e Event) []Decision {
 	c.out = nil
 	switch e := e.(type) {
 	case Submitted:
-		c.submit(e.Run)
+		c.submit(e.Job)
 	case Attached:
 		c.attach(e.Conn, e.Hello)
 	case Received:
@@ -97,18 +97,18 @@ func (c *Core) Step(e Event) []Decision {
 	return c.out
 }
 
-// CheckRun says why a run cannot be submitted, or nil.
-func (c *Core) CheckRun(r Run) error {
+// CheckJob says why a run cannot be submitted, or nil.
+func (c *Core) CheckJob(j Job) error {
 	switch {
-	case c.run != nil:
-		return fmt.Errorf("this coordinator has the run %s already; start another coordinator for another run", c.run.ID)
+	case c.job != nil:
+		return fmt.Errorf("this coordinator has the run %s already; start another coordinator for another run", c.job.ID)
 	case c.phase == over:
 		return fmt.Errorf("this coordinator is about to end; start another one")
-	case r.Spec.Train.Slots < c.config.Nodes:
+	case j.Spec.Train.Slots < c.config.Nodes:
 		return fmt.Errorf("%d nodes cannot share a step of %d micro-batches: give the run train.slots = %d or more, or use fewer nodes",
-			c.config.Nodes, r.Spec.Train.Slots, c.config.Nodes)
+			c.config.Nodes, j.Spec.Train.Slots, c.config.Nodes)
 	}
-	return config.Validate(r.Spec)
+	return config.Validate(j.Spec)
 }
 
 // node is one attached node.
@@ -162,11 +162,24 @@ func (c *Core) publish(e *pb.RunEvent) {
 
 // notice tells the user something about n, which may be nil.
 func (c *Core) notice(n *node, warning bool, format string, args ...any) {
+	c.publish(noticeEvent(n, warning, format, args...))
+}
+
+func noticeEvent(n *node, warning bool, format string, args ...any) *pb.RunEvent {
 	notice := &pb.Notice{Text: fmt.Sprintf(format, args...), Warning: warning}
 	if n != nil {
 		notice.NodeId = n.name()
 	}
-	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Notice{Notice: notice}})
+	return &pb.RunEvent{Kind: &pb.RunEvent_Notice{Notice: notice}}
+}
+
+// hellos are the introductions of the view's members, by rank.
+func (c *Core) hellos() []*pb.Hello {
+	var all []*pb.Hello
+	for _, n := range c.ranks {
+		all = append(all, n.hello)
+	}
+	return all
 }
 
 // receive takes a message of an attached node.

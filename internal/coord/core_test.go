@@ -69,11 +69,11 @@ func (s *script) begin(t *testing.T, d *datadriven.TestData) {
 func (s *script) step(t *testing.T, d *datadriven.TestData) ([]Decision, error) {
 	switch d.Cmd {
 	case "submit":
-		run := scriptRun(t, d)
-		if err := s.core.CheckRun(run); err != nil {
+		job := scriptJob(t, d)
+		if err := s.core.CheckJob(job); err != nil {
 			return nil, err
 		}
-		return s.core.Step(Submitted{run}), nil
+		return s.core.Step(Submitted{job}), nil
 	case "attach":
 		return s.core.Step(s.attach(t, d)), nil
 	case "lost":
@@ -104,21 +104,21 @@ func (s *script) attach(t *testing.T, d *datadriven.TestData) Event {
 	}
 	d.MaybeScanArgs(t, "world", &hello.WorldSize)
 	if d.HasArg("lr") || d.HasArg("spec") {
-		hello.SpecToml = string(config.Canonical(scriptRun(t, d).Spec))
+		hello.SpecToml = string(config.Canonical(scriptJob(t, d).Spec))
 	}
 	return Attached{s.next, hello}
 }
 
-// scriptRun is a run of 100 steps of 8 micro-batches.
-func scriptRun(t *testing.T, d *datadriven.TestData) Run {
+// scriptJob is a run of 100 steps of 8 micro-batches.
+func scriptJob(t *testing.T, d *datadriven.TestData) Job {
 	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: []string{"train.steps=100", "train.slots=8"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := Run{ID: "r1", Name: "try", Dir: "/runs/r1", Resume: d.HasArg("resume"), Spec: loaded.Spec}
-	d.MaybeScanArgs(t, "slots", &run.Spec.Train.Slots)
-	d.MaybeScanArgs(t, "lr", &run.Spec.Optimizer.LR)
-	return run
+	job := Job{ID: "r1", Dir: "/runs/r1", Submission: Submission{Resume: d.HasArg("resume"), Spec: loaded.Spec}}
+	d.MaybeScanArgs(t, "slots", &job.Spec.Train.Slots)
+	d.MaybeScanArgs(t, "lr", &job.Spec.Optimizer.LR)
+	return job
 }
 
 func gossipEvent(t *testing.T, d *datadriven.TestData) Event {

@@ -34,9 +34,9 @@
 // # The shell
 //
 // [Start] puts the core behind the gRPC service parallax.v1.Coordinator
-// (server.go, attach.go, follow.go), with gossip's verdicts and a ticker as
+// (service.go, attach.go), with gossip's verdicts and a ticker as
 // further sources of events, and writes every published event to the ledger.
-// One goroutine runs the core.
+// One goroutine runs the core (loop.go).
 //
 // # Where next
 //

@@ -13,16 +13,21 @@ type Conn uint64
 // Event is something that happened: one of the types below.
 type Event interface{ event() }
 
-// Submitted hands over the run, once, after [Core.CheckRun] has approved it.
-type Submitted struct{ Run Run }
+// Submitted hands over the run, once, after [Core.CheckJob] has approved it.
+type Submitted struct{ Job Job }
 
-// Run is what is to be trained.
-type Run struct {
-	ID     string
-	Name   string // chosen by a person, may be empty
-	Dir    string // where its checkpoints go
-	Resume bool   // nodes go on from the newest checkpoint in Dir
+// Submission is a run as a person asks for it.
+type Submission struct {
+	Name   string // may be empty
+	Resume bool   // nodes go on from the newest checkpoint of the run
 	Spec   config.Spec
+}
+
+// Job is a run as it is carried out.
+type Job struct {
+	Submission
+	ID  string
+	Dir string // where its checkpoints go
 }
 
 // Attached is a node's introduction on a new connection.

@@ -9,8 +9,8 @@ import (
 )
 
 // submit takes over the run and welcomes who is there.
-func (c *Core) submit(r Run) {
-	c.run = &r
+func (c *Core) submit(j Job) {
+	c.job = &j
 	if c.config.JoinTimeout > 0 {
 		c.joinDeadline = c.now.Add(c.config.JoinTimeout)
 	}
@@ -35,7 +35,7 @@ func (c *Core) attach(conn Conn, hello *pb.Hello) {
 	}
 	n := &node{conn: conn, hello: hello, heard: c.now}
 	c.nodes[conn] = n
-	if c.run != nil {
+	if c.job != nil {
 		c.welcome(n)
 	}
 }
@@ -85,14 +85,14 @@ func (c *Core) checkRank(hello *pb.Hello) error {
 
 // checkSpec says in which keys a node's own spec differs from the run's.
 func (c *Core) checkSpec(hello *pb.Hello) error {
-	if c.run == nil || hello.SpecToml == "" {
+	if c.job == nil || hello.SpecToml == "" {
 		return nil
 	}
 	theirs, err := config.Parse([]byte(hello.SpecToml))
 	if err != nil {
 		return fmt.Errorf("%s was started with a spec that cannot be read: %w", hello.NodeId, err)
 	}
-	diffs := config.Diff(theirs, c.run.Spec)
+	diffs := config.Diff(theirs, c.job.Spec)
 	if len(diffs) == 0 {
 		return nil
 	}
@@ -116,15 +116,15 @@ func (c *Core) refuse(conn Conn, code int, reason error) {
 
 func (c *Core) welcome(n *node) {
 	c.send(n, welcome(&pb.Welcome{
-		RunId:         c.run.ID,
-		SpecToml:      string(config.Canonical(c.run.Spec)),
-		SpecHash:      config.Hash(c.run.Spec),
+		RunId:         c.job.ID,
+		SpecToml:      string(config.Canonical(c.job.Spec)),
+		SpecHash:      config.Hash(c.job.Spec),
 		GossipAddress: c.config.GossipAddress,
 		GossipKey:     c.config.GossipKey,
 		Cluster: &pb.Cluster{
 			FailureTimeoutNs: int64(c.config.FailureTimeout),
-			RunDir:           c.run.Dir,
-			Resume:           c.run.Resume,
+			RunDir:           c.job.Dir,
+			Resume:           c.job.Resume,
 		},
 	}))
 }
@@ -138,7 +138,7 @@ func (c *Core) progress(n *node, p *pb.Progress) {
 
 // readied notes that a node is ready, and starts the run with the last one.
 func (c *Core) readied(n *node, ready *pb.Ready) {
-	if c.phase != waiting || c.run == nil || n.ready != nil {
+	if c.phase != waiting || c.job == nil || n.ready != nil {
 		return
 	}
 	if err := c.checkData(n, ready); err != nil {
@@ -153,7 +153,7 @@ func (c *Core) readied(n *node, ready *pb.Ready) {
 
 // checkData says how what a node has loaded differs from what the first has.
 func (c *Core) checkData(n *node, ready *pb.Ready) error {
-	if steps := int64(c.run.Spec.Train.Steps); ready.Step > steps {
+	if steps := int64(c.job.Spec.Train.Steps); ready.Step > steps {
 		return fmt.Errorf("%s holds a state after %d steps, but the run has only %d; remove that checkpoint or choose another run directory", n.name(), ready.Step, steps)
 	}
 	others := c.readyNodes()

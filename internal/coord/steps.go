@@ -53,7 +53,7 @@ func (c *Core) summarise(reports []*pb.StepReport) *pb.StepSummary {
 	first, world := reports[0], float64(len(reports))
 	s := &pb.StepSummary{
 		Step:         first.Step,
-		Steps:        int64(c.run.Spec.Train.Steps),
+		Steps:        int64(c.job.Spec.Train.Steps),
 		Loss:         first.Loss,
 		GradNorm:     first.GradNorm,
 		LearningRate: first.LearningRate,

@@ -16,11 +16,11 @@ func (c *Core) start(why string) {
 	c.phase, c.started = running, c.now
 	first := c.ranks[0].ready
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Started{Started: &pb.RunStarted{
-		RunId:         c.run.ID,
-		Name:          c.run.Name,
-		RunDir:        c.run.Dir,
-		SpecHash:      config.Hash(c.run.Spec),
-		Steps:         int64(c.run.Spec.Train.Steps),
+		RunId:         c.job.ID,
+		Name:          c.job.Name,
+		RunDir:        c.job.Dir,
+		SpecHash:      config.Hash(c.job.Spec),
+		Steps:         int64(c.job.Spec.Train.Steps),
 		Parameters:    first.Parameters,
 		FlopsPerToken: first.FlopsPerToken,
 		DataSummary:   first.DataSummary,
@@ -63,7 +63,7 @@ func (c *Core) makeView(why string) *pb.View {
 	if c.view != nil {
 		view.Generation = c.view.Generation + 1
 	}
-	deal := shard.Deal(c.run.Spec.Train.Slots, weights(c.ranks))
+	deal := shard.Deal(c.job.Spec.Train.Slots, weights(c.ranks))
 	for rank, n := range c.ranks {
 		view.Members = append(view.Members, member(n.hello, deal[rank]))
 	}

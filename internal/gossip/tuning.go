@@ -39,7 +39,7 @@ func TuningFor(failureTimeout time.Duration) (Tuning, error) {
 	return Tuning{
 		ProbeInterval:  failureTimeout / 8,
 		ProbeTimeout:   failureTimeout / 20,
-		GossipInterval: min(failureTimeout/40, 200*time.Millisecond),
+		GossipInterval: min(failureTimeout/40, 50*time.Millisecond),
 		SyncInterval:   5 * failureTimeout,
 	}, nil
 }

@@ -1,0 +1,91 @@
+package coord
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"parallax/internal/gossip"
+)
+
+// listenAndGossip opens our two addresses and tells the first to whom it may
+// concern.
+func (c *Coordinator) listenAndGossip() (err error) {
+	if c.listener, err = net.Listen("tcp", c.o.Listen); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return usage("%s is in use by another process; choose another address with --listen, or port 0 for a free one", c.o.Listen)
+		}
+		return usage("cannot listen on %s: %w", c.o.Listen, err)
+	}
+	settings, err := c.o.gossipConfig(c.Address())
+	if err == nil {
+		c.gossip, err = gossip.Start(settings)
+	}
+	if err != nil {
+		c.listener.Close()
+		return usage("%w", err)
+	}
+	if err = c.writeAddress(); err != nil {
+		c.abort()
+	}
+	return err
+}
+
+// abort undoes listenAndGossip.
+func (c *Coordinator) abort() {
+	c.listener.Close()
+	_ = c.gossip.Shutdown()
+}
+
+// Address is the host:port that nodes and people reach us at.
+func (c *Coordinator) Address() string {
+	host, port, _ := net.SplitHostPort(c.listener.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return net.JoinHostPort(cmp.Or(c.o.Advertise, host), port)
+}
+
+// writeAddress puts our address into a file, which appears whole or not at all.
+func (c *Coordinator) writeAddress() error {
+	if c.o.AddressFile == "" {
+		return nil
+	}
+	beside := filepath.Join(filepath.Dir(c.o.AddressFile), fmt.Sprintf(".%s.%d", filepath.Base(c.o.AddressFile), os.Getpid()))
+	if err := os.WriteFile(beside, []byte(c.Address()+"\n"), 0o644); err != nil {
+		return usage("cannot write our address to %s: %w", c.o.AddressFile, err)
+	}
+	if err := os.Rename(beside, c.o.AddressFile); err != nil {
+		os.Remove(beside)
+		return usage("cannot write our address to %s: %w", c.o.AddressFile, err)
+	}
+	return nil
+}
+
+func (c *Coordinator) serverOptions() []grpc.ServerOption {
+	creds := c.o.Credentials
+	if creds == nil {
+		creds = insecure.NewCredentials()
+	}
+	half := c.o.FailureTimeout / 2
+	return []grpc.ServerOption{
+		grpc.Creds(creds),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxConcurrentStreams(16),
+		// A node that is stopped, or whose link is dead, loses its stream within
+		// the failure timeout.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: max(half, time.Second), Timeout: half}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+	}
+}

@@ -1,0 +1,89 @@
+package coord
+
+import (
+	"time"
+
+	"parallax/internal/gossip"
+	pb "parallax/proto/parallax/v1"
+)
+
+// serve runs the core until it finishes, then takes everything down.
+func (c *Coordinator) serve() {
+	defer close(c.ended)
+	c.loop()
+	close(c.over)
+	c.history.end()
+	c.takeLeave()
+	_ = c.gossip.Leave(c.farewell())
+	_ = c.gossip.Shutdown()
+}
+
+// farewell is how long we wait for others to take note of our end.
+func (c *Coordinator) farewell() time.Duration { return min(c.o.FailureTimeout, 3*time.Second) }
+
+// takeLeave waits for nodes to hang up and for followers to read the end.
+func (c *Coordinator) takeLeave() {
+	impatience := time.AfterFunc(c.farewell(), c.server.Stop)
+	defer impatience.Stop()
+	c.server.GracefulStop()
+}
+
+// loop feeds the core with events until it finishes. All use of the core is here.
+func (c *Coordinator) loop() {
+	ticker := time.NewTicker(min(max(c.o.FailureTimeout/20, 10*time.Millisecond), 500*time.Millisecond))
+	defer ticker.Stop()
+	for finished := false; !finished; {
+		select {
+		case e := <-c.events:
+			finished = c.step(e)
+		case s := <-c.jobs:
+			s.reply <- c.accept(s.job)
+		case e := <-c.gossip.Events():
+			finished = c.step(verdict(e))
+		case <-ticker.C:
+			finished = c.step(nil)
+		}
+	}
+}
+
+func verdict(e gossip.Event) Event {
+	if e.Kind == gossip.Failed {
+		return GossipFailed{e.Meta.ID, e.Meta.Incarnation}
+	}
+	return GossipJoined{e.Meta.ID, e.Meta.Incarnation}
+}
+
+// step tells the core the time and then the event, if any, and carries out what
+// it decides.
+func (c *Coordinator) step(e Event) (finished bool) {
+	decisions := c.core.Step(Tick{time.Now()})
+	if e != nil {
+		decisions = append(decisions, c.core.Step(e)...)
+	}
+	for _, d := range decisions {
+		switch d := d.(type) {
+		case Send:
+			c.conns.send(d.Conn, d.Message)
+		case Publish:
+			c.publish(d.Event)
+		case Finish:
+			c.result = Result{d.Code, d.Reason}
+			finished = true
+		}
+	}
+	return finished
+}
+
+func (c *Coordinator) publish(e *pb.RunEvent) {
+	e.UnixNanos = time.Now().UnixNano()
+	c.history.append(e)
+	c.record(e)
+}
+
+// post hands an event to the core, unless that has finished.
+func (c *Coordinator) post(e Event) {
+	select {
+	case c.events <- e:
+	case <-c.over:
+	}
+}

@@ -1,0 +1,180 @@
+package coord
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"parallax/internal/config"
+	"parallax/internal/gossip"
+	pb "parallax/proto/parallax/v1"
+)
+
+// Coordinator is a core behind a gRPC server.
+type Coordinator struct {
+	o   Options
+	log *slog.Logger
+
+	listener net.Listener
+	server   *grpc.Server
+	gossip   *gossip.Gossip
+	conns    connTable
+	history  *history
+
+	core   *Core // only for the goroutine of loop
+	events chan Event
+	jobs   chan submission
+	over   chan struct{} // closed when loop has ended
+	ended  chan struct{} // closed when everything has ended
+	result Result        // valid once over is closed
+
+	mu    sync.Mutex
+	jobID string
+}
+
+// Result is how a run ended.
+type Result struct {
+	Code   int
+	Reason string
+}
+
+// submission asks loop to take a job.
+type submission struct {
+	job   Job
+	reply chan error
+}
+
+// ErrRequeue, as the cause of a context's end, makes [Run] stop with exit code 75
+// instead of 0.
+var ErrRequeue = errors.New("the host takes its resources back")
+
+// Run coordinates one run and returns the exit code. When ctx ends it stops the
+// run after the step under way, with a checkpoint. Err says why the coordinator
+// could not start, and is nil once it has started.
+func Run(ctx context.Context, o Options) (code int, err error) {
+	c, err := Start(o)
+	if err != nil {
+		var known *Error
+		if errors.As(err, &known) {
+			return known.Code, err
+		}
+		return ExitBug, err
+	}
+	defer context.AfterFunc(ctx, func() { c.stopFor(context.Cause(ctx)) })()
+	return c.Wait().Code, nil
+}
+
+func (c *Coordinator) stopFor(cause error) {
+	code := ExitDone
+	if errors.Is(cause, ErrRequeue) {
+		code = ExitRequeue
+	}
+	reason := cause.Error()
+	if errors.Is(cause, context.Canceled) {
+		reason = "interrupted"
+	}
+	c.Stop(reason, code)
+}
+
+// Start begins to coordinate: it listens and is a member of the gossip cluster
+// when it returns. The caller must call [Coordinator.Wait].
+func Start(o Options) (*Coordinator, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	c := &Coordinator{
+		o:       o,
+		log:     cmp.Or(o.Log, slog.Default()),
+		history: newHistory(),
+		events:  make(chan Event),
+		jobs:    make(chan submission),
+		over:    make(chan struct{}),
+		ended:   make(chan struct{}),
+	}
+	if err := c.listenAndGossip(); err != nil {
+		return nil, err
+	}
+	c.core = New(Config{
+		Nodes:          o.Nodes,
+		MinNodes:       o.MinNodes,
+		JoinTimeout:    o.JoinTimeout,
+		FailureTimeout: o.FailureTimeout,
+		GossipAddress:  c.gossip.Address(),
+		GossipKey:      o.GossipKey,
+	})
+	if err := c.submitOwn(); err != nil {
+		c.abort()
+		return nil, err
+	}
+	c.server = grpc.NewServer(c.serverOptions()...)
+	pb.RegisterCoordinatorServer(c.server, &service{Coordinator: c})
+	go c.server.Serve(c.listener)
+	go c.serve()
+	return c, nil
+}
+
+// submitOwn submits the run that came with the options.
+func (c *Coordinator) submitOwn() error {
+	if c.o.Run == nil {
+		return nil
+	}
+	if err := c.accept(c.newJob(*c.o.Run)); err != nil {
+		return usage("%w", err)
+	}
+	return nil
+}
+
+// newJob gives a submission its id and place.
+func (c *Coordinator) newJob(s Submission) Job {
+	id := fmt.Sprintf("%s-%.8s", time.Now().UTC().Format("20060102-150405"), config.Hash(s.Spec))
+	return Job{Submission: s, ID: id, Dir: c.o.RunDir}
+}
+
+// accept submits a job to the core.
+func (c *Coordinator) accept(job Job) error {
+	if err := c.core.CheckJob(job); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.jobID = job.ID
+	c.mu.Unlock()
+	c.step(Submitted{job})
+	return nil
+}
+
+func (c *Coordinator) jobName() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.jobID
+}
+
+// Events yields the run's events behind the sequence number after (0: all),
+// those to come included, until the run is over or ctx ends.
+func (c *Coordinator) Events(ctx context.Context, after int64) iter.Seq[*pb.RunEvent] {
+	return c.history.follow(ctx, after)
+}
+
+// Stop ends the run after the step under way, with a checkpoint; all processes
+// then exit with the code. It does not wait.
+func (c *Coordinator) Stop(reason string, code int) {
+	c.post(StopRequested{Reason: reason, Code: code})
+}
+
+// Kill ends the run at once.
+func (c *Coordinator) Kill(reason string) {
+	c.post(StopRequested{Reason: reason, Code: ExitQuorumLost, AtOnce: true})
+}
+
+// Wait returns when the run is over and everything is taken down.
+func (c *Coordinator) Wait() Result {
+	<-c.ended
+	return c.result
+}
