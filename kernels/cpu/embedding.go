@@ -29,6 +29,7 @@ func (j *embeddingJob) run(_ *worker, task int) {
 const embeddingCols = 64
 
 type embeddingBackwardJob struct {
+	set    *kernelSet
 	dw, dy matrix
 	tokens []int32
 }
@@ -37,7 +38,7 @@ type embeddingBackwardJob struct {
 func (b *Backend) EmbeddingBackward(op kernels.EmbeddingBackward) {
 	kernels.Must(op.Check())
 	j := &b.embedBack
-	*j = embeddingBackwardJob{dw: view(op.DW), dy: view(op.DY), tokens: ints(op.Tokens)}
+	*j = embeddingBackwardJob{set: b.kernels, dw: view(op.DW), dy: view(op.DY), tokens: ints(op.Tokens)}
 	b.pool.run(ceilDiv(j.dw.cols, embeddingCols), j)
 }
 
@@ -45,9 +46,6 @@ func (j *embeddingBackwardJob) run(_ *worker, task int) {
 	lo := task * embeddingCols
 	hi := min(lo+embeddingCols, j.dw.cols)
 	for n, token := range j.tokens {
-		dst := j.dw.row(int(token))[lo:hi]
-		for c, x := range j.dy.row(n)[lo:hi] {
-			dst[c] += x
-		}
+		j.set.addTo(j.dw.row(int(token))[lo:hi], j.dy.row(n)[lo:hi])
 	}
 }

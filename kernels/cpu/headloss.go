@@ -258,10 +258,7 @@ func (j *headLossJob) sumParts(n int) {
 		if group*j.blocks/headGroups == (group+1)*j.blocks/headGroups {
 			continue // a small vocabulary leaves groups without a block
 		}
-		part := j.parts[(group*j.ld+n)*d:][:d]
-		for c, x := range part {
-			dx[c] += x
-		}
+		j.set.addTo(dx, j.parts[(group*j.ld+n)*d:][:d])
 	}
 }
 

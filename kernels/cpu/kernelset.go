@@ -25,13 +25,15 @@ type kernelSet struct {
 	addExp    func(sum, z, m []float32)
 	scaledExp func(z, lse []float32, scale float32)
 
+	addTo         func(y, x []float32)
 	scaledProduct func(y, x, gain []float32, r float32)
-	normGrad      func(dx, dy, x, gain, dgain, add []float32, r float32)
+	normDot       func(dgain, dy, x, gain []float32, r float32) float32
+	normApply     func(dx, dy, x, gain, add []float32, a, b float32)
 	rotate        func(y, x, cos, sin []float32, sign float32)
 	swiglu        func(y, gate, up []float32)
 	swigluGrad    func(dgate, dup, dy, gate, up []float32)
-	adamw         func(p, g, m, v []float32, s *adamwStep)
-	momentum      func(u, m, g []float32, scale, mu, a, b float32)
+	adamw         func(p, grad, m, v []float32, s *adamwStep)
+	momentum      func(u, m, grad []float32, scale, mu, a, b float32)
 	combine       func(y, x, u []float32, a, b float32)
 	toBF16        func(dst []uint16, src []float32)
 	fromBF16      func(dst []float32, src []uint16)
@@ -40,10 +42,10 @@ type kernelSet struct {
 var portable = kernelSet{
 	key: "portable", name: "portable", mr: 4, nr: 16, tile: tilePortable,
 	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
-	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable,
-	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable,
-	scaledProduct: scaledProductPortable, normGrad: normGradPortable, rotate: rotatePortable,
-	swiglu: swigluPortable, swigluGrad: swigluGradPortable,
+	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable, maxInto: maxIntoPortable,
+	addExp: addExpPortable, scaledExp: scaledExpPortable, addTo: addToPortable,
+	scaledProduct: scaledProductPortable, normDot: normDotPortable, normApply: normApplyPortable,
+	rotate: rotatePortable, swiglu: swigluPortable, swigluGrad: swigluGradPortable,
 	adamw: adamwPortable, momentum: momentumPortable, combine: combinePortable,
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
 }

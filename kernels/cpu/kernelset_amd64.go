@@ -15,22 +15,22 @@ func vectorSets() (sets []*kernelSet) {
 
 var avx512 = kernelSet{
 	key: "avx512", name: "AVX-512", mr: 12, nr: 32, tile: tileAVX512,
-	dot: dotPortable, softmax: softmaxAVX512, parallaxWeights: parallaxWeightsAVX512,
-	softmaxGrad: softmaxGradAVX512, parallaxGrad: parallaxGradAVX512,
-	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable,
-	scaledProduct: scaledProductPortable, normGrad: normGradPortable, rotate: rotatePortable,
-	swiglu: swigluPortable, swigluGrad: swigluGradPortable,
-	adamw: adamwPortable, momentum: momentumPortable, combine: combinePortable,
+	dot: dotAVX512, softmax: softmaxAVX512, parallaxWeights: parallaxWeightsAVX512,
+	softmaxGrad: softmaxGradAVX512, parallaxGrad: parallaxGradAVX512, maxInto: maxIntoAVX512,
+	addExp: addExpAVX512, scaledExp: scaledExpAVX512, addTo: addToAVX512,
+	scaledProduct: scaledProductAVX512, normDot: normDotAVX512, normApply: normApplyAVX512,
+	rotate: rotateAVX512, swiglu: swigluAVX512, swigluGrad: swigluGradAVX512,
+	adamw: adamwAVX512, momentum: momentumAVX512, combine: combineAVX512,
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
 }
 
 var avx2 = kernelSet{
 	key: "avx2", name: "AVX2", mr: 6, nr: 16, tile: tileAVX2,
-	dot: dotPortable, softmax: softmaxAVX2, parallaxWeights: parallaxWeightsAVX2,
-	softmaxGrad: softmaxGradAVX2, parallaxGrad: parallaxGradAVX2,
-	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable,
-	scaledProduct: scaledProductPortable, normGrad: normGradPortable, rotate: rotatePortable,
-	swiglu: swigluPortable, swigluGrad: swigluGradPortable,
-	adamw: adamwPortable, momentum: momentumPortable, combine: combinePortable,
+	dot: dotAVX2, softmax: softmaxAVX2, parallaxWeights: parallaxWeightsAVX2,
+	softmaxGrad: softmaxGradAVX2, parallaxGrad: parallaxGradAVX2, maxInto: maxIntoAVX2,
+	addExp: addExpAVX2, scaledExp: scaledExpAVX2, addTo: addToAVX2,
+	scaledProduct: scaledProductAVX2, normDot: normDotAVX2, normApply: normApplyAVX2,
+	rotate: rotateAVX2, swiglu: swigluAVX2, swigluGrad: swigluGradAVX2,
+	adamw: adamwAVX2, momentum: momentumAVX2, combine: combineAVX2,
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
 }

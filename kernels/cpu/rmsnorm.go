@@ -57,7 +57,7 @@ func (b *Backend) RMSNormBackward(op kernels.RMSNormBackward) {
 	j.stride = lines(j.x.cols)
 	j.dgain = b.shared.take(tasks * j.stride)
 	b.pool.run(tasks, j)
-	addInOrder(floats(op.DGain), j.dgain, j.stride, tasks)
+	b.addInOrder(floats(op.DGain), j.dgain, j.stride, tasks)
 }
 
 func (j *rmsNormBackwardJob) run(_ *worker, task int) {
@@ -68,16 +68,21 @@ func (j *rmsNormBackwardJob) run(_ *worker, task int) {
 		if !j.add.empty() {
 			add = j.add.row(i)
 		}
-		j.set.normGrad(j.dx.row(i), j.dy.row(i), j.x.row(i), j.gain, dgain, add, j.rstd[i])
+		normGrad(j.set, j.dx.row(i), j.dy.row(i), j.x.row(i), j.gain, dgain, add, j.rstd[i])
 	}
 }
 
 // addInOrder adds parts rows of partial sums, stride apart, to dst.
-func addInOrder(dst, partial []float32, stride, parts int) {
+func (b *Backend) addInOrder(dst, partial []float32, stride, parts int) {
 	for t := range parts {
-		for c, x := range partial[t*stride:][:len(dst)] {
-			dst[c] += x
-		}
+		b.kernels.addTo(dst, partial[t*stride:])
+	}
+}
+
+// addToPortable is y += x.
+func addToPortable(y, x []float32) {
+	for i, v := range x[:len(y)] {
+		y[i] += v
 	}
 }
 
@@ -89,19 +94,30 @@ func scaledProductPortable(y, x, gain []float32, r float32) {
 	}
 }
 
-// normGradPortable is one row of kernels.RMSNormBackward; add may be nil. dx may
-// be dy or add.
-func normGradPortable(dx, dy, x, gain, dgain, add []float32, r float32) {
-	var dot float32
+// normGrad is one row of kernels.RMSNormBackward; add may be nil. dx may be dy or
+// add.
+func normGrad(set *kernelSet, dx, dy, x, gain, dgain, add []float32, r float32) {
+	mean := set.normDot(dgain, dy, x, gain, r) / float32(len(x))
+	set.normApply(dx, dy, x, gain, add, r, -r*r*mean)
+}
+
+// normDotPortable adds dy*xhat to dgain and returns the sum of dy*gain*xhat, with
+// xhat = r*x.
+func normDotPortable(dgain, dy, x, gain []float32, r float32) float32 {
+	var sum float32
 	for c, v := range x {
-		xhat := v * r
-		dot += dy[c] * gain[c] * xhat
-		dgain[c] += dy[c] * xhat
+		t := dy[c] * (r * v)
+		dgain[c] += t
+		sum += t * gain[c]
 	}
-	mean := dot / float32(len(x))
+	return sum
+}
+
+// normApplyPortable is dx = a*dy*gain + b*x + add, without add where it is empty.
+func normApplyPortable(dx, dy, x, gain, add []float32, a, b float32) {
 	for c, v := range x {
-		g := r * (dy[c]*gain[c] - v*r*mean)
-		if add != nil {
+		g := a*(dy[c]*gain[c]) + b*v
+		if len(add) > 0 {
 			g += add[c]
 		}
 		dx[c] = g

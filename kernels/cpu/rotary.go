@@ -79,7 +79,7 @@ func (b *Backend) HeadRotaryBackward(op kernels.HeadRotaryBackward) {
 	stride := lines(op.HeadDim)
 	j.x, j.dgain = view(op.X), b.shared.take(tasks*stride)
 	b.pool.run(tasks, j)
-	addInOrder(floats(op.DGain), j.dgain, stride, tasks)
+	b.addInOrder(floats(op.DGain), j.dgain, stride, tasks)
 }
 
 func (j *rotaryBackwardJob) run(_ *worker, task int) {
@@ -95,7 +95,7 @@ func (j *rotaryBackwardJob) run(_ *worker, task int) {
 			dx := j.dx.head(n, h, j.dim)
 			j.set.rotate(dx, j.dy.head(n, h, j.dim), cos, sin, -1)
 			if j.gain != nil {
-				j.set.normGrad(dx, dx, j.x.head(n, h, j.dim), j.gain, dgain, nil, j.rstd[n*j.heads+h])
+				normGrad(j.set, dx, dx, j.x.head(n, h, j.dim), j.gain, dgain, nil, j.rstd[n*j.heads+h])
 			}
 		}
 	}

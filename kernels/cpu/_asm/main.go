@@ -25,6 +25,9 @@ var units = []struct {
 }{
 	{"tile", tiles},
 	{"softmax", softmaxUnit},
+	{"headloss", headlossUnit},
+	{"rows", rowsUnit},
+	{"optim", optimUnit},
 }
 
 func main() {
