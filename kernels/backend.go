@@ -12,8 +12,8 @@ package kernels
 type Backend interface {
 	Info() Info
 
-	// Alloc returns n zeroed elements, or an error that says how much was asked
-	// for and how much is free.
+	// Alloc returns n zeroed elements (n may be 0), or an error that says how
+	// much was asked for and how much is free.
 	Alloc(dt DType, n int) (Buffer, error)
 	// HostAlloc returns zeroed host memory, aligned to 64 bytes, from which and
 	// to which copies are fastest (pinned memory where the device has such).

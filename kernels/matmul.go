@@ -7,7 +7,8 @@ import "fmt"
 //
 // Add may be C itself (accumulation) or another M x N matrix of C's type (a
 // residual); it is not read when Beta is 0. C must not overlap A or B.
-// A and B are of one type; C may be of the Compute or the Master type.
+// A and B are of one type; C may be of the Compute or the Master type. M, N and K
+// may be 0: a sum of no terms is 0.
 type MatMul struct {
 	C, A, B        Matrix
 	TransA, TransB bool

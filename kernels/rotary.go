@@ -17,7 +17,7 @@ type HeadRotary struct {
 	SeqLen         int
 	Table          Buffer // [SeqLen*HeadDim], Master type: per position h cosines, then h sines
 	Gain           Buffer // [HeadDim], Compute type, or nil for no norm
-	RStd           Buffer // [rows*Heads], Master type, written; nil without Gain
+	RStd           Buffer // [rows*Heads], Master type, written: of row n and head h at n*Heads+h; nil without Gain
 	Eps            float64
 }
 
