@@ -1,0 +1,229 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"parallax/collective/grpcring"
+	"parallax/internal/gossip"
+	"parallax/internal/train"
+	"parallax/internal/version"
+	"parallax/kernels"
+	pb "parallax/proto/parallax/v1"
+	"parallax/shard/corpus"
+)
+
+// Options say where and how a node runs.
+type Options struct {
+	Name        string // unique in the cluster
+	Coordinator string // host:port
+	Listen      string // host:port of the ring service, port 0: a free one
+	Gossip      string // host:port of memberlist, port 0: a free one
+	Advertise   string // host that others reach this node at; empty: Listen's
+	Device      string // "cpu", "cuda:0"
+	Threads     int    // of a CPU device, 0: all
+	SpecTOML    string // the spec that the node expects, or empty
+	CacheDir    string // of token files, empty: the user's cache folder
+	Rank        *int32 // that the launcher asks for, nil: any
+	World       int32  // that the launcher has started, 0: unknown
+
+	Credentials credentials.TransportCredentials // to the coordinator and along the ring
+	ServerCreds credentials.TransportCredentials // of the ring service
+	Patience    time.Duration                    // to wait for the coordinator at start
+	Log         *slog.Logger
+}
+
+// advertised is the address that others are told for one that is listened on:
+// empty when it is that itself.
+func (o Options) advertised(listen string) string {
+	_, port, err := net.SplitHostPort(listen)
+	if o.Advertise == "" || err != nil {
+		return ""
+	}
+	return net.JoinHostPort(o.Advertise, port)
+}
+
+// agent is one node while it runs. What it holds is acquired in the order of
+// the fields and given back in the opposite order.
+type agent struct {
+	o           Options
+	log         *slog.Logger
+	incarnation uint64
+
+	device   kernels.Backend
+	listener net.Listener
+	server   *grpc.Server
+	ring     *grpcring.Server
+	gossip   *gossip.Gossip
+	link     *link
+
+	welcome *pb.Welcome
+	data    *corpus.Prepared
+	trainer *train.Trainer
+	saver   *saver
+}
+
+// Run takes part in one run and returns when it is over: nil when it was
+// completed or stopped in good order, else an *Error. Cancelling ctx drains the
+// node: it asks the cluster to stop after the step under way.
+func Run(ctx context.Context, o Options) error {
+	a := &agent{o: o, log: o.Log.With("node", o.Name), incarnation: uint64(time.Now().UnixNano())}
+	defer a.close()
+	for _, begin := range []func(context.Context) error{a.openDevice, a.listen, a.attach, a.joinGossip, a.prepare} {
+		if err := begin(ctx); err != nil {
+			a.giveUp(err)
+			return err
+		}
+	}
+	return a.obey(ctx)
+}
+
+func (a *agent) openDevice(context.Context) (err error) {
+	a.device, err = kernels.Open(a.o.Device, kernels.Options{Threads: a.o.Threads})
+	if err != nil {
+		return usage("%w; choose another with --device", err)
+	}
+	a.log.Info("device", "name", a.o.Device, "is", a.device.Info().Summary)
+	return nil
+}
+
+func (a *agent) listen(context.Context) (err error) {
+	a.listener, err = net.Listen("tcp", a.o.Listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return usage("%s is in use by another process: choose another port with --listen, or 0 for a free one", a.o.Listen)
+	case err != nil:
+		return usage("cannot listen on %s: %w", a.o.Listen, err)
+	}
+	a.ring = grpcring.NewServer()
+	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(a.o.ServerCreds))...)
+	a.ring.Register(a.server)
+	go a.server.Serve(a.listener)
+	return nil
+}
+
+// address is where the ring service is reached.
+func (a *agent) address() string {
+	_, port, _ := net.SplitHostPort(a.listener.Addr().String())
+	host, _, _ := net.SplitHostPort(a.o.Listen)
+	if a.o.Advertise != "" {
+		host = a.o.Advertise
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (a *agent) attach(ctx context.Context) (err error) {
+	a.log.Info("attaching", "coordinator", a.o.Coordinator)
+	if a.link, err = dial(ctx, a.o, a.hello()); err != nil {
+		return err
+	}
+	select {
+	case m, open := <-a.link.orders:
+		if !open {
+			return unavailable("the coordinator at %s hung up: %w", a.o.Coordinator, a.link.lost())
+		}
+		return a.welcomed(m)
+	case <-ctx.Done():
+		return errInterrupted
+	}
+}
+
+var errInterrupted = errors.New("interrupted before training began")
+
+func (a *agent) hello() *pb.Hello {
+	host, _ := os.Hostname()
+	return &pb.Hello{
+		NodeId: a.o.Name, Incarnation: a.incarnation,
+		RingAddress: a.address(),
+		Device:      a.o.Device, DeviceSummary: a.device.Info().Summary,
+		Host: host, Pid: int64(os.Getpid()), Version: version.String(),
+		SpecToml: a.o.SpecTOML, Rank: a.o.Rank, WorldSize: a.o.World,
+	}
+}
+
+func (a *agent) welcomed(m *pb.CoordinatorMessage) error {
+	switch k := m.GetKind().(type) {
+	case *pb.CoordinatorMessage_Refusal:
+		return &Error{int(k.Refusal.ExitCode), fmt.Errorf("the coordinator refuses this node: %s", k.Refusal.Reason)}
+	case *pb.CoordinatorMessage_Stop:
+		return &Error{int(k.Stop.ExitCode), errors.New(k.Stop.Reason)}
+	case *pb.CoordinatorMessage_Welcome:
+		a.welcome = k.Welcome
+		a.log.Info("welcome", "run", a.welcome.RunId)
+		return nil
+	}
+	return fmt.Errorf("the coordinator began with a %T instead of a welcome: are both of one version?", m.GetKind())
+}
+
+// joinGossip makes the node a member of the cluster that the coordinator is in,
+// with the key and the deadline it was welcomed with.
+func (a *agent) joinGossip(context.Context) error {
+	tuning, err := gossip.TuningFor(a.failureTimeout())
+	if err != nil {
+		return usage("%w", err)
+	}
+	a.gossip, err = gossip.Start(gossip.Config{
+		Bind: a.o.Gossip, Advertise: a.o.advertised(a.o.Gossip), Key: a.welcome.GossipKey, Tuning: tuning, Log: a.log,
+		Meta: gossip.Meta{ID: a.o.Name, Incarnation: a.incarnation, Role: gossip.Node, Address: a.address(), Device: a.o.Device},
+	})
+	if err != nil {
+		return usage("%w", err)
+	}
+	if err := a.gossip.Join(a.welcome.GossipAddress); err != nil {
+		return unavailable("cannot join the gossip cluster at %s: %w", a.welcome.GossipAddress, err)
+	}
+	return nil
+}
+
+func (a *agent) failureTimeout() time.Duration {
+	return time.Duration(a.welcome.GetCluster().GetFailureTimeoutNs())
+}
+
+// giveUp tells the coordinator why this node cannot take part.
+func (a *agent) giveUp(err error) {
+	if a.link == nil || a.welcome == nil {
+		return
+	}
+	var coded interface{ ExitCode() int }
+	code := 1
+	if errors.As(err, &coded) {
+		code = coded.ExitCode()
+	}
+	a.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: &pb.Failure{
+		Error: err.Error(), Fatal: true, ExitCode: int32(code)}}})
+}
+
+// close gives everything back.
+func (a *agent) close() {
+	if a.saver != nil {
+		a.saver.wait()
+	}
+	if a.link != nil {
+		a.link.hangUp()
+	}
+	if a.gossip != nil {
+		_ = a.gossip.Leave(goodbye)
+		_ = a.gossip.Shutdown()
+	}
+	if a.server != nil {
+		a.server.Stop()
+	}
+	if a.trainer != nil {
+		a.trainer.Close()
+	}
+	if a.data != nil {
+		a.data.File.Close()
+	}
+	if a.device != nil {
+		_ = a.device.Close()
+	}
+}

@@ -1,0 +1,18 @@
+// Package agent is the node daemon: it joins a coordinator's cluster, prepares
+// data and model, and trains its share of every step until the run is over.
+//
+// One goroutine (obey.go) takes orders from the coordinator, signals from the
+// host, and the outcome of training, and decides; a second one (training.go)
+// lives as long as a view and does nothing but steps, evaluations and
+// checkpoints. Everything that touches the device happens on one of these two,
+// never on both at once.
+//
+//	link.go      the stream to the coordinator
+//	prepare.go   device, data, model, checkpoint to resume from
+//	obey.go      orders
+//	training.go  the steps of one view
+//	saver.go     checkpoints, written while training goes on
+//
+// The protocol is described in proto/parallax/v1; the other end is
+// internal/coord; the step itself is internal/train.
+package agent

@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+// link is the stream to the coordinator.
+type link struct {
+	conn   *grpc.ClientConn
+	stream pb.Coordinator_AttachClient
+	cancel context.CancelFunc
+	orders chan *pb.CoordinatorMessage // closed when the stream ends
+
+	sendMu sync.Mutex
+	errMu  sync.Mutex
+	err    error // why orders was closed
+}
+
+// dial attaches to the coordinator, waiting for it up to o.Patience. The link
+// then lives until hangUp, whatever becomes of ctx.
+func dial(ctx context.Context, o Options, hello *pb.Hello) (*link, error) {
+	conn, err := grpc.NewClient(o.Coordinator, grpc.WithTransportCredentials(o.Credentials))
+	if err != nil {
+		return nil, usage("the coordinator's address %q: %w", o.Coordinator, err)
+	}
+	streamCtx, cancel := context.WithCancel(context.Background())
+	l := &link{conn: conn, cancel: cancel, orders: make(chan *pb.CoordinatorMessage, 16)}
+	if err := l.open(ctx, streamCtx, o.Patience); err != nil {
+		l.cancel()
+		conn.Close()
+		return nil, unavailable("no coordinator answers at %s (%w): is it running, and is the address right?", o.Coordinator, err)
+	}
+	go l.receive()
+	l.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Hello{Hello: hello}})
+	return l, nil
+}
+
+// open begins the stream, giving up when ctx ends or patience does.
+func (l *link) open(ctx, streamCtx context.Context, patience time.Duration) (err error) {
+	ctx, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waited %v", patience))
+	defer stop()
+	defer context.AfterFunc(ctx, l.cancel)()
+	l.stream, err = pb.NewCoordinatorClient(l.conn).Attach(streamCtx, grpc.WaitForReady(true))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (l *link) receive() {
+	defer close(l.orders)
+	for {
+		m, err := l.stream.Recv()
+		if err != nil {
+			l.errMu.Lock()
+			l.err = err
+			l.errMu.Unlock()
+			return
+		}
+		l.orders <- m
+	}
+}
+
+// lost is why the stream has ended.
+func (l *link) lost() error {
+	l.errMu.Lock()
+	defer l.errMu.Unlock()
+	return l.err
+}
+
+// send reports to the coordinator. That it no longer listens shows on orders.
+func (l *link) send(m *pb.NodeMessage) {
+	l.sendMu.Lock()
+	defer l.sendMu.Unlock()
+	_ = l.stream.Send(m)
+}
+
+// goodbye is how long a coordinator may take to end a stream that we have ended.
+const goodbye = 3 * time.Second
+
+// hangUp ends the stream once the coordinator has read everything.
+func (l *link) hangUp() {
+	l.sendMu.Lock()
+	_ = l.stream.CloseSend()
+	l.sendMu.Unlock()
+	impatience := time.AfterFunc(goodbye, l.cancel)
+	for range l.orders {
+	}
+	impatience.Stop()
+	l.cancel()
+	l.conn.Close()
+}

@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"parallax/collective"
+	pb "parallax/proto/parallax/v1"
+)
+
+// obey takes orders until the run is over for this node.
+func (a *agent) obey(ctx context.Context) error {
+	c := &captain{agent: a}
+	defer c.haltTraining()
+	orders, drain := a.link.orders, ctx.Done()
+	for {
+		select {
+		case m, open := <-orders:
+			if !open {
+				orders = nil
+				if err := c.coordinatorLost(); err != nil {
+					return err
+				}
+				continue
+			}
+			if over, err := c.order(m); over {
+				return err
+			}
+		case out := <-c.outcome():
+			if over, err := c.trainingEnded(out); over {
+				return err
+			}
+		case <-drain:
+			drain = nil
+			c.drain()
+		}
+	}
+}
+
+// captain is what obey remembers between two messages.
+type captain struct {
+	*agent
+	training *training     // nil while no view is trained
+	stop     *pb.StopOrder // the order that ends the run after a step, once it came
+	orphaned error         // why there is no coordinator any more
+}
+
+func (c *captain) outcome() <-chan outcome {
+	if c.training == nil {
+		return nil
+	}
+	return c.training.done
+}
+
+// order carries out one order; over says that the node is done.
+func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
+	switch k := m.GetKind().(type) {
+	case *pb.CoordinatorMessage_View:
+		return c.enter(k.View)
+	case *pb.CoordinatorMessage_Halt:
+		c.haltTraining()
+		c.reportState(k.Halt.Generation, k.Halt.Reason)
+	case *pb.CoordinatorMessage_Save:
+		c.haltTraining()
+		c.saver.save(c.trainer)
+		c.saver.wait()
+	case *pb.CoordinatorMessage_Stop:
+		if k.Stop.AtOnce || c.training == nil {
+			c.haltTraining()
+			return true, exit(k.Stop)
+		}
+		c.stop = k.Stop
+		c.trainer.RequestStop()
+	case *pb.CoordinatorMessage_Refusal:
+		c.haltTraining()
+		return true, &Error{int(k.Refusal.ExitCode), fmt.Errorf("the coordinator refuses this node: %s", k.Refusal.Reason)}
+	}
+	return false, nil
+}
+
+func (c *captain) enter(v *pb.View) (over bool, err error) {
+	c.haltTraining()
+	rank := c.rankIn(v)
+	if rank < 0 {
+		return true, fmt.Errorf("generation %d has no place for node %s: %s", v.Generation, c.o.Name, v.Reason)
+	}
+	c.log.Info("view", "generation", v.Generation, "rank", rank, "world", len(v.Members))
+	c.training = startTraining(c.agent, v, rank)
+	return false, nil
+}
+
+func (c *captain) rankIn(v *pb.View) int {
+	for rank, m := range v.Members {
+		if m.NodeId == c.o.Name && m.Incarnation == c.incarnation {
+			return rank
+		}
+	}
+	return -1
+}
+
+// haltTraining leaves the ring, whatever the step is at, and waits until the
+// device is ours again.
+func (c *captain) haltTraining() {
+	if c.training != nil {
+		c.training.halt()
+		c.training = nil
+	}
+}
+
+// trainingEnded handles the end of a view's training that nobody ordered from
+// here.
+func (c *captain) trainingEnded(out outcome) (over bool, err error) {
+	view := c.training.view
+	c.training = nil
+	switch {
+	case out.err != nil && c.orphaned != nil:
+		return true, unavailable("%w; the ring then broke too: %w", c.orphaned, out.err)
+	case out.err != nil:
+		c.reportFailure(view, out.err)
+		return false, nil // an order follows
+	case c.orphaned != nil:
+		return true, unavailable("%w; the nodes stopped together after step %d", c.orphaned, c.trainer.Applied())
+	}
+	reason := "the run is complete"
+	if !out.complete {
+		reason = fmt.Sprintf("stopped after step %d", c.trainer.Applied())
+	}
+	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
+		AppliedStep: c.trainer.Applied(), Reason: reason, Done: out.complete}}})
+	return true, exit(c.stop)
+}
+
+// exit is the process's end as a stop order has it.
+func exit(stop *pb.StopOrder) error {
+	if stop == nil || stop.ExitCode == 0 {
+		return nil
+	}
+	return &Error{int(stop.ExitCode), errors.New(stop.Reason)}
+}
+
+// reportFailure says why training broke off. What the ring reports leaves this
+// node whole; anything else is its own fault, and fatal.
+func (c *captain) reportFailure(view *pb.View, cause error) {
+	f := &pb.Failure{Generation: view.Generation, AppliedStep: c.trainer.Applied(), Error: cause.Error()}
+	var ring *collective.Error
+	if errors.As(cause, &ring) {
+		f.Suspect = ring.PeerName
+		f.Digest, _ = c.trainer.Digest()
+	} else {
+		f.Fatal, f.ExitCode = true, 1
+	}
+	c.log.Error("training broke off", "cause", cause)
+	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
+}
+
+// reportState answers a halt: the step and digest of the state held now.
+func (c *captain) reportState(generation uint64, reason string) {
+	digest, err := c.trainer.Digest()
+	f := &pb.Failure{Generation: generation, AppliedStep: c.trainer.Applied(), Error: reason, Digest: digest}
+	if err != nil {
+		f.Error, f.Fatal, f.ExitCode = err.Error(), true, 1
+	}
+	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
+}
+
+// drain asks to leave in good order.
+func (c *captain) drain() {
+	c.log.Info("draining")
+	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
+		AppliedStep: c.trainer.Applied(), Reason: "the host asked for it", Drain: true}}})
+}
+
+// coordinatorLost lets training end together with the other nodes, which have
+// lost it too, or ends the node at once if it does not train.
+func (c *captain) coordinatorLost() error {
+	c.orphaned = fmt.Errorf("the coordinator at %s is gone (%w)", c.o.Coordinator, c.link.lost())
+	c.log.Error("coordinator lost", "cause", c.orphaned)
+	if c.training == nil {
+		return unavailable("%w", c.orphaned)
+	}
+	c.trainer.RequestStop()
+	return nil
+}

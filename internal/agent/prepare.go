@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"parallax/internal/config"
+	"parallax/internal/train"
+	pb "parallax/proto/parallax/v1"
+	"parallax/shard/corpus"
+	"parallax/shard/tokenizer"
+)
+
+// prepare loads the data, builds the model, restores the newest usable
+// checkpoint when the run is resumed, and says that the node is ready.
+func (a *agent) prepare(ctx context.Context) error {
+	spec, err := config.Parse([]byte(a.welcome.SpecToml))
+	if err != nil {
+		return usage("the coordinator sent a run spec that this version cannot read: %w", err)
+	}
+	tok, err := tokenizer.New(spec.Data.Tokenizer)
+	if err != nil {
+		return usage("data.tokenizer: %w", err)
+	}
+	if err := a.openData(ctx, spec); err != nil {
+		return err
+	}
+	source, err := a.dataset(spec, tok)
+	if err != nil {
+		return err
+	}
+	if a.trainer, err = train.New(a.device, spec, source); err != nil {
+		return usage("%w", err)
+	}
+	a.saver = newSaver(a.welcome, spec, a.data.Manifest.SHA256, a.link)
+	if a.welcome.GetCluster().GetResume() {
+		if err := a.restore(); err != nil {
+			return err
+		}
+	}
+	return a.ready(spec)
+}
+
+// progressInterval is how often a node says how far it has come.
+const progressInterval = time.Second
+
+func (a *agent) openData(ctx context.Context, spec config.Spec) (err error) {
+	var said time.Time
+	a.data, err = corpus.Prepare(ctx, corpus.Request{
+		Path: spec.Data.Path, Tokenizer: spec.Data.Tokenizer, CacheDir: a.o.CacheDir,
+		Progress: func(p corpus.Progress) {
+			if time.Since(said) >= progressInterval {
+				said = time.Now()
+				a.progress(p.String())
+			}
+		},
+	})
+	if errors.Is(err, context.Canceled) {
+		return errInterrupted
+	}
+	if err != nil {
+		return usage("node %s cannot prepare the data: %w", a.o.Name, err)
+	}
+	return nil
+}
+
+func (a *agent) dataset(spec config.Spec, tok tokenizer.Tokenizer) (*corpus.Dataset, error) {
+	vocabulary := spec.Model.Vocabulary
+	if vocabulary == 0 {
+		vocabulary = tok.Vocabulary()
+	}
+	d, err := corpus.NewDataset(a.data.File, corpus.Options{
+		SeqLen: spec.Train.SeqLen, ValidationShare: spec.Data.Validation, Vocabulary: vocabulary,
+		Documents: spec.Data.Documents, EndOfText: tok.EndOfText(),
+	})
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	return d, nil
+}
+
+func (a *agent) progress(doing string) {
+	a.log.Info(doing)
+	a.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Progress{Progress: &pb.Progress{Doing: doing}}})
+}
+
+// restore loads the newest checkpoint of this run that is whole, if this host
+// has one; another node may hold one when this one does not.
+func (a *agent) restore() error {
+	found, skipped, err := a.saver.restoreNewest(a.trainer)
+	for _, sentence := range skipped {
+		a.log.Warn(sentence)
+		a.progress("passes over a checkpoint: " + sentence)
+	}
+	if err != nil {
+		return err
+	}
+	if found != "" {
+		a.progress("resumes from " + found)
+	}
+	return nil
+}
+
+func (a *agent) ready(spec config.Spec) error {
+	digest, err := a.trainer.Digest()
+	if err != nil {
+		return err
+	}
+	cfg := a.trainer.Model().Config()
+	a.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: &pb.Ready{
+		Step: a.trainer.Applied(), Digest: digest,
+		TrainTokens: int64(a.trainer.TrainTokens()), Parameters: cfg.Parameters(),
+		FlopsPerToken: cfg.FLOPsPerToken(spec.Train.SeqLen), FlopsPerToken_6N: cfg.FLOPsPerToken6N(spec.Train.SeqLen),
+		DataSummary: a.data.Summary(), DataDigest: a.data.Manifest.SHA256,
+	}}})
+	return nil
+}

@@ -1,0 +1,27 @@
+// Package train is one training step: the place where data, model, collective
+// and optimizer meet.
+//
+// A [Trainer] holds the state that a run is about: parameters, optimizer state
+// and the number of steps applied. It enters a [View] (a ring and the slots
+// dealt to each rank) and then makes steps:
+//
+//	load      the micro-batches of this rank's slots            (wait)
+//	backward  forward and backward, slot by slot                (compute)
+//	reduce    each bucket of the gradient goes round the ring as soon as the
+//	          last slot's backward has passed it                (hidden, or reduce)
+//	exchange  losses, scored tokens, times and wishes of all ranks
+//	update    momentum everywhere; Newton-Schulz of this rank's matrices; the
+//	          updates are all-gathered and applied               (update)
+//
+// A step is applied on a rank when its gradient is reduced: from there on the
+// rank can finish alone, computing all of Newton-Schulz itself with the same
+// bits, should the ring break while updates are gathered. Before that nothing
+// has changed, so a broken step can be left and made again.
+//
+// The bits of a step depend on the spec, the state and the number of ranks, not
+// on timing. The losses are summed slot by slot, so they do not even depend on
+// the number of ranks.
+//
+// The package knows no concrete backend and no network: it is given a
+// kernels.Backend and a collective.Comm. internal/agent is what gives them.
+package train

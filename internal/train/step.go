@@ -1,0 +1,237 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"parallax/collective"
+	"parallax/kernels"
+	"parallax/shard"
+)
+
+// Report is one rank's account of an applied step.
+type Report struct {
+	Step         int64   // steps applied after it
+	Loss         float64 // nats per scored token, over the whole step
+	GradNorm     float64 // before clipping
+	LearningRate float64 // of the matrices
+	Tokens       int64   // positions of the whole step
+	Seconds      Seconds
+	WireBytes    int64 // sent by this rank
+	Stop         bool  // some rank has asked to stop after this step
+}
+
+// Seconds is where a step's time went on this rank.
+type Seconds struct {
+	Total   float64
+	Compute float64 // forward and backward
+	Reduce  float64 // ring work that nothing hid
+	Wait    float64 // for data, and for slower ranks
+	Update  float64
+}
+
+// Step makes one step. If the ring breaks, nothing has changed: the step can be
+// made again, in another view too.
+func (t *Trainer) Step(ctx context.Context) (Report, error) {
+	if t.broken != nil {
+		return Report{}, t.broken
+	}
+	var w stopwatch
+	w.start()
+	if err := t.loadStep(); err != nil {
+		return Report{}, err
+	}
+	waited := w.lap()
+
+	reduction := t.startReduction(ctx, t.applied+1)
+	if err := t.backward(reduction); err != nil {
+		reduction.abandon()
+		return Report{}, err
+	}
+	computed := w.lap()
+	if err := reduction.finish(); err != nil {
+		return Report{}, err
+	}
+	accounts, err := t.exchangeStep(ctx, computed)
+	if err != nil {
+		return Report{}, err
+	}
+	exposed := w.lap()
+
+	r, err := t.update(ctx, accounts)
+	if err != nil {
+		return Report{}, err
+	}
+	slower := slowest(accounts) - computed
+	r.Seconds = Seconds{
+		Compute: computed, Wait: waited + min(slower, exposed), Reduce: max(0, exposed-slower),
+		Update: w.lap(), Total: w.total(),
+	}
+	r.WireBytes = t.view.takeSent()
+	return r, nil
+}
+
+func (t *Trainer) loadStep() error {
+	return t.view.loader.load(shard.Train, t.view.mine.Step(t.applied))
+}
+
+// backward runs this rank's slots. The gradient is divided by the positions of
+// the whole step, scored or not, which every rank knows beforehand.
+func (t *Trainer) backward(r *reduction) error {
+	t.model.ZeroGrads()
+	scale := 1 / float64(t.spec.Train.Slots*t.positions())
+	mine := t.view.slots[t.view.rank]
+	for i := range mine {
+		var ready func(lo, hi int)
+		if i == len(mine)-1 {
+			ready = func(lo, _ int) { r.reached(lo) }
+		}
+		t.model.ForwardBackward(t.view.loader.batches[i].device, scale, ready)
+		t.be.Copy(t.view.lossesOf(i, t.positions()), t.model.Losses())
+	}
+	if len(mine) == 0 {
+		r.reached(0)
+	}
+	return t.be.Sync()
+}
+
+func (v *view) lossesOf(i, positions int) kernels.Buffer {
+	return v.losses.Slice(i*positions, (i+1)*positions)
+}
+
+// exchangeStep tells and hears what the step came to on every rank.
+func (t *Trainer) exchangeStep(ctx context.Context, computed float64) ([]account, error) {
+	losses, err := t.slotLosses(len(t.view.slots[t.view.rank]))
+	if err != nil {
+		return nil, err
+	}
+	mine := account{compute: computed, stop: t.stop.Load(), losses: losses}
+	for i := range losses {
+		mine.scored = append(mine.scored, float64(t.view.loader.batches[i].scored))
+	}
+	return t.view.exchange(ctx, collective.Point{Step: t.applied + 1, Phase: "exchange"}, mine)
+}
+
+// slotLosses sums the losses of each of the first n micro-batches, in the order
+// of the tokens.
+func (t *Trainer) slotLosses(n int) ([]float64, error) {
+	sums := make([]float64, n)
+	if n == 0 {
+		return sums, nil
+	}
+	tokens, err := kernels.ReadFloats(t.be, t.view.losses.Slice(0, n*t.positions()))
+	if err != nil {
+		return nil, err
+	}
+	for i, loss := range tokens {
+		sums[i/t.positions()] += loss
+	}
+	return sums, nil
+}
+
+// update applies the reduced gradient. Until the updates are gathered it changes
+// nothing.
+func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error) {
+	loss, _ := t.view.total(accounts)
+	r := Report{Step: t.applied + 1, Loss: loss, Tokens: int64(t.spec.Train.Slots * t.positions())}
+	for _, a := range accounts {
+		r.Stop = r.Stop || a.stop
+	}
+	t.opt.Begin()
+	norm, err := t.gradNorm()
+	if err != nil {
+		return Report{}, err
+	}
+	if !finite(loss) || !finite(norm) {
+		return Report{}, &DivergedError{Step: r.Step, Loss: loss, GradNorm: norm}
+	}
+	r.GradNorm = norm
+	if err := t.gatherUpdates(ctx, r.Step); err != nil {
+		return Report{}, err
+	}
+	scale := t.schedule.Scale(int(t.applied))
+	r.LearningRate = scale * t.rate
+	t.opt.Finish(int(r.Step), scale)
+	if err := t.be.Sync(); err != nil {
+		t.broken = fmt.Errorf("step %d broke off half-way on the device: %w", r.Step, err)
+		return Report{}, t.broken
+	}
+	t.applied = r.Step
+	return r, nil
+}
+
+func (t *Trainer) gradNorm() (float64, error) {
+	squares, err := kernels.ReadFloats(t.be, t.opt.GradSquares())
+	if err != nil {
+		return 0, err
+	}
+	return math.Sqrt(squares[0]), nil
+}
+
+// gatherUpdates sends this rank's matrices' updates round the ring and takes the
+// others'.
+func (t *Trainer) gatherUpdates(ctx context.Context, step int64) error {
+	v, updates := t.view, t.opt.Updates()
+	if v.comm.Size() == 1 || updates == nil {
+		return nil
+	}
+	size, total := updates.DType().Size(), v.updateBounds[v.comm.Size()]
+	lo, hi := v.updateBounds[v.rank], v.updateBounds[v.rank+1]
+	host := kernels.Bytes(v.host)[:total*size]
+	if err := t.be.CopyOut(host[lo*size:hi*size], updates.Slice(lo, hi)).Wait(); err != nil {
+		return err
+	}
+	at := collective.Point{Step: step, Phase: "updates"}
+	if err := v.comm.AllGather(ctx, at, host, scaled(v.updateBounds, size)); err != nil {
+		return err
+	}
+	return waitAll([]kernels.Event{
+		t.be.CopyIn(updates.Slice(0, lo), host[:lo*size]),
+		t.be.CopyIn(updates.Slice(hi, total), host[hi*size:]),
+	})
+}
+
+// DivergedError ends a run whose numbers are no longer any.
+type DivergedError struct {
+	Step           int64
+	Loss, GradNorm float64
+}
+
+func (e *DivergedError) Error() string {
+	return fmt.Sprintf("the run has diverged: at step %d the loss is %v and the gradient's norm %v; go on from an earlier checkpoint with a lower optimizer.lr or optimizer.adam_lr",
+		e.Step, e.Loss, e.GradNorm)
+}
+
+// takeSent is the bytes sent since it was last called.
+func (v *view) takeSent() int64 {
+	total := v.comm.Stats().WireSent
+	sent := total - v.sent
+	v.sent = total
+	return sent
+}
+
+func slowest(accounts []account) float64 {
+	most := 0.0
+	for _, a := range accounts {
+		most = max(most, a.compute)
+	}
+	return most
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// stopwatch measures a step's parts, in seconds.
+type stopwatch struct{ began, last time.Time }
+
+func (w *stopwatch) start() { w.began = time.Now(); w.last = w.began }
+
+func (w *stopwatch) lap() float64 {
+	now := time.Now()
+	d := now.Sub(w.last).Seconds()
+	w.last = now
+	return d
+}
+
+func (w *stopwatch) total() float64 { return w.last.Sub(w.began).Seconds() }

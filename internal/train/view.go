@@ -1,0 +1,105 @@
+package train
+
+import (
+	"fmt"
+
+	"parallax/collective"
+	"parallax/kernels"
+	"parallax/optimizer"
+	"parallax/shard"
+)
+
+// View is a rank's place in the cluster until membership changes: its end of
+// the ring, and the micro-batch slots that each rank computes.
+type View struct {
+	Comm  *collective.Comm
+	Slots [][]int // by rank
+}
+
+// view is a View with what a step needs, allocated once.
+type view struct {
+	comm   *collective.Comm
+	rank   int
+	slots  [][]int // by rank
+	mine   shard.Assignment
+	loader *loader
+	losses kernels.Buffer // per token of all my slots
+
+	updateBounds []int // elements of the update buffer, by rank
+	buckets      []span
+	host         []float32 // the flat gradient, then the updates, on their way through the ring
+	sent         int64     // wire bytes at the end of the step before
+}
+
+// Enter makes the trainer a rank of a ring. It leaves the view before.
+func (t *Trainer) Enter(v View) error {
+	t.leave()
+	if len(v.Slots) != v.Comm.Size() {
+		return fmt.Errorf("the view deals slots to %d ranks, but the ring has %d", len(v.Slots), v.Comm.Size())
+	}
+	if err := shard.CheckDeal(v.Slots, t.spec.Train.Slots); err != nil {
+		return fmt.Errorf("the view is no good: %w", err)
+	}
+	next, err := t.newView(v)
+	if err != nil {
+		return err
+	}
+	t.view = next
+	return nil
+}
+
+func (t *Trainer) newView(v View) (next *view, err error) {
+	rank := v.Comm.Rank()
+	next = &view{comm: v.Comm, rank: rank, slots: v.Slots, sent: v.Comm.Stats().WireSent}
+	if next.mine, err = t.sampler.Assign(v.Slots[rank]); err != nil {
+		return nil, err
+	}
+	mine := len(v.Slots[rank])
+	// Evaluation uses one micro-batch, also on a rank without slots.
+	if next.loader, err = newLoader(t.be, t.source, t.spec.Data.Documents, max(1, mine), t.spec.Train.MicroBatch); err != nil {
+		return nil, err
+	}
+	if next.losses, err = t.be.Alloc(t.be.Info().Precision.Master, max(1, mine)*t.positions()); err != nil {
+		next.loader.free()
+		return nil, err
+	}
+	if err := t.dealUpdates(next); err != nil {
+		next.free()
+		return nil, err
+	}
+	if v.Comm.Size() > 1 {
+		next.buckets = cutBuckets(t.model.Layout().Size)
+		next.host = kernels.Cast[float32](t.be.HostAlloc(4 * max(t.model.Layout().Size, next.updateBounds[v.Comm.Size()])))
+	}
+	return next, nil
+}
+
+// dealUpdates gives each rank its share of Newton-Schulz.
+func (t *Trainer) dealUpdates(v *view) error {
+	plan, err := optimizer.NewPlan(t.optConfig, t.optParams, v.comm.Size())
+	if err != nil {
+		return err
+	}
+	t.opt.SetPlan(plan, v.rank)
+	v.updateBounds = plan.Bounds()
+	return nil
+}
+
+// leave frees the view. The ring is the caller's.
+func (t *Trainer) leave() {
+	if t.view == nil {
+		return
+	}
+	t.view.free()
+	t.view = nil
+}
+
+func (v *view) free() {
+	v.loader.free()
+	v.losses.Free()
+}
+
+// positions is the number of tokens in a micro-batch.
+func (t *Trainer) positions() int { return t.spec.Train.MicroBatch * t.spec.Train.SeqLen }
+
+func (v *view) hostBytes(s span) []byte { return kernels.Bytes(v.host[s.lo:s.hi]) }
