@@ -1,0 +1,93 @@
+package record
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Run is one training run.
+type Run struct {
+	ID       string // see NewRunID
+	Name     string // as the user called it; need not be unique
+	Dir      string // where its files lie
+	Spec     string // canonical TOML
+	SpecHash string
+	Commit   string // of the program
+	Versions string // of program, language and libraries, for a person
+	Host     string // of the coordinator
+
+	Started  time.Time
+	Finished time.Time // zero while it runs
+	Status   Status
+	ExitCode int
+	Reason   string // why it ended, one sentence
+
+	Parameters      int64
+	FLOPsPerToken   float64 // model FLOPs: forward and backward, no recomputation, causal half
+	FLOPsPerToken6N float64 // the 6N + 12 L H D T convention
+	DataSummary     string
+	DataDigest      string
+}
+
+// Status is where a run stands.
+type Status string
+
+const (
+	Running Status = "running"
+	Done    Status = "done"    // all steps
+	Stopped Status = "stopped" // somebody ended it
+	Failed  Status = "failed"
+)
+
+// Rank is who had a rank in a generation.
+type Rank struct {
+	Generation uint64
+	Rank       int
+	Node       string
+	Host       string
+	Device     string
+	Slots      int // micro-batches in each step
+}
+
+// Step is one optimizer step. Seconds are of the slowest rank, its parts means
+// over the ranks.
+type Step struct {
+	Step       int64 // steps applied after it
+	Generation uint64
+	World      int     // ranks
+	Loss       float64 // nats per token
+	GradNorm   float64 // before clipping
+	LR         float64
+	Tokens     int64
+	FLOPs      float64 // model FLOPs
+	FLOPs6N    float64
+	Seconds    float64
+	Compute    float64 // seconds of forward and backward
+	Reduce     float64 // seconds in the ring that nothing hid
+	Wait       float64 // seconds for data and neighbours
+	Update     float64 // seconds of the optimizer
+
+	TokensPerSecond float64
+	FLOPsPerSecond  float64 // model FLOPs
+	WireBytes       int64   // sent by all ranks
+	Time            time.Time
+}
+
+// Eval is one measurement of the validation loss.
+type Eval struct {
+	Step       int64
+	Generation uint64
+	Loss       float64 // nats per token
+	Tokens     int64
+	Seconds    float64
+	Time       time.Time
+}
+
+// Event is something that happened, as a sentence and as data.
+type Event struct {
+	Sequence int64 // counts up within the run
+	Time     time.Time
+	Kind     string
+	Text     string
+	Payload  json.RawMessage // any JSON, or nil
+}
