@@ -173,15 +173,6 @@ func noticeEvent(n *node, warning bool, format string, args ...any) *pb.RunEvent
 	return &pb.RunEvent{Kind: &pb.RunEvent_Notice{Notice: notice}}
 }
 
-// hellos are the introductions of the view's members, by rank.
-func (c *Core) hellos() []*pb.Hello {
-	var all []*pb.Hello
-	for _, n := range c.ranks {
-		all = append(all, n.hello)
-	}
-	return all
-}
-
 // receive takes a message of an attached node.
 func (c *Core) receive(n *node, m *pb.NodeMessage) {
 	n.heard, n.suspected = c.now, false

@@ -37,7 +37,8 @@ func (c *Coordinator) loop() {
 		case e := <-c.events:
 			finished = c.step(e)
 		case s := <-c.jobs:
-			s.reply <- c.accept(s.job)
+			job, err := c.accept(s.Submission)
+			s.reply <- accepted{job, err}
 		case e := <-c.gossip.Events():
 			finished = c.step(verdict(e))
 		case <-ticker.C:
@@ -46,6 +47,7 @@ func (c *Coordinator) loop() {
 	}
 }
 
+// verdict is what gossip says about a node. One that left is no suspect either.
 func verdict(e gossip.Event) Event {
 	if e.Kind == gossip.Failed {
 		return GossipFailed{e.Meta.ID, e.Meta.Incarnation}
@@ -77,7 +79,12 @@ func (c *Coordinator) step(e Event) (finished bool) {
 func (c *Coordinator) publish(e *pb.RunEvent) {
 	e.UnixNanos = time.Now().UnixNano()
 	c.history.append(e)
-	c.record(e)
+	if err := c.recorder.append(e); err != nil {
+		// The run goes on; its record ends here, and that is told once.
+		c.recorder.ledger = nil
+		c.log.Error("the run's record ends here", "cause", err)
+		c.publish(noticeEvent(nil, true, "the run's record ends here, since it cannot be written: %s", err))
+	}
 }
 
 // post hands an event to the core, unless that has finished.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"parallax/internal/gossip"
+	"parallax/record"
 )
 
 // Options say where and how a coordinator runs.
@@ -30,8 +31,10 @@ type Options struct {
 
 	RunDir string       // where the run's checkpoints go
 	Run    *Submission  // what to train; nil: it is submitted over the network
-	Ledger Ledger       // nil: no record is kept
 	Log    *slog.Logger // nil: slog's default
+
+	Ledger  *record.Ledger // nil: no record is kept; the caller closes it
+	Version string         // of this program, for the record
 }
 
 // Error is why a coordinator could not start, with the exit code it asks for.

@@ -4,16 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 
-	"parallax/internal/config"
 	"parallax/internal/gossip"
 	pb "parallax/proto/parallax/v1"
 )
@@ -28,6 +26,7 @@ type Coordinator struct {
 	gossip   *gossip.Gossip
 	conns    connTable
 	history  *history
+	recorder recorder
 
 	core   *Core // only for the goroutine of loop
 	events chan Event
@@ -46,10 +45,16 @@ type Result struct {
 	Reason string
 }
 
-// submission asks loop to take a job.
+// submission asks loop to take a run.
 type submission struct {
-	job   Job
-	reply chan error
+	Submission
+	reply chan accepted
+}
+
+// accepted is the answer.
+type accepted struct {
+	job Job
+	err error
 }
 
 // ErrRequeue, as the cause of a context's end, makes [Run] stop with exit code 75
@@ -90,14 +95,20 @@ func Start(o Options) (*Coordinator, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	dir, err := filepath.Abs(o.RunDir)
+	if err != nil {
+		return nil, usage("--run-dir %s: %w", o.RunDir, err)
+	}
+	o.RunDir = dir
 	c := &Coordinator{
-		o:       o,
-		log:     cmp.Or(o.Log, slog.Default()),
-		history: newHistory(),
-		events:  make(chan Event),
-		jobs:    make(chan submission),
-		over:    make(chan struct{}),
-		ended:   make(chan struct{}),
+		o:        o,
+		log:      cmp.Or(o.Log, slog.Default()),
+		history:  newHistory(),
+		recorder: recorder{ledger: o.Ledger, version: o.Version},
+		events:   make(chan Event),
+		jobs:     make(chan submission),
+		over:     make(chan struct{}),
+		ended:    make(chan struct{}),
 	}
 	if err := c.listenAndGossip(); err != nil {
 		return nil, err
@@ -126,28 +137,28 @@ func (c *Coordinator) submitOwn() error {
 	if c.o.Run == nil {
 		return nil
 	}
-	if err := c.accept(c.newJob(*c.o.Run)); err != nil {
+	if _, err := c.accept(*c.o.Run); err != nil {
 		return usage("%w", err)
 	}
 	return nil
 }
 
-// newJob gives a submission its id and place.
-func (c *Coordinator) newJob(s Submission) Job {
-	id := fmt.Sprintf("%s-%.8s", time.Now().UTC().Format("20060102-150405"), config.Hash(s.Spec))
-	return Job{Submission: s, ID: id, Dir: c.o.RunDir}
-}
-
-// accept submits a job to the core.
-func (c *Coordinator) accept(job Job) error {
+// accept gives a submission its id and place, opens its record and hands it to
+// the core.
+func (c *Coordinator) accept(s Submission) (Job, error) {
+	job := Job{Submission: s, Dir: c.o.RunDir}
 	if err := c.core.CheckJob(job); err != nil {
-		return err
+		return job, err
+	}
+	var err error
+	if job.ID, err = c.recorder.begin(job); err != nil {
+		return job, err
 	}
 	c.mu.Lock()
 	c.jobID = job.ID
 	c.mu.Unlock()
 	c.step(Submitted{job})
-	return nil
+	return job, nil
 }
 
 func (c *Coordinator) jobName() string {

@@ -28,7 +28,7 @@ func (s *service) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitRe
 	if err != nil {
 		return nil, invalid(err)
 	}
-	asked := submission{s.newJob(Submission{r.Name, r.Resume, spec}), make(chan error, 1)}
+	asked := submission{Submission{r.Name, r.Resume, spec}, make(chan accepted, 1)}
 	select {
 	case s.jobs <- asked:
 	case <-s.over:
@@ -36,10 +36,11 @@ func (s *service) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitRe
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if err := <-asked.reply; err != nil {
-		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	answer := <-asked.reply
+	if answer.err != nil {
+		return nil, status.Error(codes.FailedPrecondition, answer.err.Error())
 	}
-	return &pb.SubmitResponse{RunId: asked.job.ID, RunDir: asked.job.Dir}, nil
+	return &pb.SubmitResponse{RunId: answer.job.ID, RunDir: answer.job.Dir}, nil
 }
 
 // Follow streams events. A slow reader holds up only itself.

@@ -16,14 +16,16 @@ func (c *Core) start(why string) {
 	c.phase, c.started = running, c.now
 	first := c.ranks[0].ready
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Started{Started: &pb.RunStarted{
-		RunId:         c.job.ID,
-		Name:          c.job.Name,
-		RunDir:        c.job.Dir,
-		SpecHash:      config.Hash(c.job.Spec),
-		Steps:         int64(c.job.Spec.Train.Steps),
-		Parameters:    first.Parameters,
-		FlopsPerToken: first.FlopsPerToken,
-		DataSummary:   first.DataSummary,
+		RunId:            c.job.ID,
+		Name:             c.job.Name,
+		RunDir:           c.job.Dir,
+		SpecHash:         config.Hash(c.job.Spec),
+		Steps:            int64(c.job.Spec.Train.Steps),
+		Parameters:       first.Parameters,
+		FlopsPerToken:    first.FlopsPerToken,
+		FlopsPerToken_6N: first.FlopsPerToken_6N,
+		DataSummary:      first.DataSummary,
+		DataDigest:       first.DataDigest,
 	}}})
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: c.view}})
 	for _, n := range c.ranks {

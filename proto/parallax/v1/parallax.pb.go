@@ -2091,17 +2091,19 @@ func (*RunEvent_Notice) isRunEvent_Kind() {}
 func (*RunEvent_Done) isRunEvent_Kind() {}
 
 type RunStarted struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RunId         string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	RunDir        string                 `protobuf:"bytes,3,opt,name=run_dir,json=runDir,proto3" json:"run_dir,omitempty"`
-	SpecHash      string                 `protobuf:"bytes,4,opt,name=spec_hash,json=specHash,proto3" json:"spec_hash,omitempty"`
-	Steps         int64                  `protobuf:"varint,5,opt,name=steps,proto3" json:"steps,omitempty"`
-	Parameters    int64                  `protobuf:"varint,6,opt,name=parameters,proto3" json:"parameters,omitempty"`
-	FlopsPerToken float64                `protobuf:"fixed64,7,opt,name=flops_per_token,json=flopsPerToken,proto3" json:"flops_per_token,omitempty"`
-	DataSummary   string                 `protobuf:"bytes,8,opt,name=data_summary,json=dataSummary,proto3" json:"data_summary,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	RunId            string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Name             string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	RunDir           string                 `protobuf:"bytes,3,opt,name=run_dir,json=runDir,proto3" json:"run_dir,omitempty"`
+	SpecHash         string                 `protobuf:"bytes,4,opt,name=spec_hash,json=specHash,proto3" json:"spec_hash,omitempty"`
+	Steps            int64                  `protobuf:"varint,5,opt,name=steps,proto3" json:"steps,omitempty"`
+	Parameters       int64                  `protobuf:"varint,6,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	FlopsPerToken    float64                `protobuf:"fixed64,7,opt,name=flops_per_token,json=flopsPerToken,proto3" json:"flops_per_token,omitempty"` // model FLOPs, forward and backward
+	DataSummary      string                 `protobuf:"bytes,8,opt,name=data_summary,json=dataSummary,proto3" json:"data_summary,omitempty"`
+	FlopsPerToken_6N float64                `protobuf:"fixed64,9,opt,name=flops_per_token_6n,json=flopsPerToken6n,proto3" json:"flops_per_token_6n,omitempty"` // 6N + 12LHDT convention
+	DataDigest       string                 `protobuf:"bytes,10,opt,name=data_digest,json=dataDigest,proto3" json:"data_digest,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RunStarted) Reset() {
@@ -2186,6 +2188,20 @@ func (x *RunStarted) GetFlopsPerToken() float64 {
 func (x *RunStarted) GetDataSummary() string {
 	if x != nil {
 		return x.DataSummary
+	}
+	return ""
+}
+
+func (x *RunStarted) GetFlopsPerToken_6N() float64 {
+	if x != nil {
+		return x.FlopsPerToken_6N
+	}
+	return 0
+}
+
+func (x *RunStarted) GetDataDigest() string {
+	if x != nil {
+		return x.DataDigest
 	}
 	return ""
 }
@@ -2685,7 +2701,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"checkpoint\x12-\n" +
 	"\x06notice\x18\b \x01(\v2\x13.parallax.v1.NoticeH\x00R\x06notice\x12'\n" +
 	"\x04done\x18\t \x01(\v2\x11.parallax.v1.DoneH\x00R\x04doneB\x06\n" +
-	"\x04kind\"\xee\x01\n" +
+	"\x04kind\"\xbc\x02\n" +
 	"\n" +
 	"RunStarted\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x12\n" +
@@ -2697,7 +2713,11 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"parameters\x18\x06 \x01(\x03R\n" +
 	"parameters\x12&\n" +
 	"\x0fflops_per_token\x18\a \x01(\x01R\rflopsPerToken\x12!\n" +
-	"\fdata_summary\x18\b \x01(\tR\vdataSummary\"\x84\x04\n" +
+	"\fdata_summary\x18\b \x01(\tR\vdataSummary\x12+\n" +
+	"\x12flops_per_token_6n\x18\t \x01(\x01R\x0fflopsPerToken6n\x12\x1f\n" +
+	"\vdata_digest\x18\n" +
+	" \x01(\tR\n" +
+	"dataDigest\"\x84\x04\n" +
 	"\vStepSummary\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\x03R\x04step\x12\x14\n" +
 	"\x05steps\x18\x02 \x01(\x03R\x05steps\x12\x12\n" +
