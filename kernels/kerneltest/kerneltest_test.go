@@ -7,13 +7,49 @@ import (
 	"parallax/kernels/ref"
 )
 
+// TestOracleAgainstItself shows that every check is well made: no difference at
+// all is tolerated.
 func TestOracleAgainstItself(t *testing.T) {
 	Run(t, func(*testing.T) kernels.Backend { return ref.New() }, Tolerance{})
 }
 
 func TestOracleThreads(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("the oracle has one thread; this only exercises RunThreads")
+	var opened []int
+	runThreads(t, thin(suite()), func(_ *testing.T, threads int) kernels.Backend {
+		opened = append(opened, threads)
+		return ref.New()
+	})
+	if want := 3 * len(suite()); len(opened) != want {
+		t.Errorf("%d backends were opened, want %d", len(opened), want)
 	}
-	RunThreads(t, func(*testing.T, int) kernels.Backend { return ref.New() })
+}
+
+// stored is the oracle with the types of a GPU, or of a CPU: it computes in
+// float64 and rounds what it stores.
+type stored struct {
+	kernels.Backend
+	kernels.Precision
+}
+
+func (s stored) Info() kernels.Info {
+	info := s.Backend.Info()
+	info.Precision = s.Precision
+	return info
+}
+
+// TestTolerances shows that a backend whose only errors are those of its types
+// meets its tolerance.
+func TestTolerances(t *testing.T) {
+	for name, test := range map[string]struct {
+		precision kernels.Precision
+		tolerance Tolerance
+	}{
+		"float64":  {kernels.Precision{Compute: kernels.F64, Master: kernels.F64}, Float64},
+		"float32":  {kernels.Precision{Compute: kernels.F32, Master: kernels.F32}, Float32},
+		"bfloat16": {kernels.Precision{Compute: kernels.BF16, Master: kernels.F32}, BFloat16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, thin(suite()), func(*testing.T) kernels.Backend { return stored{ref.New(), test.precision} }, test.tolerance)
+		})
+	}
 }

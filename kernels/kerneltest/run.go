@@ -26,23 +26,19 @@ type Limit struct {
 	Max float64 // max|x-oracle| / max|oracle|
 }
 
-// Float32 is what a backend with Precision{F32, F32} is held to, and Float64 what
-// one with Precision{F64, F64} is.
+// What backends are held to by the types of their Precision: Float64 and Float32
+// for those whose types are both that, BFloat16 for one that computes in bfloat16
+// and keeps float32.
 var (
-	Float32 = Tolerance{Compute: Limit{RMS: 4e-6, Max: 2e-5}, Master: Limit{RMS: 5e-7, Max: 2e-6}}
-	Float64 = Tolerance{Compute: Limit{RMS: 1e-13, Max: 1e-12}, Master: Limit{RMS: 1e-15, Max: 1e-14}}
+	BFloat16 = Tolerance{Compute: Limit{RMS: 5e-3, Max: 1e-2}, Master: Limit{RMS: 5e-7, Max: 2e-6}}
+	Float32  = Tolerance{Compute: Limit{RMS: 4e-6, Max: 2e-5}, Master: Limit{RMS: 5e-7, Max: 2e-6}}
+	Float64  = Tolerance{Compute: Limit{RMS: 1e-13, Max: 1e-12}, Master: Limit{RMS: 1e-15, Max: 1e-14}}
 )
 
 // Run holds a backend against the oracle. It opens one for each operation and
 // closes it. With -short and under the race detector it runs a sample, see sample.
 func Run(t *testing.T, open func(t *testing.T) kernels.Backend, tol Tolerance) {
-	for _, g := range suite() {
-		t.Run(g.name, func(t *testing.T) {
-			b := open(t)
-			report(t, g.checks, func(c check) error { return c.against(b, tol) })
-			closeBackend(t, b)
-		})
-	}
+	run(t, sample(suite()), open, tol)
 	for _, c := range queueChecks {
 		t.Run("queue/"+c.name, func(t *testing.T) {
 			b := open(t)
@@ -54,9 +50,23 @@ func Run(t *testing.T, open func(t *testing.T) kernels.Backend, tol Tolerance) {
 	}
 }
 
+func run(t *testing.T, groups []group, open func(t *testing.T) kernels.Backend, tol Tolerance) {
+	for _, g := range groups {
+		t.Run(g.name, func(t *testing.T) {
+			b := open(t)
+			report(t, g.checks, func(c check) error { return c.against(b, tol) })
+			closeBackend(t, b)
+		})
+	}
+}
+
 // RunThreads wants the same bits from a backend whatever its number of threads.
 func RunThreads(t *testing.T, open func(t *testing.T, threads int) kernels.Backend) {
-	for _, g := range suite() {
+	runThreads(t, sample(suite()), open)
+}
+
+func runThreads(t *testing.T, groups []group, open func(t *testing.T, threads int) kernels.Backend) {
+	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			one := open(t, 1)
 			for _, threads := range []int{2, 3} {
@@ -75,17 +85,26 @@ func closeBackend(t *testing.T, b kernels.Backend) {
 	}
 }
 
-// sample leaves out large checks, and keeps every seventh of the others, where
-// time is short: seven is odd, and so keeps both of two that alternate.
-func sample(checks []check) []check {
-	if !testing.Short() && !raceEnabled {
-		return checks
+// sample is what there is time for.
+func sample(groups []group) []group {
+	if testing.Short() || raceEnabled {
+		return thin(groups)
 	}
-	var some []check
-	for i, c := range checks {
-		if i%7 == 0 && !c.large {
-			some = append(some, c)
+	return groups
+}
+
+// thin leaves out large checks and keeps every seventh of the others: seven is
+// odd, and so keeps both of two that alternate.
+func thin(groups []group) []group {
+	var some []group
+	for _, g := range groups {
+		var kept []check
+		for i, c := range g.checks {
+			if i%7 == 0 && !c.large {
+				kept = append(kept, c)
+			}
 		}
+		some = append(some, group{g.name, kept})
 	}
 	return some
 }
@@ -94,7 +113,6 @@ func sample(checks []check) []check {
 func report(t *testing.T, checks []check, run func(check) error) {
 	const shown = 8
 	failed := 0
-	checks = sample(checks)
 	for _, c := range checks {
 		err := run(c)
 		if err == nil {
