@@ -19,6 +19,7 @@ import (
 type recorder struct {
 	ledger  *record.Ledger
 	version string
+	newID   string // for a new run; empty: one made from the time
 	run     record.Run
 	steps   int64 // of the whole run
 	before  int64 // number of the last event of an earlier part of the run
@@ -29,7 +30,7 @@ func (r *recorder) begin(job Job) (id string, err error) {
 	host, _ := os.Hostname()
 	r.steps = int64(job.Spec.Train.Steps)
 	r.run = record.Run{
-		ID:       record.NewRunID(time.Now()),
+		ID:       cmp.Or(r.newID, record.NewRunID(time.Now())),
 		Name:     job.Name,
 		Dir:      job.Dir,
 		Spec:     string(config.Canonical(job.Spec)),

@@ -29,6 +29,7 @@ type Options struct {
 	JoinTimeout    time.Duration // how long nodes are waited for; 0: for ever
 	FailureTimeout time.Duration // how long a silent node is waited for
 
+	RunID  string       // of a new run; empty: one made from the time
 	RunDir string       // where the run's checkpoints go
 	Run    *Submission  // what to train; nil: it is submitted over the network
 	Log    *slog.Logger // nil: slog's default

@@ -104,7 +104,7 @@ func Start(o Options) (*Coordinator, error) {
 		o:        o,
 		log:      cmp.Or(o.Log, slog.Default()),
 		history:  newHistory(),
-		recorder: recorder{ledger: o.Ledger, version: o.Version},
+		recorder: recorder{ledger: o.Ledger, version: o.Version, newID: o.RunID},
 		events:   make(chan Event),
 		jobs:     make(chan submission),
 		over:     make(chan struct{}),
