@@ -19,7 +19,7 @@ func BenchmarkAttention(b *testing.B) {
 		for _, s := range attentionShapes {
 			for _, mixer := range []string{"softmax", "parallax"} {
 				name := fmt.Sprintf("%s/%s/B%d_H%d_T%d_D%d", set.key, mixer, s.batch, s.heads, s.seqLen, s.dim)
-				dev := &Backend{pool: newPool(2), kernels: set}
+				dev := openSet(set, 2)
 				f, g := benchAttention(b, dev, s.batch, s.heads, s.seqLen, s.dim, mixer == "parallax")
 				b.Run(name+"/forward", func(b *testing.B) { measure(b, f.FLOPs(), func() { dev.Attention(f) }) })
 				b.Run(name+"/both", func(b *testing.B) {

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 
@@ -79,8 +78,11 @@ func (b *Backend) Info() kernels.Info {
 
 // Alloc takes n zeroed elements from the Go heap.
 func (b *Backend) Alloc(dt kernels.DType, n int) (kernels.Buffer, error) {
-	if n < 0 || n > (math.MaxInt-cacheLine)/8 {
+	if n < 0 || n > maxBytes/dt.Size() {
 		return nil, fmt.Errorf("device cpu: cannot allocate %d elements of %v", n, dt)
+	}
+	if err := checkMemory(n * dt.Size()); err != nil {
+		return nil, err
 	}
 	return &buffer{dtype: dt, n: n, raw: alignedBytes(n * dt.Size())}, nil
 }

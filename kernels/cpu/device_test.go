@@ -1,9 +1,9 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"parallax/kernels"
@@ -93,7 +93,7 @@ func agree(t *testing.T, tol float64, op func(d *device)) {
 	for _, set := range availableSets() {
 		var first [][]float64
 		for _, threads := range []int{1, 3} {
-			d := newDevice(t, &Backend{pool: newPool(threads), kernels: set})
+			d := newDevice(t, openSet(set, threads))
 			op(d)
 			got := d.results()
 			for i := range want {
@@ -103,7 +103,7 @@ func agree(t *testing.T, tol float64, op func(d *device)) {
 			}
 			if first == nil {
 				first = got
-			} else if fmt.Sprint(first) != fmt.Sprint(got) {
+			} else if !slices.EqualFunc(first, got, slices.Equal[[]float64]) {
 				t.Errorf("%s: %d threads give other bits than 1", set.name, threads)
 			}
 		}

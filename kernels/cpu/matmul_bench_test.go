@@ -24,7 +24,7 @@ func BenchmarkMatMul(b *testing.B) {
 		for _, threads := range []int{1, 2} {
 			for _, s := range gemmShapes {
 				b.Run(fmt.Sprintf("%s/threads=%d/%s_%d_%d_%d", set.key, threads, s.op, s.m, s.n, s.k), func(b *testing.B) {
-					dev := &Backend{pool: newPool(threads), kernels: set}
+					dev := openSet(set, threads)
 					defer dev.Close()
 					op := kernels.MatMul{TransA: s.op[0] == 'T', TransB: s.op[1] == 'T', Alpha: 1,
 						A: benchMat(b, dev, s.m, s.k), B: benchMat(b, dev, s.k, s.n), C: benchMat(b, dev, s.m, s.n)}

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -74,4 +75,4 @@ func block(rng *rand.Rand, m, n, row, col int) []float32 {
 	return x
 }
 
-var nan32 = *(*float32)(unsafe.Pointer(&[]uint32{0x7fc00000}[0]))
+var nan32 = float32(math.NaN())

@@ -23,12 +23,16 @@ var expCoeffs = []float32{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
 type exponential struct {
 	*simd
 	log2E, ln2Hi, ln2Lo, min, max, one operand.Op
+	bias, sign                         operand.Op
 	coeffs                             []operand.Op
 }
 
 func (s *simd) exponential() *exponential {
 	e := &exponential{simd: s, log2E: s.constant(log2E), ln2Hi: s.constant(ln2Hi), ln2Lo: s.constant(ln2Lo),
-		min: s.constant(expMin), max: s.constant(expMax), one: s.constant(1)}
+		min: s.constant(expMin), max: s.constant(expMax), one: s.constant(1), sign: s.constantBits(1 << 31)}
+	if !s.wide {
+		e.bias = s.constantBits(127)
+	}
 	for _, c := range expCoeffs {
 		e.coeffs = append(e.coeffs, s.constant(c))
 	}
@@ -68,7 +72,7 @@ func (e *exponential) scale(p, n, x reg.VecVirtual) reg.VecVirtual {
 		return out
 	}
 	e.VCVTPS2DQ(n, out)
-	e.VPADDD(e.constantBits(127), out, out)
+	e.VPADDD(e.bias, out, out)
 	e.VPSLLD(operand.U8(23), out, out)
 	e.VMULPS(p, out, out)
 	keep := e.YMM()
@@ -80,11 +84,10 @@ func (e *exponential) scale(p, n, x reg.VecVirtual) reg.VecVirtual {
 // sigmoid is 1/(1 + e^-x).
 func (e *exponential) sigmoid(x reg.VecVirtual) reg.VecVirtual {
 	minus := e.vec()
-	sign := e.constantBits(1 << 31)
 	if e.wide {
-		e.VPXORQ(sign, x, minus)
+		e.VPXORQ(e.sign, x, minus)
 	} else {
-		e.VXORPS(sign, x, minus)
+		e.VXORPS(e.sign, x, minus)
 	}
 	one := e.inRegister(e.one)
 	return e.div(one, e.add(e.of(minus), one))

@@ -27,6 +27,7 @@ type simd struct {
 	tail      operand.Op // mask of the last, partial vector: K or YMM
 	constants map[uint32]operand.Op
 	labels    int
+	looping   bool // in a loop's body
 }
 
 // cpuPackage declares the types of package cpu that signatures mention; only

@@ -100,6 +100,9 @@ func (s *simd) constantBits(bits uint32) operand.Op {
 	if c, ok := s.constants[bits]; ok {
 		return c
 	}
+	if s.looping {
+		panic(s.name + ": a constant is first asked for in a loop, which may not run")
+	}
 	var c operand.Op
 	if s.wide {
 		c = s.broadcast(s.words(wordName("word", bits), bits))
@@ -180,6 +183,8 @@ func (c *cursor) put(v reg.VecVirtual, base reg.Register) { c.store(v, c.at(base
 // they last, then one by one, then for the tail. turn is 0 to unroll-1, so that
 // sums can be kept in several registers.
 func (s *simd) each(length reg.GPVirtual, unroll int, body func(c *cursor, turn int)) {
+	s.looping = true
+	defer func() { s.looping = false }()
 	c := &cursor{simd: s, i: s.GP64(), n: s.GP64()}
 	s.XORQ(c.i, c.i)
 	s.MOVQ(length, c.n)
