@@ -180,6 +180,9 @@ func fromText(field any, s string) (err error) {
 	case *time.Time:
 		if *p = (time.Time{}); s != "" {
 			*p, err = time.Parse(time.RFC3339Nano, s)
+			if year := p.Year(); err == nil && (year < 1700 || year > 2200) {
+				err = fmt.Errorf("the year %d is out of range", year)
+			}
 		}
 	default:
 		panic(fmt.Sprintf("record: nothing reads a %T", field))
