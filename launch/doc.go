@@ -1,0 +1,16 @@
+// Package launch starts processes of a Parallax cluster, and writes what starts
+// them elsewhere.
+//
+// [Local] is a simulated cluster: a coordinator and its nodes as real processes
+// of this host, on loopback (local.go, cluster.go). None of them outlives the
+// process that started them.
+//
+// [Slurm], [Systemd] and [SSH] render a job script, unit files and a fan-out
+// script from options: pure functions, their templates in templates/. Placement,
+// queueing and restarts remain the cluster manager's work.
+//
+// [FromEnvironment] is the other direction: what torchrun and Slurm tell a
+// process about its place.
+//
+// The processes' flags are those of internal/cli.
+package launch
