@@ -75,7 +75,7 @@ func (c Config) settings() (*memberlist.Config, error) {
 	}
 	s.AdvertisePort = s.BindPort
 	if c.Advertise != "" {
-		if s.AdvertiseAddr, s.AdvertisePort, err = splitAddress(c.Advertise); err != nil {
+		if s.AdvertiseAddr, s.AdvertisePort, err = resolve(c.Advertise); err != nil {
 			return nil, err
 		}
 	}
@@ -89,6 +89,19 @@ func (c Config) settings() (*memberlist.Config, error) {
 	c.Tuning.apply(s)
 	s.Logger = logger(cmp.Or(c.Log, slog.Default()))
 	return s, nil
+}
+
+// resolve turns a host's name into its IP address, since gossip carries addresses.
+func resolve(address string) (string, int, error) {
+	host, port, err := splitAddress(address)
+	if err != nil {
+		return "", 0, err
+	}
+	ip, err := net.ResolveIPAddr("ip", host)
+	if err != nil {
+		return "", 0, fmt.Errorf("the address to advertise is %q: %w", address, err)
+	}
+	return ip.String(), port, nil
 }
 
 func splitAddress(address string) (string, int, error) {
