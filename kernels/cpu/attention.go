@@ -79,7 +79,7 @@ func (h *heads) packKeys(dst []float32, k matrix, seq, head int) {
 	nr, d := h.set.nr, h.HeadDim
 	for j := 0; j < h.SeqLen; j += nr {
 		from := k.data[(seq*h.SeqLen+j)*k.stride+head*d:]
-		packTransposed(dst[j*d:], nr, from, k.stride, min(nr, h.SeqLen-j), d)
+		packTransposed(h.set, dst[j*d:], nr, from, k.stride, min(nr, h.SeqLen-j), d)
 	}
 }
 

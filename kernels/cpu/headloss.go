@@ -126,7 +126,7 @@ func (j *headLossJob) run(w *worker, task int) {
 func (j *headLossJob) pack(panel int) {
 	nr, d := j.set.nr, j.x.cols
 	n := j.n0 + panel*nr
-	packTransposed(j.xT[panel*nr*d:], nr, j.x.data[n*j.x.stride:], j.x.stride, min(nr, j.n1-n), d)
+	packTransposed(j.set, j.xT[panel*nr*d:], nr, j.x.data[n*j.x.stride:], j.x.stride, min(nr, j.n1-n), d)
 }
 
 // words is a block's range of the vocabulary.

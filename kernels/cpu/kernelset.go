@@ -15,6 +15,9 @@ type kernelSet struct {
 	mr, nr int    // largest block that tile computes at once
 	tile   func(t *tile)
 
+	lanes     int // rows, and columns of each of the blocks, that transpose takes
+	transpose func(dst []float32, dstStride int, src []float32, srcStride int, blocks int)
+
 	dot             func(x, y []float32) float32
 	softmax         func(s []float32) (m, sum float32)
 	parallaxWeights func(s, t []float32, shift float32) (m, sum, tbar float32)
@@ -41,6 +44,7 @@ type kernelSet struct {
 
 var portable = kernelSet{
 	key: "portable", name: "portable", mr: 4, nr: 16, tile: tilePortable,
+	lanes: 1, transpose: transposePortable,
 	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
 	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable, maxInto: maxIntoPortable,
 	addExp: addExpPortable, scaledExp: scaledExpPortable, addTo: addToPortable,

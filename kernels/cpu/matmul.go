@@ -1,51 +1,58 @@
 package cpu
 
-import "parallax/kernels"
+import (
+	"runtime"
+	"sync/atomic"
 
-// The blocking of a product, in elements. A panel of B (kBlock x nr) is read
-// from L2 while a strip of A (mr x kBlock) stays in L1; a task's block of A
-// (rowsPerTask x kBlock) stays in L2.
+	"parallax/kernels"
+)
+
+// The blocking of a product, in elements. A task computes a block of
+// rowsPerTask rows of C and some columns, kBlock terms of the sums at a time: its
+// part of A (rowsPerTask x kBlock) stays in L2, a panel of B (kBlock x nr) is
+// used by all strips of mr rows before the next.
 const (
 	kBlock      = 384
-	nBlock      = 4096 // columns of B packed at once
 	rowsPerTask = 96
-	colsPerTask = 512
+	// packFloats bounds the packed B: wider products are computed in several
+	// groups of columns.
+	packFloats = 8 << 20
+	// reuseToPackA is the number of panels that must read a block of A before a
+	// copy of it pays.
+	reuseToPackA = 4
 )
 
-// gemmJob computes C = alpha op(A) op(B) + beta Add, one block of k at a time:
-// all tasks pack B, then all tasks compute blocks of C.
+// aStride is the distance of rows in a packed block of A that is not transposed:
+// no multiple of 4 KiB, so that rows do not share cache sets.
+const aStride = kBlock + cacheLine/4
+
+// gemmJob computes C = alpha op(A) op(B) + beta Add for a group of columns. The
+// first tasks pack B; the others multiply, and wait until all of B is packed.
 type gemmJob struct {
-	set          *kernelSet
-	a, b, c, add matrix
-	transA       bool
-	transB       bool
-	symmetric    bool
-	alpha, beta  float32
-	m, n, k      int
+	set            *kernelSet
+	a, b, c, add   matrix
+	transA, transB bool
+	symmetric      bool
+	mirroring      bool
+	alpha, beta    float32
+	m, n, k        int
 
-	phase      gemmPhase
-	packed     []float32 // panels of nr columns: packed[panel][p][nr]
-	j0, j1     int       // columns in packed
-	p0, p1     int       // k range in packed
-	rowBlocks  int
-	colsInTask int
+	j0, j1      int // columns of the group
+	panels      int // of nr columns in the group
+	packTasks   int
+	packsDone   atomic.Int64
+	packed      []float32 // [k block][panel][k][nr]
+	rowBlocks   int
+	colsPerTask int
 }
-
-type gemmPhase int
-
-const (
-	packB gemmPhase = iota
-	multiply
-	mirror
-)
 
 // MatMul is C = Alpha op(A) op(B) + Beta Add.
 func (b *Backend) MatMul(op kernels.MatMul) {
 	kernels.Must(op.Check())
 	g := &b.gemm
-	*g = gemmJob{set: b.kernels, a: view(op.A), b: view(op.B), c: view(op.C),
-		transA: op.TransA, transB: op.TransB, symmetric: op.Symmetric,
-		alpha: float32(op.Alpha), beta: float32(op.Beta)}
+	g.set, g.a, g.b, g.c = b.kernels, view(op.A), view(op.B), view(op.C)
+	g.transA, g.transB, g.symmetric = op.TransA, op.TransB, op.Symmetric
+	g.alpha, g.beta = float32(op.Alpha), float32(op.Beta)
 	g.m, g.n, g.k = op.Dims()
 	if g.beta != 0 {
 		g.add = view(op.Add)
@@ -53,92 +60,142 @@ func (b *Backend) MatMul(op kernels.MatMul) {
 	if g.m == 0 || g.n == 0 {
 		return
 	}
-	for g.j0 = 0; g.j0 < g.n; g.j0 = g.j1 {
-		g.j1 = min(g.j0+nBlock, g.n)
-		b.gemmColumns(g)
-	}
+	b.multiply(g)
 	if g.symmetric {
-		g.phase = mirror
+		g.mirroring = true
 		b.pool.run(ceilDiv(g.m, rowsPerTask), g)
+		g.mirroring = false
 	}
 }
 
-// gemmColumns computes columns [j0, j1) of C, block of k by block of k.
-func (b *Backend) gemmColumns(g *gemmJob) {
-	panels := ceilDiv(g.j1-g.j0, g.set.nr)
-	g.packed = b.shared.take(panels * g.set.nr * min(kBlock, g.k))
-	g.rowBlocks = ceilDiv(g.m, rowsPerTask)
-	g.colsInTask = colsPerTask
-	add, beta := g.add, g.beta
-	for g.p0 = 0; ; g.p0 = g.p1 {
-		g.p1 = min(g.p0+kBlock, g.k)
-		g.phase = packB
-		b.pool.run(panels, g)
-		g.phase = multiply
-		b.pool.run(g.rowBlocks*ceilDiv(g.j1-g.j0, g.colsInTask), g)
-		if g.p1 == g.k {
-			break
-		}
-		g.add, g.beta = g.c, 1
+// multiply runs the groups of columns.
+func (b *Backend) multiply(g *gemmJob) {
+	nr := g.set.nr
+	groupCols := max(packFloats/max(g.k, 1)/nr, 1) * nr
+	for g.j0 = 0; g.j0 < g.n; g.j0 = g.j1 {
+		g.j1 = min(g.j0+groupCols, g.n)
+		g.panels = ceilDiv(g.j1-g.j0, nr)
+		g.packed = b.shared.take(g.panels * nr * g.k)
+		g.packTasks = g.panels
+		g.packsDone.Store(0)
+		g.rowBlocks = ceilDiv(g.m, rowsPerTask)
+		g.colsPerTask = g.columnsPerTask(len(b.pool.workers))
+		b.pool.run(g.packTasks+g.rowBlocks*ceilDiv(g.j1-g.j0, g.colsPerTask), g)
 	}
-	g.add, g.beta = add, beta
+}
+
+// columnsPerTask is as wide as leaves several tasks for every thread, up to 16
+// panels. Nothing but speed depends on it.
+func (g *gemmJob) columnsPerTask(threads int) int {
+	const tasksPerThread, mostPanels = 4, 16
+	blocks := ceilDiv(tasksPerThread*threads, g.rowBlocks)
+	return min(max(g.panels/blocks, 1), mostPanels) * g.set.nr
 }
 
 func (g *gemmJob) run(w *worker, task int) {
-	switch g.phase {
-	case packB:
-		g.packPanel(task)
-	case multiply:
-		g.multiply(w, task)
-	case mirror:
+	switch {
+	case g.mirroring:
 		g.mirror(task)
+	case task < g.packTasks:
+		g.packPanel(task)
+		g.packsDone.Add(1)
+	default:
+		for g.packsDone.Load() < int64(g.packTasks) {
+			runtime.Gosched() // the last panels are being packed
+		}
+		g.multiplyBlock(w, task-g.packTasks)
 	}
 }
 
-// packPanel copies k range [p0, p1) of nr columns of op(B) next to each other.
+// panel is where a k range of nr columns of op(B) lies packed.
+func (g *gemmJob) panel(p0, p1, panel int) []float32 {
+	nr := g.set.nr
+	return g.packed[p0*g.panels*nr+panel*(p1-p0)*nr:][:(p1-p0)*nr]
+}
+
+// packPanel copies nr columns of op(B) next to each other, for every k range.
 func (g *gemmJob) packPanel(panel int) {
-	nr, k := g.set.nr, g.p1-g.p0
-	dst := g.packed[panel*nr*k:][:nr*k]
+	nr, b := g.set.nr, g.b
 	j := g.j0 + panel*nr
 	n := min(nr, g.j1-j)
-	if g.transB {
-		packTransposed(dst, nr, g.b.data[j*g.b.stride+g.p0:], g.b.stride, n, k)
-	} else {
-		packRows(dst, nr, g.b.data[g.p0*g.b.stride+j:], g.b.stride, k, n)
+	for p0 := 0; p0 < g.k; p0 += kBlock {
+		p1 := min(p0+kBlock, g.k)
+		dst := g.panel(p0, p1, panel)
+		if g.transB {
+			packTransposed(g.set, dst, nr, b.data[j*b.stride+p0:], b.stride, n, p1-p0)
+		} else {
+			packRows(dst, nr, b.data[p0*b.stride+j:], b.stride, p1-p0, n)
+		}
 	}
 }
 
-// multiply computes one block of rows times one block of columns.
-func (g *gemmJob) multiply(w *worker, task int) {
-	set, k := g.set, g.p1-g.p0
+// multiplyBlock computes one block of C.
+func (g *gemmJob) multiplyBlock(w *worker, task int) {
 	i0 := task % g.rowBlocks * rowsPerTask
 	i1 := min(i0+rowsPerTask, g.m)
-	j0 := g.j0 + task/g.rowBlocks*g.colsInTask
-	j1 := min(j0+g.colsInTask, g.j1)
-	t := &w.tile
-	*t = tile{aRow: g.a.stride, aCol: 1, bRow: set.nr, cRow: g.c.stride, addRow: g.add.stride, k: k, alpha: g.alpha, beta: g.beta}
-	if g.transA {
-		t.aRow, t.aCol = 1, g.a.stride
+	j0 := g.j0 + task/g.rowBlocks*g.colsPerTask
+	j1 := min(j0+g.colsPerTask, g.j1)
+	if g.symmetric && j0 >= i1 {
+		return // above the diagonal
 	}
+	t := &w.tile
+	*t = tile{bRow: g.set.nr, cRow: g.c.stride, addRow: g.add.stride, alpha: g.alpha, beta: g.beta}
+	add := g.add
+	for p0 := 0; p0 == 0 || p0 < g.k; p0 += kBlock {
+		p1 := min(p0+kBlock, g.k)
+		t.k = p1 - p0
+		a := g.loadA(w, i0, i1, p0, p1, j1-j0)
+		g.multiplyPanels(t, a, add, i0, i1, j0, j1, p0, p1)
+		add, t.addRow, t.beta = g.c, g.c.stride, 1
+	}
+}
+
+// loadA returns rows [i0, i1) and columns [p0, p1) of op(A), and sets the tile's
+// strides: packed where enough columns of B will read it, else as it lies.
+func (g *gemmJob) loadA(w *worker, i0, i1, p0, p1, cols int) []float32 {
+	t, a := &w.tile, g.a
+	from, aRow, aCol := i0*a.stride+p0, a.stride, 1
+	if g.transA {
+		from, aRow, aCol = p0*a.stride+i0, 1, a.stride
+	}
+	t.aRow, t.aCol = aRow, aCol
+	if cols < reuseToPackA*g.set.nr {
+		return a.data[from:]
+	}
+	packed := w.scratch.take(rowsPerTask * aStride)
+	if g.transA {
+		t.aCol = rowsPerTask
+		packRows(packed, rowsPerTask, a.data[from:], a.stride, p1-p0, i1-i0)
+	} else {
+		t.aRow = aStride
+		packRows(packed, aStride, a.data[from:], a.stride, i1-i0, p1-p0)
+	}
+	return packed
+}
+
+// multiplyPanels adds the terms [p0, p1) to the block [i0, i1) x [j0, j1).
+func (g *gemmJob) multiplyPanels(t *tile, a []float32, add matrix, i0, i1, j0, j1, p0, p1 int) {
+	set := g.set
 	for j := j0; j < j1; j += set.nr {
 		t.n = min(set.nr, j1-j)
-		t.b = g.packed[(j-g.j0)*k:]
+		t.b = g.panel(p0, p1, (j-g.j0)/set.nr)
 		for i := i0; i < i1; i += set.mr {
 			t.m = min(set.mr, i1-i)
 			if g.symmetric && j >= i+t.m {
 				continue // above the diagonal
 			}
-			t.a = g.a.data[i*t.aRow+g.p0*t.aCol:]
+			t.a = a[(i-i0)*t.aRow:]
 			t.c = g.c.data[i*t.cRow+j:]
 			if t.beta != 0 {
-				t.add = g.add.data[i*t.addRow+j:]
+				t.add = add.data[i*t.addRow+j:]
 			}
 			set.tile(t)
 		}
 	}
 }
 
-// mirror copies the lower triangle to the upper one, for one block of rows.
+// mirror copies the lower triangle to the upper one, for one block of rows of the
+// latter.
 func (g *gemmJob) mirror(task int) {
 	c, i0 := g.c, task*rowsPerTask
 	i1 := min(i0+rowsPerTask, g.m)

@@ -1,20 +1,33 @@
 package cpu
 
-// packRows copies an k x n block, row by row, to rows of nr elements. Elements
-// n..nr-1 of a row are left as they are.
-func packRows(dst []float32, nr int, src []float32, stride, k, n int) {
+// packRows copies a k x n block, row by row, to rows of ld elements. Elements
+// n..ld-1 of a row are left as they are.
+func packRows(dst []float32, ld int, src []float32, stride, k, n int) {
 	for p := range k {
-		copy(dst[p*nr:p*nr+n], src[p*stride:p*stride+n])
+		copy(dst[p*ld:p*ld+n], src[p*stride:p*stride+n])
 	}
 }
 
-// packTransposed copies the transpose of an n x k block to k rows of nr
-// elements. Elements n..nr-1 of a row are left as they are.
-func packTransposed(dst []float32, nr int, src []float32, stride, n, k int) {
-	for j := range n {
-		row := src[j*stride : j*stride+k]
-		for p, x := range row {
-			dst[p*nr+j] = x
+// packTransposed copies the transpose of an n x k block to k rows of ld
+// elements. Elements n..ld-1 of a row are left as they are.
+func packTransposed(set *kernelSet, dst []float32, ld int, src []float32, stride, n, k int) {
+	lanes := set.lanes
+	j, blocks := 0, k/lanes
+	for ; j+lanes <= n; j += lanes {
+		set.transpose(dst[j:], ld, src[j*stride:], stride, blocks)
+		for i := j; i < j+lanes && blocks*lanes < k; i++ {
+			transposePortable(dst[blocks*lanes*ld+i:], ld, src[i*stride+blocks*lanes:], stride, k-blocks*lanes)
 		}
+	}
+	for ; j < n; j++ {
+		transposePortable(dst[j:], ld, src[j*stride:], stride, k)
+	}
+}
+
+// transposePortable is transpose for vectors of one element: a row of src becomes
+// a column of dst.
+func transposePortable(dst []float32, dstStride int, src []float32, srcStride int, blocks int) {
+	for p, x := range src[:blocks] {
+		dst[p*dstStride] = x
 	}
 }

@@ -24,6 +24,7 @@ var units = []struct {
 	emit func(s *simd)
 }{
 	{"tile", tiles},
+	{"pack", transpose},
 	{"softmax", softmaxUnit},
 	{"headloss", headlossUnit},
 	{"rows", rowsUnit},
