@@ -15,20 +15,23 @@ const formatLine = `{"table":"parallax-ledger","version":1}`
 // Tables are the names that [Ledger.ExportCSV] takes.
 var Tables = []string{rankTable.name, stepTable.name, evalTable.name, eventTable.name}
 
-// ExportCSV writes one table of a run as CSV with a header line; times are
-// RFC 3339 in UTC.
+// ExportCSV writes one table of a run, which it finds as [Ledger.Run] does, as
+// CSV with a header line; times are RFC 3339 in UTC.
 func (l *Ledger) ExportCSV(w io.Writer, run, table string) error {
+	r, err := l.Run(run)
+	if err != nil {
+		return err
+	}
 	out := csv.NewWriter(w)
-	var err error
 	switch table {
 	case rankTable.name:
-		err = exportCSV(l, rankTable, run, out)
+		err = exportCSV(l, rankTable, r.ID, out)
 	case stepTable.name:
-		err = exportCSV(l, stepTable, run, out)
+		err = exportCSV(l, stepTable, r.ID, out)
 	case evalTable.name:
-		err = exportCSV(l, evalTable, run, out)
+		err = exportCSV(l, evalTable, r.ID, out)
 	case eventTable.name:
-		err = exportCSV(l, eventTable, run, out)
+		err = exportCSV(l, eventTable, r.ID, out)
 	default:
 		return fmt.Errorf("there is no table %q: choose one of %s", table, strings.Join(Tables, ", "))
 	}
@@ -52,8 +55,8 @@ func exportCSV[T any](l *Ledger, t table[T], run string, out *csv.Writer) error 
 	})
 }
 
-// ExportJSONL writes all that the ledger has of a run, one JSON object a line,
-// for [Ledger.Import] or any other reader: the run, then its ranks, steps,
+// ExportJSONL writes all that the ledger has of a run, found as [Ledger.Run]
+// does, one JSON object a line, for [Ledger.Import] or any other reader: the run, then its ranks, steps,
 // evaluations and events, each with the name of its table. Nothing is lost but
 // the coordinator's state.
 func (l *Ledger) ExportJSONL(w io.Writer, run string) error {

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -110,6 +111,9 @@ func TestCSV(t *testing.T) {
 	const want = "step,generation,loss,tokens,seconds,time\n0,0,-0.1,0,0,2026-11-23T19:49:46.123456789Z\n1,0,-1e-320,0,0,"
 	if !strings.HasPrefix(b.String(), want) {
 		t.Errorf("got %s", b.String())
+	}
+	if err := l.ExportCSV(&b, "x", "steps"); !errors.Is(err, ErrNoRun) {
+		t.Errorf("got %v", err)
 	}
 	if err := l.ExportCSV(&b, "r", "state"); err == nil || err.Error() != `there is no table "state": choose one of ranks, steps, evals, events` {
 		t.Errorf("got %v", err)

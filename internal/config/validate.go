@@ -26,7 +26,7 @@ const (
 var vocabularies = map[string]int{"bytes": 256, "gpt2": 50257, "cl100k": 100277, "o200k": 200019}
 
 // unbuilt are the members of the mixer family that no backend computes yet.
-var unbuilt = []string{"average", "linear", "affine-linear", "local-linear", "mesa", "affine-mesa"}
+var unbuilt = []string{"lla", "average", "linear", "affine-linear", "mesanet", "affine-mesanet"}
 
 // Validate says which value is out of range or does not fit another one, as an
 // [*Error] that names the key, the value and what is allowed; nil if none is.

@@ -22,7 +22,7 @@ func TestValidate(t *testing.T) {
 		want  string
 	}{
 		{"model.mixer", func(s *Spec) { s.Model.Mixer = "softmx" }, `model.mixer = "softmx": choose one of parallax, softmax; did you mean softmax?`},
-		{"model.mixer", func(s *Spec) { s.Model.Mixer = "mesa" }, `model.mixer = "mesa": this member of the family is not built yet; choose parallax or softmax`},
+		{"model.mixer", func(s *Spec) { s.Model.Mixer = "lla" }, `model.mixer = "lla": this member of the family is not built yet; choose parallax or softmax`},
 		{"schedule.name", func(s *Spec) { s.Schedule.Name = "" }, `schedule.name = "": choose one of cosine, wsd, constant`},
 		{"model.q_heads", func(s *Spec) { s.Model.QHeads = 7 }, `model.q_heads = 7: it must be a multiple of model.kv_heads = 2`},
 		{"model.kv_heads", func(s *Spec) { s.Model.KVHeads = 0 }, `model.kv_heads = 0: it must be from 1 to 1024`},
