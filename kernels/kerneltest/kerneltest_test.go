@@ -15,7 +15,7 @@ func TestOracleAgainstItself(t *testing.T) {
 
 func TestOracleThreads(t *testing.T) {
 	var opened []int
-	runThreads(t, thin(suite()), func(_ *testing.T, threads int) kernels.Backend {
+	runThreads(t, thin(thin(suite())), func(_ *testing.T, threads int) kernels.Backend {
 		opened = append(opened, threads)
 		return ref.New()
 	})
@@ -40,6 +40,7 @@ func (s stored) Info() kernels.Info {
 // TestTolerances shows that a backend whose only errors are those of its types
 // meets its tolerance.
 func TestTolerances(t *testing.T) {
+	skipUnderRace(t)
 	for name, test := range map[string]struct {
 		precision kernels.Precision
 		tolerance Tolerance
@@ -51,5 +52,11 @@ func TestTolerances(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, thin(suite()), func(*testing.T) kernels.Backend { return stored{ref.New(), test.precision} }, test.tolerance)
 		})
+	}
+}
+
+func skipUnderRace(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine, many numbers: nothing for the race detector")
 	}
 }

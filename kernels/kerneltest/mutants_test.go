@@ -267,9 +267,7 @@ var operationMutants = map[string]struct {
 var tight = Tolerance{Compute: Limit{1e-9, 1e-9}, Master: Limit{1e-9, 1e-9}}
 
 func TestSuiteCatchesBrokenOperations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("one goroutine, many numbers: nothing for the race detector")
-	}
+	skipUnderRace(t)
 	groups := map[string][]check{}
 	for _, g := range suite() {
 		groups[g.name] = g.checks
