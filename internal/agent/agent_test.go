@@ -1,0 +1,193 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"parallax/internal/agent"
+	"parallax/internal/config"
+	"parallax/internal/coord"
+	_ "parallax/kernels/cpu"
+	pb "parallax/proto/parallax/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a coordinator and nodes in this process, on loopback.
+type rig struct {
+	t       *testing.T
+	coord   *coord.Coordinator
+	dir     string // the run's
+	cache   string
+	results chan error
+}
+
+func writeText(t *testing.T, bytes int) string {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	words := strings.Fields("the ring carries what the nodes have learnt and every node adds its share of it")
+	var text strings.Builder
+	for text.Len() < bytes {
+		text.WriteString(words[r.IntN(len(words))] + " ")
+	}
+	path := filepath.Join(t.TempDir(), "text.txt")
+	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func testSpec(t *testing.T, data string, set ...string) config.Spec {
+	t.Helper()
+	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: append([]string{
+		"model.layers=1", "model.width=32", "model.q_heads=2", "model.kv_heads=1", "model.head_dim=16", "model.ffn=32",
+		"train.seq_len=16", "train.micro_batch=2", "train.slots=4", "train.steps=8", "schedule.warmup=2",
+		"eval.batches=2", "eval.every=4", "checkpoint.every=4", "data.path=" + data}, set...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded.Spec
+}
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// newRig starts a coordinator for a spec and n nodes.
+func newRig(t *testing.T, spec config.Spec, n int, dir string, resume bool) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: dir, cache: t.TempDir(), results: make(chan error, n)}
+	var err error
+	r.coord, err = coord.Start(coord.Options{
+		Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", Nodes: n, FailureTimeout: 5 * time.Second,
+		RunDir: dir, Run: &coord.Submission{Spec: spec, Resume: resume}, Log: quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		go func() { r.results <- agent.Run(context.Background(), r.options(i)) }()
+	}
+	return r
+}
+
+func (r *rig) options(i int) agent.Options {
+	return agent.Options{
+		Name: fmt.Sprintf("node-%d", i), Coordinator: r.coord.Address(), Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0",
+		Device: "cpu", Threads: 1, CacheDir: r.cache, Patience: 10 * time.Second, Log: quiet,
+		Credentials: insecure.NewCredentials(), ServerCreds: insecure.NewCredentials(),
+	}
+}
+
+// history is what a run told.
+type history struct {
+	losses      map[int64]float64
+	evals       map[int64]float64
+	checkpoints map[int64]string
+	notices     []string
+	done        *pb.Done
+}
+
+// watch follows the run to its end. on, which may be nil, is told each event.
+func (r *rig) watch(on func(*pb.RunEvent)) history {
+	h := history{losses: map[int64]float64{}, evals: map[int64]float64{}, checkpoints: map[int64]string{}}
+	for e := range r.coord.Events(context.Background(), 0) {
+		if on != nil {
+			on(e)
+		}
+		switch k := e.Kind.(type) {
+		case *pb.RunEvent_Step:
+			h.losses[k.Step.Step] = k.Step.Loss
+		case *pb.RunEvent_Eval:
+			h.evals[k.Eval.Step] = k.Eval.Loss
+		case *pb.RunEvent_Checkpoint:
+			if k.Checkpoint.Error != "" {
+				r.t.Errorf("checkpoint of step %d: %s", k.Checkpoint.Step, k.Checkpoint.Error)
+			}
+			h.checkpoints[k.Checkpoint.Step] = k.Checkpoint.Path
+		case *pb.RunEvent_Notice:
+			h.notices = append(h.notices, k.Notice.Text)
+		case *pb.RunEvent_Done:
+			h.done = k.Done
+		}
+	}
+	r.coord.Wait()
+	return h
+}
+
+func (r *rig) wantNodes(n int) {
+	r.t.Helper()
+	for range n {
+		if err := <-r.results; err != nil {
+			r.t.Errorf("a node ended with: %v", err)
+		}
+	}
+}
+
+func checkpointBytes(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, file := range []string{"model.safetensors", "optimizer.safetensors"} {
+		data, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(data)
+	}
+	return all.String()
+}
+
+func TestTrainsToTheEnd(t *testing.T) {
+	spec := testSpec(t, writeText(t, 20000))
+	r := newRig(t, spec, 3, t.TempDir(), false)
+	h := r.watch(nil)
+	r.wantNodes(3)
+	if h.done == nil || h.done.ExitCode != 0 || h.done.Step != 8 {
+		t.Fatalf("the run ended with %v", h.done)
+	}
+	if len(h.losses) != 8 || len(h.evals) != 2 || len(h.checkpoints) != 2 {
+		t.Errorf("%d steps, %d evaluations and %d checkpoints, want 8, 2, 2", len(h.losses), len(h.evals), len(h.checkpoints))
+	}
+	if h.losses[8] > h.losses[1]-0.1 {
+		t.Errorf("the loss went from %v to %v", h.losses[1], h.losses[8])
+	}
+}
+
+// A run that is stopped and resumed ends with the same bits as one that is not.
+func TestStopAndResume(t *testing.T) {
+	spec := testSpec(t, writeText(t, 20000))
+	straight := newRig(t, spec, 2, t.TempDir(), false).watch(nil)
+
+	dir := t.TempDir()
+	r := newRig(t, spec, 2, dir, false)
+	first := r.watch(func(e *pb.RunEvent) {
+		if e.GetStep().GetStep() == 3 {
+			r.coord.Stop("test", 0)
+		}
+	})
+	r.wantNodes(2)
+	if first.done.ExitCode != 0 || first.done.Step < 3 || first.done.Step >= 8 {
+		t.Fatalf("the stopped run ended with %v", first.done)
+	}
+	second := newRig(t, spec, 2, dir, true).watch(nil)
+	if second.done.ExitCode != 0 || second.done.Step != 8 {
+		t.Fatalf("the resumed run ended with %v", second.done)
+	}
+	for step := first.done.Step + 1; step <= 8; step++ {
+		if second.losses[step] != straight.losses[step] {
+			t.Errorf("step %d: loss %v after resuming, %v without stopping", step, second.losses[step], straight.losses[step])
+		}
+	}
+	if checkpointBytes(t, second.checkpoints[8]) != checkpointBytes(t, straight.checkpoints[8]) {
+		t.Error("the resumed run's last checkpoint has other bits")
+	}
+}
