@@ -56,9 +56,9 @@ func exportCSV[T any](l *Ledger, t table[T], run string, out *csv.Writer) error 
 }
 
 // ExportJSONL writes all that the ledger has of a run, found as [Ledger.Run]
-// does, one JSON object a line, for [Ledger.Import] or any other reader: the run, then its ranks, steps,
-// evaluations and events, each with the name of its table. Nothing is lost but
-// the coordinator's state.
+// does, one JSON object a line, for [Ledger.Import] or any other reader: the
+// run, then its ranks, steps, evaluations and events, each with the name of its
+// table. Nothing is lost but the coordinator's state.
 func (l *Ledger) ExportJSONL(w io.Writer, run string) error {
 	r, err := l.Run(run)
 	if err != nil {
