@@ -1,0 +1,19 @@
+// dst[c] += sum over r of partial[r][c], in an order that depends on the number of
+// rows alone. A block of 256 threads takes 32 columns; row group y takes the rows
+// y, y+8, ..., then the groups are added in turn.
+
+KERNEL void reduce_rows(float* dst, const float* partial, i64 rows, i64 cols) {
+    __shared__ float part[8][32];
+    int x = threadIdx.x & 31, y = threadIdx.x >> 5;
+    i64 col = (i64)blockIdx.x * 32 + x;
+    float sum = 0.f;
+    if (col < cols) {
+        for (i64 r = y; r < rows; r += 8) sum += partial[r * cols + col];
+    }
+    part[y][x] = sum;
+    __syncthreads();
+    if (y == 0 && col < cols) {
+        for (int g = 1; g < 8; g++) sum += part[g][x];
+        dst[col] += sum;
+    }
+}

@@ -1,0 +1,134 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"gorgonia.org/cu"
+)
+
+// queue carries out what is enqueued, in order, on one goroutine that is locked to
+// a thread with the GPU's context. Its three lanes are the GPU's streams.
+//
+// The first error sticks: what is enqueued after it is skipped, and every wait
+// returns it.
+type queue struct {
+	ctx     cu.CUContext
+	tasks   chan func()
+	stopped chan struct{}
+
+	compute, in, out lane
+
+	mu  sync.Mutex
+	err error
+
+	gate   sync.RWMutex // held for writing while tasks is closed
+	closed bool
+}
+
+// queueDepth bounds how far the host may run ahead of the launching thread.
+const queueDepth = 4096
+
+// newQueue starts the goroutine; the streams belong to the context.
+func newQueue(device cu.Device) (*queue, error) {
+	q := &queue{tasks: make(chan func(), queueDepth), stopped: make(chan struct{})}
+	opened := make(chan error)
+	go q.work(device, opened)
+	if err := <-opened; err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+func (q *queue) work(device cu.Device, opened chan<- error) {
+	runtime.LockOSThread()
+	defer close(q.stopped)
+	if err := q.open(device); err != nil {
+		opened <- err
+		return
+	}
+	opened <- nil
+	for task := range q.tasks {
+		task()
+	}
+	q.close(device)
+}
+
+func (q *queue) open(device cu.Device) error {
+	ctx, err := device.RetainPrimaryCtx()
+	if err != nil {
+		return fmt.Errorf("open the primary context of %v: %w", device, err)
+	}
+	q.ctx = ctx
+	if err := cu.SetCurrentContext(ctx); err != nil {
+		return fmt.Errorf("make the context of %v current: %w", device, err)
+	}
+	for _, l := range []*lane{&q.compute, &q.in, &q.out} {
+		if err := l.open(q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *queue) close(device cu.Device) {
+	for _, l := range []*lane{&q.compute, &q.in, &q.out} {
+		l.close()
+	}
+	device.ReleasePrimaryCtx()
+}
+
+// stop lets the goroutine finish and waits for it.
+func (q *queue) stop() {
+	q.gate.Lock()
+	q.closed = true
+	close(q.tasks)
+	q.gate.Unlock()
+	<-q.stopped
+}
+
+// later enqueues a task from a goroutine that does not know whether the queue has
+// been stopped; then it is dropped.
+func (q *queue) later(task func()) {
+	q.gate.RLock()
+	defer q.gate.RUnlock()
+	if !q.closed {
+		q.tasks <- task
+	}
+}
+
+// do enqueues a task. what names it in the error, should it fail.
+func (q *queue) do(what string, task func() error) {
+	q.tasks <- func() {
+		if q.failure() != nil {
+			return
+		}
+		if err := task(); err != nil {
+			q.fail(fmt.Errorf("%s: %w", what, err))
+		}
+	}
+}
+
+// call runs a task in its turn and waits for it; also after a failure.
+func (q *queue) call(task func() error) error {
+	done := make(chan error, 1)
+	q.tasks <- func() { done <- task() }
+	return <-done
+}
+
+func (q *queue) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == nil {
+		q.err = fmt.Errorf("cuda: %w", err)
+	}
+}
+
+func (q *queue) failure() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err
+}
