@@ -202,6 +202,10 @@ func (a *agent) giveUp(err error) {
 		Error: err.Error(), Fatal: true, ExitCode: int32(code)}}})
 }
 
+// farewell is how long the news of leaving may take; the last to leave has
+// nobody to tell.
+const farewell = 300 * time.Millisecond
+
 // close gives everything back.
 func (a *agent) close() {
 	if a.saver != nil {
@@ -211,7 +215,7 @@ func (a *agent) close() {
 		a.link.hangUp()
 	}
 	if a.gossip != nil {
-		_ = a.gossip.Leave(goodbye)
+		_ = a.gossip.Leave(farewell)
 		_ = a.gossip.Shutdown()
 	}
 	if a.server != nil {
