@@ -12,11 +12,12 @@ import (
 type kernelSet struct {
 	key    string // names the set in the environment
 	name   string // and to a person
-	mr, nr int    // largest block that tile computes at once
+	mr, nr int    // largest block that tile computes at once; nr is two vectors
 	tile   func(t *tile)
 
 	lanes     int // rows, and columns of each of the blocks, that transpose takes
 	transpose func(dst []float32, dstStride int, src []float32, srcStride int, blocks int)
+	scatter   func(dst []float32, panelStride int, src []float32, panels int)
 
 	dot             func(x, y []float32) float32
 	softmax         func(s []float32) (m, sum float32)
@@ -44,7 +45,7 @@ type kernelSet struct {
 
 var portable = kernelSet{
 	key: "portable", name: "portable", mr: 4, nr: 16, tile: tilePortable,
-	lanes: 1, transpose: transposePortable,
+	lanes: 1, transpose: transposePortable, scatter: scatterPortable,
 	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
 	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable, maxInto: maxIntoPortable,
 	addExp: addExpPortable, scaledExp: scaledExpPortable, addTo: addToPortable,

@@ -15,7 +15,7 @@ func vectorSets() (sets []*kernelSet) {
 
 var avx512 = kernelSet{
 	key: "avx512", name: "AVX-512", mr: 12, nr: 32, tile: tileAVX512,
-	lanes: 16, transpose: transposeAVX512,
+	lanes: 16, transpose: transposeAVX512, scatter: scatterAVX512,
 	dot: dotAVX512, softmax: softmaxAVX512, parallaxWeights: parallaxWeightsAVX512,
 	softmaxGrad: softmaxGradAVX512, parallaxGrad: parallaxGradAVX512, maxInto: maxIntoAVX512,
 	addExp: addExpAVX512, scaledExp: scaledExpAVX512, addTo: addToAVX512,
@@ -27,7 +27,7 @@ var avx512 = kernelSet{
 
 var avx2 = kernelSet{
 	key: "avx2", name: "AVX2", mr: 6, nr: 16, tile: tileAVX2,
-	lanes: 8, transpose: transposeAVX2,
+	lanes: 8, transpose: transposeAVX2, scatter: scatterAVX2,
 	dot: dotAVX2, softmax: softmaxAVX2, parallaxWeights: parallaxWeightsAVX2,
 	softmaxGrad: softmaxGradAVX2, parallaxGrad: parallaxGradAVX2, maxInto: maxIntoAVX2,
 	addExp: addExpAVX2, scaledExp: scaledExpAVX2, addTo: addToAVX2,

@@ -14,6 +14,8 @@ import (
 const (
 	kBlock      = 384
 	rowsPerTask = 96
+	// packRowsPerTask rows of B are packed in one task; it divides kBlock.
+	packRowsPerTask = 64
 	// packFloats bounds the packed B: wider products are computed in several
 	// groups of columns.
 	packFloats = 8 << 20
@@ -77,6 +79,9 @@ func (b *Backend) multiply(g *gemmJob) {
 		g.panels = ceilDiv(g.j1-g.j0, nr)
 		g.packed = b.shared.take(g.panels * nr * g.k)
 		g.packTasks = g.panels
+		if !g.transB {
+			g.packTasks = ceilDiv(g.k, packRowsPerTask)
+		}
 		g.packsDone.Store(0)
 		g.rowBlocks = ceilDiv(g.m, rowsPerTask)
 		g.colsPerTask = g.columnsPerTask(len(b.pool.workers))
@@ -87,7 +92,7 @@ func (b *Backend) multiply(g *gemmJob) {
 // columnsPerTask is as wide as leaves several tasks for every thread, up to 16
 // panels. Nothing but speed depends on it.
 func (g *gemmJob) columnsPerTask(threads int) int {
-	const tasksPerThread, mostPanels = 4, 16
+	const tasksPerThread, mostPanels = 6, 64
 	blocks := ceilDiv(tasksPerThread*threads, g.rowBlocks)
 	return min(max(g.panels/blocks, 1), mostPanels) * g.set.nr
 }
@@ -97,7 +102,7 @@ func (g *gemmJob) run(w *worker, task int) {
 	case g.mirroring:
 		g.mirror(task)
 	case task < g.packTasks:
-		g.packPanel(task)
+		g.pack(task)
 		g.packsDone.Add(1)
 	default:
 		for g.packsDone.Load() < int64(g.packTasks) {
@@ -109,23 +114,25 @@ func (g *gemmJob) run(w *worker, task int) {
 
 // panel is where a k range of nr columns of op(B) lies packed.
 func (g *gemmJob) panel(p0, p1, panel int) []float32 {
-	nr := g.set.nr
-	return g.packed[p0*g.panels*nr+panel*(p1-p0)*nr:][:(p1-p0)*nr]
+	return g.packed[p0*g.panels*g.set.nr+panel*(p1-p0)*g.set.nr:]
 }
 
-// packPanel copies nr columns of op(B) next to each other, for every k range.
-func (g *gemmJob) packPanel(panel int) {
+// pack does one packing task: a panel, for every k range, of a transposed B; some
+// rows, for every panel, of one that is not. So both read B along its rows.
+func (g *gemmJob) pack(task int) {
 	nr, b := g.set.nr, g.b
-	j := g.j0 + panel*nr
-	n := min(nr, g.j1-j)
+	if !g.transB {
+		p := task * packRowsPerTask
+		p0 := p / kBlock * kBlock
+		p1 := min(p0+kBlock, g.k)
+		dst := g.panel(p0, p1, 0)[(p-p0)*nr:]
+		packPanels(g.set, dst, (p1-p0)*nr, b.data[p*b.stride+g.j0:], b.stride, min(packRowsPerTask, g.k-p), g.j1-g.j0)
+		return
+	}
+	j := g.j0 + task*nr
 	for p0 := 0; p0 < g.k; p0 += kBlock {
 		p1 := min(p0+kBlock, g.k)
-		dst := g.panel(p0, p1, panel)
-		if g.transB {
-			packTransposed(g.set, dst, nr, b.data[j*b.stride+p0:], b.stride, n, p1-p0)
-		} else {
-			packRows(dst, nr, b.data[p0*b.stride+j:], b.stride, p1-p0, n)
-		}
+		packTransposed(g.set, g.panel(p0, p1, task), nr, b.data[j*b.stride+p0:], b.stride, min(nr, g.j1-j), p1-p0)
 	}
 }
 

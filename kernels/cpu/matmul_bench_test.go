@@ -41,3 +41,20 @@ func BenchmarkMatMul(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTile is the micro-kernel alone on operands in L1: the peak that a
+// product can reach.
+func BenchmarkTile(b *testing.B) {
+	const k, calls = 96, 1000
+	for _, set := range availableSets() {
+		b.Run(set.key, func(b *testing.B) {
+			x := &tile{a: alignedFloats(set.mr * k), b: alignedFloats(k * set.nr), c: alignedFloats(set.mr * set.nr),
+				aRow: k, aCol: 1, bRow: set.nr, cRow: set.nr, m: set.mr, n: set.nr, k: k, alpha: 1}
+			measure(b, int64(2*calls*set.mr*set.nr*k), func() {
+				for range calls {
+					set.tile(x)
+				}
+			})
+		})
+	}
+}

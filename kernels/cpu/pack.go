@@ -31,3 +31,25 @@ func transposePortable(dst []float32, dstStride int, src []float32, srcStride in
 		dst[p*dstStride] = x
 	}
 }
+
+// packPanels copies a k x n block to panels of nr columns: row p of panel i goes to
+// dst[i*panelStride+p*nr]. Columns of the last panel past n are left as they are.
+func packPanels(set *kernelSet, dst []float32, panelStride int, src []float32, stride, k, n int) {
+	nr := set.nr
+	whole := n / nr
+	for p := range k {
+		set.scatter(dst[p*nr:], panelStride, src[p*stride:], whole)
+		if whole*nr < n {
+			copy(dst[whole*panelStride+p*nr:], src[p*stride+whole*nr:p*stride+n])
+		}
+	}
+}
+
+// scatterPortable copies panels of portable.nr elements of a row to dst, stride
+// apart.
+func scatterPortable(dst []float32, panelStride int, src []float32, panels int) {
+	const nr = 16
+	for i := range panels {
+		copy(dst[i*panelStride:][:nr], src[i*nr:])
+	}
+}

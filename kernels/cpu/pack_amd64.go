@@ -7,7 +7,17 @@ package cpu
 //go:noescape
 func transposeAVX512(dst []float32, dstStride int, src []float32, srcStride int, blocks int)
 
+// scatterAVX512 copies the two vectors of panel i of a row, src[2*lanes*i:], to dst[i*panelStride:].
+//
+//go:noescape
+func scatterAVX512(dst []float32, panelStride int, src []float32, panels int)
+
 // transposeAVX2 copies the transpose of a block of vector-length rows and blocks times as many columns: element (i, j) of src goes to dst[j*dstStride+i].
 //
 //go:noescape
 func transposeAVX2(dst []float32, dstStride int, src []float32, srcStride int, blocks int)
+
+// scatterAVX2 copies the two vectors of panel i of a row, src[2*lanes*i:], to dst[i*panelStride:].
+//
+//go:noescape
+func scatterAVX2(dst []float32, panelStride int, src []float32, panels int)

@@ -153,6 +153,31 @@ done2:
 	VZEROUPPER
 	RET
 
+// func scatterAVX512(dst []float32, panelStride int, src []float32, panels int)
+// Requires: AVX, AVX512F
+TEXT ·scatterAVX512(SB), NOSPLIT, $0-64
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+32(FP), CX
+	MOVQ  panelStride+24(FP), DX
+	MOVQ  panels+56(FP), BX
+	SHLQ  $0x02, DX
+	TESTQ BX, BX
+	JEQ   done4
+
+loop3:
+	VMOVUPS (CX), Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    $+128, CX
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     loop3
+
+done4:
+	VZEROUPPER
+	RET
+
 // func transposeAVX2(dst []float32, dstStride int, src []float32, srcStride int, blocks int)
 // Requires: AVX
 TEXT ·transposeAVX2(SB), NOSPLIT, $0-72
@@ -229,5 +254,30 @@ loop1:
 	JNE        loop1
 
 done2:
+	VZEROUPPER
+	RET
+
+// func scatterAVX2(dst []float32, panelStride int, src []float32, panels int)
+// Requires: AVX
+TEXT ·scatterAVX2(SB), NOSPLIT, $0-64
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  src_base+32(FP), CX
+	MOVQ  panelStride+24(FP), DX
+	MOVQ  panels+56(FP), BX
+	SHLQ  $0x02, DX
+	TESTQ BX, BX
+	JEQ   done4
+
+loop3:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $+64, CX
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     loop3
+
+done4:
 	VZEROUPPER
 	RET

@@ -3,23 +3,27 @@
 #include "textflag.h"
 
 // func tile1x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	VPXORQ Z0, Z0, Z0
-	MOVQ   104(AX), BX
-	SHLQ   $0x02, BX
-	MOVQ   112(AX), SI
-	SHLQ   $0x02, SI
-	MOVQ   152(AX), DI
-	SUBQ   $0x04, DI
-	JLT    rest2
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	VPXORQ     Z0, Z0, Z0
+	MOVQ       48(AX), BX
+	MOVQ       120(AX), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (BX)
+	MOVQ       104(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       112(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       152(AX), DI
+	SUBQ       $0x04, DI
+	JLT        rest2
 
 loop1:
 	VMOVUPS.Z    (DX), K1, Z1
@@ -80,26 +84,32 @@ plain5:
 	RET
 
 // func tile2x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	MOVQ   104(AX), SI
-	SHLQ   $0x02, SI
-	MOVQ   112(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   152(AX), R8
-	SUBQ   $0x04, R8
-	JLT    rest8
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest8
 
 loop7:
 	VMOVUPS.Z    (DX), K1, Z2
@@ -176,27 +186,35 @@ plain11:
 	RET
 
 // func tile3x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	MOVQ   104(AX), SI
-	SHLQ   $0x02, SI
-	MOVQ   112(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   152(AX), R8
-	SUBQ   $0x04, R8
-	JLT    rest14
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest14
 
 loop13:
 	VMOVUPS.Z    (DX), K1, Z3
@@ -289,29 +307,39 @@ plain17:
 	RET
 
 // func tile4x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	MOVQ   104(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   112(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   152(AX), R9
-	SUBQ   $0x04, R9
-	JLT    rest20
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest20
 
 loop19:
 	VMOVUPS.Z    (DX), K1, Z4
@@ -420,30 +448,42 @@ plain23:
 	RET
 
 // func tile5x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	MOVQ   104(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   112(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   152(AX), R9
-	SUBQ   $0x04, R9
-	JLT    rest26
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest26
 
 loop25:
 	VMOVUPS.Z    (DX), K1, Z5
@@ -568,32 +608,46 @@ plain29:
 	RET
 
 // func tile6x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	MOVQ   104(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   112(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   152(AX), R10
-	SUBQ   $0x04, R10
-	JLT    rest32
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	MOVQ       48(AX), R8
+	MOVQ       120(AX), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       104(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       112(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       152(AX), R10
+	SUBQ       $0x04, R10
+	JLT        rest32
 
 loop31:
 	VMOVUPS.Z    (DX), K1, Z6
@@ -734,33 +788,49 @@ plain35:
 	RET
 
 // func tile7x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	MOVQ   104(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   112(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   152(AX), R10
-	SUBQ   $0x04, R10
-	JLT    rest38
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	MOVQ       48(AX), R8
+	MOVQ       120(AX), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       104(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       112(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       152(AX), R10
+	SUBQ       $0x04, R10
+	JLT        rest38
 
 loop37:
 	VMOVUPS.Z    (DX), K1, Z7
@@ -917,35 +987,53 @@ plain41:
 	RET
 
 // func tile8x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	MOVQ   104(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   112(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   152(AX), R11
-	SUBQ   $0x04, R11
-	JLT    rest44
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	MOVQ       48(AX), R9
+	MOVQ       120(AX), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       104(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       112(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       152(AX), R11
+	SUBQ       $0x04, R11
+	JLT        rest44
 
 loop43:
 	VMOVUPS.Z    (DX), K1, Z8
@@ -1118,36 +1206,56 @@ plain47:
 	RET
 
 // func tile9x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	MOVQ   104(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   112(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   152(AX), R11
-	SUBQ   $0x04, R11
-	JLT    rest50
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	MOVQ       48(AX), R9
+	MOVQ       120(AX), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       104(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       112(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       152(AX), R11
+	SUBQ       $0x04, R11
+	JLT        rest50
 
 loop49:
 	VMOVUPS.Z    (DX), K1, Z9
@@ -1336,38 +1444,60 @@ plain53:
 	RET
 
 // func tile10x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	LEAQ   (R8)(BX*2), R9
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	MOVQ   104(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   112(AX), R11
-	SHLQ   $0x02, R11
-	MOVQ   152(AX), R12
-	SUBQ   $0x04, R12
-	JLT    rest56
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	LEAQ       (R8)(BX*2), R9
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	MOVQ       48(AX), R10
+	MOVQ       120(AX), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       104(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       112(AX), R11
+	SHLQ       $0x02, R11
+	MOVQ       152(AX), R12
+	SUBQ       $0x04, R12
+	JLT        rest56
 
 loop55:
 	VMOVUPS.Z    (DX), K1, Z10
@@ -1572,39 +1702,63 @@ plain59:
 	RET
 
 // func tile11x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	LEAQ   (R8)(BX*2), R9
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	MOVQ   104(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   112(AX), R11
-	SHLQ   $0x02, R11
-	MOVQ   152(AX), R12
-	SUBQ   $0x04, R12
-	JLT    rest62
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	LEAQ       (R8)(BX*2), R9
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	MOVQ       48(AX), R10
+	MOVQ       120(AX), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       104(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       112(AX), R11
+	SHLQ       $0x02, R11
+	MOVQ       152(AX), R12
+	SUBQ       $0x04, R12
+	JLT        rest62
 
 loop61:
 	VMOVUPS.Z    (DX), K1, Z11
@@ -1825,41 +1979,67 @@ plain65:
 	RET
 
 // func tile12x16AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	LEAQ   (R8)(BX*2), R9
-	LEAQ   (R9)(BX*2), R10
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	MOVQ   104(AX), R11
-	SHLQ   $0x02, R11
-	MOVQ   112(AX), R12
-	SHLQ   $0x02, R12
-	MOVQ   152(AX), R13
-	SUBQ   $0x04, R13
-	JLT    rest68
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	LEAQ       (R8)(BX*2), R9
+	LEAQ       (R9)(BX*2), R10
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	MOVQ       48(AX), R11
+	MOVQ       120(AX), R12
+	SHLQ       $0x02, R12
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       104(AX), R11
+	SHLQ       $0x02, R11
+	MOVQ       112(AX), R12
+	SHLQ       $0x02, R12
+	MOVQ       152(AX), R13
+	SUBQ       $0x04, R13
+	JLT        rest68
 
 loop67:
 	VMOVUPS.Z    (DX), K1, Z12
@@ -2096,25 +2276,30 @@ plain71:
 	RET
 
 // func tile1x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	MOVQ   104(AX), BX
-	SHLQ   $0x02, BX
-	MOVQ   112(AX), SI
-	SHLQ   $0x02, SI
-	MOVQ   152(AX), DI
-	SUBQ   $0x04, DI
-	JLT    rest74
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	MOVQ       48(AX), BX
+	MOVQ       120(AX), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       104(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       112(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       152(AX), DI
+	SUBQ       $0x04, DI
+	JLT        rest74
 
 loop73:
 	VMOVUPS      (DX), Z2
@@ -2189,29 +2374,37 @@ plain77:
 	RET
 
 // func tile2x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	MOVQ   104(AX), SI
-	SHLQ   $0x02, SI
-	MOVQ   112(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   152(AX), R8
-	SUBQ   $0x04, R8
-	JLT    rest80
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest80
 
 loop79:
 	VMOVUPS      (DX), Z4
@@ -2311,31 +2504,42 @@ plain83:
 	RET
 
 // func tile3x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	MOVQ   104(AX), SI
-	SHLQ   $0x02, SI
-	MOVQ   112(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   152(AX), R8
-	SUBQ   $0x04, R8
-	JLT    rest86
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest86
 
 loop85:
 	VMOVUPS      (DX), Z6
@@ -2460,34 +2664,48 @@ plain89:
 	RET
 
 // func tile4x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	MOVQ   104(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   112(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   152(AX), R9
-	SUBQ   $0x04, R9
-	JLT    rest92
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest92
 
 loop91:
 	VMOVUPS      (DX), Z8
@@ -2637,36 +2855,53 @@ plain95:
 	RET
 
 // func tile5x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	MOVQ   104(AX), DI
-	SHLQ   $0x02, DI
-	MOVQ   112(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   152(AX), R9
-	SUBQ   $0x04, R9
-	JLT    rest98
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest98
 
 loop97:
 	VMOVUPS      (DX), Z10
@@ -2841,39 +3076,59 @@ plain101:
 	RET
 
 // func tile6x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	MOVQ   104(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   112(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   152(AX), R10
-	SUBQ   $0x04, R10
-	JLT    rest104
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	MOVQ       48(AX), R8
+	MOVQ       120(AX), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVQ       104(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       112(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       152(AX), R10
+	SUBQ       $0x04, R10
+	JLT        rest104
 
 loop103:
 	VMOVUPS      (DX), Z12
@@ -3073,41 +3328,64 @@ plain107:
 	RET
 
 // func tile7x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z13, Z13, Z13
-	MOVQ   104(AX), R8
-	SHLQ   $0x02, R8
-	MOVQ   112(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   152(AX), R10
-	SUBQ   $0x04, R10
-	JLT    rest110
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	MOVQ       48(AX), R8
+	MOVQ       120(AX), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVQ       104(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       112(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       152(AX), R10
+	SUBQ       $0x04, R10
+	JLT        rest110
 
 loop109:
 	VMOVUPS      (DX), Z14
@@ -3332,44 +3610,70 @@ plain113:
 	RET
 
 // func tile8x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z13, Z13, Z13
-	VPXORQ Z14, Z14, Z14
-	VPXORQ Z15, Z15, Z15
-	MOVQ   104(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   112(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   152(AX), R11
-	SUBQ   $0x04, R11
-	JLT    rest116
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VPXORQ     Z15, Z15, Z15
+	MOVQ       48(AX), R9
+	MOVQ       120(AX), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       104(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       112(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       152(AX), R11
+	SUBQ       $0x04, R11
+	JLT        rest116
 
 loop115:
 	VMOVUPS      (DX), Z16
@@ -3619,46 +3923,75 @@ plain119:
 	RET
 
 // func tile9x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z13, Z13, Z13
-	VPXORQ Z14, Z14, Z14
-	VPXORQ Z15, Z15, Z15
-	VPXORQ Z16, Z16, Z16
-	VPXORQ Z17, Z17, Z17
-	MOVQ   104(AX), R9
-	SHLQ   $0x02, R9
-	MOVQ   112(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   152(AX), R11
-	SUBQ   $0x04, R11
-	JLT    rest122
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VPXORQ     Z15, Z15, Z15
+	VPXORQ     Z16, Z16, Z16
+	VPXORQ     Z17, Z17, Z17
+	MOVQ       48(AX), R9
+	MOVQ       120(AX), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       104(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       112(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       152(AX), R11
+	SUBQ       $0x04, R11
+	JLT        rest122
 
 loop121:
 	VMOVUPS      (DX), Z18
@@ -3933,49 +4266,81 @@ plain125:
 	RET
 
 // func tile10x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	LEAQ   (R8)(BX*2), R9
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z13, Z13, Z13
-	VPXORQ Z14, Z14, Z14
-	VPXORQ Z15, Z15, Z15
-	VPXORQ Z16, Z16, Z16
-	VPXORQ Z17, Z17, Z17
-	VPXORQ Z18, Z18, Z18
-	VPXORQ Z19, Z19, Z19
-	MOVQ   104(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   112(AX), R11
-	SHLQ   $0x02, R11
-	MOVQ   152(AX), R12
-	SUBQ   $0x04, R12
-	JLT    rest128
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	LEAQ       (R8)(BX*2), R9
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VPXORQ     Z15, Z15, Z15
+	VPXORQ     Z16, Z16, Z16
+	VPXORQ     Z17, Z17, Z17
+	VPXORQ     Z18, Z18, Z18
+	VPXORQ     Z19, Z19, Z19
+	MOVQ       48(AX), R10
+	MOVQ       120(AX), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       104(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       112(AX), R11
+	SHLQ       $0x02, R11
+	MOVQ       152(AX), R12
+	SUBQ       $0x04, R12
+	JLT        rest128
 
 loop127:
 	VMOVUPS      (DX), Z20
@@ -4275,51 +4640,86 @@ plain131:
 	RET
 
 // func tile11x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	LEAQ   (R8)(BX*2), R9
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z13, Z13, Z13
-	VPXORQ Z14, Z14, Z14
-	VPXORQ Z15, Z15, Z15
-	VPXORQ Z16, Z16, Z16
-	VPXORQ Z17, Z17, Z17
-	VPXORQ Z18, Z18, Z18
-	VPXORQ Z19, Z19, Z19
-	VPXORQ Z20, Z20, Z20
-	VPXORQ Z21, Z21, Z21
-	MOVQ   104(AX), R10
-	SHLQ   $0x02, R10
-	MOVQ   112(AX), R11
-	SHLQ   $0x02, R11
-	MOVQ   152(AX), R12
-	SUBQ   $0x04, R12
-	JLT    rest134
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	LEAQ       (R8)(BX*2), R9
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VPXORQ     Z15, Z15, Z15
+	VPXORQ     Z16, Z16, Z16
+	VPXORQ     Z17, Z17, Z17
+	VPXORQ     Z18, Z18, Z18
+	VPXORQ     Z19, Z19, Z19
+	VPXORQ     Z20, Z20, Z20
+	VPXORQ     Z21, Z21, Z21
+	MOVQ       48(AX), R10
+	MOVQ       120(AX), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       104(AX), R10
+	SHLQ       $0x02, R10
+	MOVQ       112(AX), R11
+	SHLQ       $0x02, R11
+	MOVQ       152(AX), R12
+	SUBQ       $0x04, R12
+	JLT        rest134
 
 loop133:
 	VMOVUPS      (DX), Z22
@@ -4644,54 +5044,92 @@ plain137:
 	RET
 
 // func tile12x32AVX512(t *tile)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   144(AX), CX
-	SUBQ   $0x10, CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, DX
-	KMOVW  DX, K1
-	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   96(AX), BX
-	SHLQ   $0x02, BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (SI)(BX*2), DI
-	LEAQ   (DI)(BX*2), R8
-	LEAQ   (R8)(BX*2), R9
-	LEAQ   (R9)(BX*2), R10
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z11, Z11, Z11
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z13, Z13, Z13
-	VPXORQ Z14, Z14, Z14
-	VPXORQ Z15, Z15, Z15
-	VPXORQ Z16, Z16, Z16
-	VPXORQ Z17, Z17, Z17
-	VPXORQ Z18, Z18, Z18
-	VPXORQ Z19, Z19, Z19
-	VPXORQ Z20, Z20, Z20
-	VPXORQ Z21, Z21, Z21
-	VPXORQ Z22, Z22, Z22
-	VPXORQ Z23, Z23, Z23
-	MOVQ   104(AX), R11
-	SHLQ   $0x02, R11
-	MOVQ   112(AX), R12
-	SHLQ   $0x02, R12
-	MOVQ   152(AX), R13
-	SUBQ   $0x04, R13
-	JLT    rest140
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x10, CX
+	MOVQ       $-1, DX
+	BZHIQ      CX, DX, DX
+	KMOVW      DX, K1
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	LEAQ       (DI)(BX*2), R8
+	LEAQ       (R8)(BX*2), R9
+	LEAQ       (R9)(BX*2), R10
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VPXORQ     Z15, Z15, Z15
+	VPXORQ     Z16, Z16, Z16
+	VPXORQ     Z17, Z17, Z17
+	VPXORQ     Z18, Z18, Z18
+	VPXORQ     Z19, Z19, Z19
+	VPXORQ     Z20, Z20, Z20
+	VPXORQ     Z21, Z21, Z21
+	VPXORQ     Z22, Z22, Z22
+	VPXORQ     Z23, Z23, Z23
+	MOVQ       48(AX), R11
+	MOVQ       120(AX), R12
+	SHLQ       $0x02, R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       104(AX), R11
+	SHLQ       $0x02, R11
+	MOVQ       112(AX), R12
+	SHLQ       $0x02, R12
+	MOVQ       152(AX), R13
+	SUBQ       $0x04, R13
+	JLT        rest140
 
 loop139:
 	VMOVUPS      (DX), Z24
@@ -5041,23 +5479,27 @@ plain143:
 	RET
 
 // func tile1x8AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	VXORPS  Y1, Y1, Y1
-	MOVQ    104(AX), BX
-	SHLQ    $0x02, BX
-	MOVQ    112(AX), SI
-	SHLQ    $0x02, SI
-	MOVQ    152(AX), DI
-	SUBQ    $0x04, DI
-	JLT     rest2
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	VXORPS     Y1, Y1, Y1
+	MOVQ       48(AX), BX
+	MOVQ       120(AX), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (BX)
+	MOVQ       104(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       112(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       152(AX), DI
+	SUBQ       $0x04, DI
+	JLT        rest2
 
 loop1:
 	VMASKMOVPS   (DX), Y0, Y2
@@ -5136,26 +5578,32 @@ DATA tailMasks<>+60(SB)/4, $0x00000000
 GLOBL tailMasks<>(SB), RODATA|NOPTR, $64
 
 // func tile2x8AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	MOVQ    104(AX), SI
-	SHLQ    $0x02, SI
-	MOVQ    112(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    152(AX), R8
-	SUBQ    $0x04, R8
-	JLT     rest8
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest8
 
 loop7:
 	VMASKMOVPS   (DX), Y0, Y3
@@ -5232,27 +5680,35 @@ plain11:
 	RET
 
 // func tile3x8AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile3x8AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    104(AX), SI
-	SHLQ    $0x02, SI
-	MOVQ    112(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    152(AX), R8
-	SUBQ    $0x04, R8
-	JLT     rest14
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest14
 
 loop13:
 	VMASKMOVPS   (DX), Y0, Y4
@@ -5345,29 +5801,39 @@ plain17:
 	RET
 
 // func tile4x8AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), SI
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	MOVQ    104(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    112(AX), R8
-	SHLQ    $0x02, R8
-	MOVQ    152(AX), R9
-	SUBQ    $0x04, R9
-	JLT     rest20
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest20
 
 loop19:
 	VMASKMOVPS   (DX), Y0, Y5
@@ -5476,30 +5942,42 @@ plain23:
 	RET
 
 // func tile5x8AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile5x8AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), SI
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	MOVQ    104(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    112(AX), R8
-	SHLQ    $0x02, R8
-	MOVQ    152(AX), R9
-	SUBQ    $0x04, R9
-	JLT     rest26
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest26
 
 loop25:
 	VMASKMOVPS   (DX), Y0, Y6
@@ -5624,32 +6102,46 @@ plain29:
 	RET
 
 // func tile6x8AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile6x8AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), SI
-	LEAQ    (SI)(BX*2), DI
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	MOVQ    104(AX), R8
-	SHLQ    $0x02, R8
-	MOVQ    112(AX), R9
-	SHLQ    $0x02, R9
-	MOVQ    152(AX), R10
-	SUBQ    $0x04, R10
-	JLT     rest32
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	MOVQ       48(AX), R8
+	MOVQ       120(AX), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       104(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       112(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       152(AX), R10
+	SUBQ       $0x04, R10
+	JLT        rest32
 
 loop31:
 	VMASKMOVPS   (DX), Y0, Y7
@@ -5790,25 +6282,29 @@ plain35:
 	RET
 
 // func tile1x16AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	SUBQ    $0x08, CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	MOVQ    104(AX), BX
-	SHLQ    $0x02, BX
-	MOVQ    112(AX), SI
-	SHLQ    $0x02, SI
-	MOVQ    152(AX), DI
-	SUBQ    $0x04, DI
-	JLT     rest38
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x08, CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	MOVQ       48(AX), BX
+	MOVQ       120(AX), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (BX)
+	MOVQ       104(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       112(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       152(AX), DI
+	SUBQ       $0x04, DI
+	JLT        rest38
 
 loop37:
 	VMOVUPS      (DX), Y3
@@ -5883,29 +6379,35 @@ plain41:
 	RET
 
 // func tile2x16AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	SUBQ    $0x08, CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	MOVQ    104(AX), SI
-	SHLQ    $0x02, SI
-	MOVQ    112(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    152(AX), R8
-	SUBQ    $0x04, R8
-	JLT     rest44
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x08, CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest44
 
 loop43:
 	VMOVUPS      (DX), Y5
@@ -6005,31 +6507,39 @@ plain47:
 	RET
 
 // func tile3x16AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile3x16AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	SUBQ    $0x08, CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	MOVQ    104(AX), SI
-	SHLQ    $0x02, SI
-	MOVQ    112(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    152(AX), R8
-	SUBQ    $0x04, R8
-	JLT     rest50
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x08, CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	MOVQ       48(AX), SI
+	MOVQ       120(AX), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       104(AX), SI
+	SHLQ       $0x02, SI
+	MOVQ       112(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       152(AX), R8
+	SUBQ       $0x04, R8
+	JLT        rest50
 
 loop49:
 	VMOVUPS      (DX), Y7
@@ -6154,34 +6664,44 @@ plain53:
 	RET
 
 // func tile4x16AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	SUBQ    $0x08, CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), SI
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	MOVQ    104(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    112(AX), R8
-	SHLQ    $0x02, R8
-	MOVQ    152(AX), R9
-	SUBQ    $0x04, R9
-	JLT     rest56
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x08, CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest56
 
 loop55:
 	VMOVUPS      (DX), Y9
@@ -6331,36 +6851,48 @@ plain59:
 	RET
 
 // func tile5x16AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile5x16AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	SUBQ    $0x08, CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), SI
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	MOVQ    104(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    112(AX), R8
-	SHLQ    $0x02, R8
-	MOVQ    152(AX), R9
-	SUBQ    $0x04, R9
-	JLT     rest62
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x08, CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	MOVQ       48(AX), DI
+	MOVQ       120(AX), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	MOVQ       104(AX), DI
+	SHLQ       $0x02, DI
+	MOVQ       112(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       152(AX), R9
+	SUBQ       $0x04, R9
+	JLT        rest62
 
 loop61:
 	VMOVUPS      (DX), Y11
@@ -6535,39 +7067,53 @@ plain65:
 	RET
 
 // func tile6x16AVX2(t *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    144(AX), CX
-	SUBQ    $0x08, CX
-	NEGQ    CX
-	LEAQ    tailMasks<>+0(SB), DX
-	VMOVUPS 32(DX)(CX*4), Y0
-	MOVQ    (AX), CX
-	MOVQ    24(AX), DX
-	MOVQ    96(AX), BX
-	SHLQ    $0x02, BX
-	LEAQ    (BX)(BX*2), SI
-	LEAQ    (SI)(BX*2), DI
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	MOVQ    104(AX), R8
-	SHLQ    $0x02, R8
-	MOVQ    112(AX), R9
-	SHLQ    $0x02, R9
-	MOVQ    152(AX), R10
-	SUBQ    $0x04, R10
-	JLT     rest68
+	MOVQ       t+0(FP), AX
+	MOVQ       144(AX), CX
+	SUBQ       $0x08, CX
+	NEGQ       CX
+	LEAQ       tailMasks<>+0(SB), DX
+	VMOVUPS    32(DX)(CX*4), Y0
+	MOVQ       (AX), CX
+	MOVQ       24(AX), DX
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	LEAQ       (BX)(BX*2), SI
+	LEAQ       (SI)(BX*2), DI
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	MOVQ       48(AX), R8
+	MOVQ       120(AX), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       104(AX), R8
+	SHLQ       $0x02, R8
+	MOVQ       112(AX), R9
+	SHLQ       $0x02, R9
+	MOVQ       152(AX), R10
+	SUBQ       $0x04, R10
+	JLT        rest68
 
 loop67:
 	VMOVUPS      (DX), Y13

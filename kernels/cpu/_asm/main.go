@@ -24,7 +24,7 @@ var units = []struct {
 	emit func(s *simd)
 }{
 	{"tile", tiles},
-	{"pack", transpose},
+	{"pack", packUnit},
 	{"softmax", softmaxUnit},
 	{"headloss", headlossUnit},
 	{"rows", rowsUnit},

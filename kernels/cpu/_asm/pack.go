@@ -5,6 +5,35 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// packUnit emits the copies of operands.
+func packUnit(s *simd) {
+	transpose(s)
+	scatter(s)
+}
+
+// scatter emits the copy of a row to panels of two vectors.
+func scatter(s *simd) {
+	s.function("scatter", "(dst []float32, panelStride int, src []float32, panels int)",
+		"copies the two vectors of panel i of a row, src[2*lanes*i:], to dst[i*panelStride:].")
+	dst, src := s.slice("dst"), s.slice("src")
+	stride := s.Load(s.Param("panelStride"), s.GP64())
+	panels := s.Load(s.Param("panels"), s.GP64())
+	s.SHLQ(operand.U8(2), stride)
+	loop, done := s.label("loop"), s.label("done")
+	s.TESTQ(panels, panels)
+	s.JEQ(operand.LabelRef(done))
+	s.Label(loop)
+	for half := range 2 {
+		s.VMOVUPS(s.copy(operand.Mem{Base: src, Disp: half * s.lanes * 4}), operand.Mem{Base: dst, Disp: half * s.lanes * 4})
+	}
+	s.ADDQ(operand.I32(2*s.lanes*4), src)
+	s.ADDQ(stride, dst)
+	s.DECQ(panels)
+	s.JNE(operand.LabelRef(loop))
+	s.Label(done)
+	s.end()
+}
+
 // transpose emits the transposition of lanes x lanes blocks in registers.
 func transpose(s *simd) {
 	s.function("transpose", "(dst []float32, dstStride int, src []float32, srcStride int, blocks int)",

@@ -69,6 +69,7 @@ func (e *tileEmitter) emit() {
 		}
 		e.acc = append(e.acc, row)
 	}
+	e.prefetchC()
 	e.sum()
 	e.epilogue()
 	e.end()
@@ -122,6 +123,19 @@ func (e *tileEmitter) row(i int) operand.Mem {
 		i, scale = i/2, scale*2
 	}
 	return operand.Mem{Base: e.a, Index: e.rows[i], Scale: uint8(scale)}
+}
+
+// prefetchC asks for the block of C while the sums are computed.
+func (e *tileEmitter) prefetchC() {
+	c, cRow := e.field(tileC), e.stride(tileCRow)
+	for i := range e.m {
+		for line := 0; line < e.vectors*e.lanes*4; line += 64 {
+			e.PREFETCHT0(operand.Mem{Base: c, Disp: line})
+		}
+		if i+1 < e.m {
+			e.ADDQ(cRow, c)
+		}
+	}
 }
 
 // sum runs over k.
