@@ -117,6 +117,8 @@ func (a *agent) address() string {
 	host, _, _ := net.SplitHostPort(a.o.Listen)
 	if a.o.Advertise != "" {
 		host = a.o.Advertise
+	} else if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host, _ = os.Hostname()
 	}
 	return net.JoinHostPort(host, port)
 }

@@ -88,7 +88,7 @@ func (l *live) lines(width int) []string {
 	block := []string{
 		l.label("step") + l.progress(width),
 		l.label("loss") + l.lossLine(width),
-		l.label("rate") + fmt.Sprintf("%stokens/s   %sFLOP/s", si(s.TokensPerSecond), si(s.FlopsPerSecond)),
+		l.label("rate") + count(s.TokensPerSecond, "tokens/s") + "   " + unit(s.FlopsPerSecond, "FLOP/s"),
 		l.label("time") + fmt.Sprintf("ring %s   compute %s   wait %s   update %s   of %s a step", ringShare(s),
 			share(s.ComputeSeconds, s.Seconds), share(s.WaitSeconds, s.Seconds), share(s.UpdateSeconds, s.Seconds), seconds(s.Seconds)),
 	}

@@ -8,17 +8,32 @@ import (
 	pb "parallax/proto/parallax/v1"
 )
 
-// si writes a quantity with three digits and an SI prefix: 41200 -> "41.2 k".
-func si(x float64) string {
+// unit writes a quantity with three digits and an SI prefix before its unit:
+// "62.0 GFLOP/s".
+func unit(x float64, name string) string {
+	digits, prefix := scale(x)
+	return digits + " " + prefix + name
+}
+
+// count is unit for things that have a name and no symbol: "41.2 k tokens/s".
+func count(x float64, name string) string {
+	digits, prefix := scale(x)
+	if prefix != "" {
+		digits += " " + prefix
+	}
+	return digits + " " + name
+}
+
+func scale(x float64) (digits, prefix string) {
 	for _, p := range []struct {
 		scale  float64
 		prefix string
-	}{{1e15, " P"}, {1e12, " T"}, {1e9, " G"}, {1e6, " M"}, {1e3, " k"}} {
+	}{{1e15, "P"}, {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
 		if math.Abs(x) >= p.scale {
-			return digits3(x/p.scale) + p.prefix
+			return digits3(x / p.scale), p.prefix
 		}
 	}
-	return digits3(x) + " "
+	return digits3(x), ""
 }
 
 func digits3(x float64) string {
@@ -57,8 +72,8 @@ func share(part, whole float64) string {
 func ringShare(s *pb.StepSummary) string { return share(s.ReduceSeconds, s.Seconds) }
 
 func stepLine(s *pb.StepSummary) string {
-	return fmt.Sprintf("step %*d/%d  loss %.4f  %stokens/s  %sFLOP/s  ring %s  %s",
-		len(fmt.Sprint(s.Steps)), s.Step, s.Steps, s.Loss, si(s.TokensPerSecond), si(s.FlopsPerSecond), ringShare(s), seconds(s.Seconds))
+	return fmt.Sprintf("step %*d/%d  loss %.4f  %s  %s  ring %s  %s", len(fmt.Sprint(s.Steps)), s.Step, s.Steps, s.Loss,
+		count(s.TokensPerSecond, "tokens/s"), unit(s.FlopsPerSecond, "FLOP/s"), ringShare(s), seconds(s.Seconds))
 }
 
 // eventLine is the sentence for everything but steps; empty for those.
@@ -66,18 +81,18 @@ func eventLine(e *pb.RunEvent) string {
 	switch k := e.GetKind().(type) {
 	case *pb.RunEvent_Started:
 		s := k.Started
-		return fmt.Sprintf("run %s  %sparameters  %s", s.RunId, si(float64(s.Parameters)), s.DataSummary)
+		return fmt.Sprintf("run %s  %s  %s", s.RunId, count(float64(s.Parameters), "parameters"), s.DataSummary)
 	case *pb.RunEvent_View:
 		return k.View.Reason
 	case *pb.RunEvent_Eval:
 		s := k.Eval
-		return fmt.Sprintf("step %d  validation loss %.4f (perplexity %.2f over %stokens)", s.Step, s.Loss, math.Exp(s.Loss), si(float64(s.Tokens)))
+		return fmt.Sprintf("step %d  validation loss %.4f (perplexity %.2f over %s)", s.Step, s.Loss, math.Exp(s.Loss), count(float64(s.Tokens), "tokens"))
 	case *pb.RunEvent_Checkpoint:
 		s := k.Checkpoint
 		if s.Error != "" {
 			return fmt.Sprintf("step %d  checkpoint FAILED: %s", s.Step, s.Error)
 		}
-		return fmt.Sprintf("step %d  checkpoint %s (%sB in %s)", s.Step, s.Path, si(float64(s.Bytes)), seconds(s.Seconds))
+		return fmt.Sprintf("step %d  checkpoint %s (%s in %s)", s.Step, s.Path, unit(float64(s.Bytes), "B"), seconds(s.Seconds))
 	case *pb.RunEvent_Notice:
 		return noticeLine(k.Notice)
 	case *pb.RunEvent_Done:

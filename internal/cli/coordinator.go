@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parallax/internal/config"
+	"parallax/internal/console"
+	"parallax/internal/coord"
+	"parallax/internal/version"
+	"parallax/record"
+)
+
+// coordinatorFlags are how a coordinator is deployed.
+type coordinatorFlags struct {
+	options coord.Options
+	spec    specFlags
+	file    string
+	ledger  string
+	name    string
+	resume  bool
+	json    bool
+	verbose bool
+}
+
+// Coordinator is the daemon that forms the cluster and decides.
+func Coordinator() *cobra.Command {
+	var f coordinatorFlags
+	cmd := newRoot("coordinator", "Form the cluster of one run, decide who trains what, keep the record")
+	cmd.Long = `coordinator waits for nodes, deals the work out to them, joins their reports, and
+records the run. It ends with the run.
+
+Without --spec it waits for a run to be submitted with parallax train. Every flag can
+also be given as PARALLAX_FLAG_NAME in the environment, or in a TOML file with
+--settings.
+
+SIGINT and SIGTERM stop the run after the step under way, with a checkpoint, and exit
+with 0; SIGUSR1 does so and exits with 75, which asks a scheduler to requeue. A second
+signal ends at once.`
+	cmd.Example = `  coordinator --nodes 4 --spec run.toml --run-dir runs/first
+  coordinator --listen 10.0.0.1:7070 --gossip 10.0.0.1:7946 --nodes 8 --spec run.toml --insecure
+  coordinator --nodes 4 --spec run.toml --run-dir runs/first --resume`
+	cmd.Args = exactly()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if _, err := config.Daemon(cmd.Flags(), f.file); err != nil {
+			return err
+		}
+		return f.run(cmd)
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (f *coordinatorFlags) add(cmd *cobra.Command) {
+	o, flags := &f.options, cmd.Flags()
+	flags.StringVar(&o.Listen, "listen", "127.0.0.1:7070", "HOST:PORT for nodes and people, port 0 for a free one")
+	flags.StringVar(&o.Advertise, "advertise", "", "host that nodes reach this one at (default: that of --listen)")
+	flags.StringVar(&o.AddressFile, "address-file", "", "write the HOST:PORT listened on to this file")
+	flags.StringVar(&o.Gossip, "gossip", "127.0.0.1:7946", "IP:PORT of the gossip cluster, port 0 for a free one")
+	flags.BoolVar(&o.Insecure, "insecure", false, "allow other addresses than loopback without TLS")
+	flags.IntVar(&o.Nodes, "nodes", 1, "the run starts when so many nodes are ready")
+	flags.IntVar(&o.MinNodes, "min-nodes", 0, "and with so many when --join-timeout has passed (default: --nodes)")
+	flags.DurationVar(&o.JoinTimeout, "join-timeout", 0, "how long nodes are waited for (default: for ever)")
+	config.AddFailureTimeout(flags)
+	flags.StringVar(&o.RunDir, "run-dir", "", "folder of the run's checkpoints (default: runs/ and the run's id)")
+	flags.StringVar(&o.RunID, "run-id", "", "id of a new run (default: from the time of its start)")
+	flags.StringVar(&f.ledger, "ledger", "", "SQLite file of the record (default: ledger.db beside the run's folder)")
+	flags.StringVar(&f.file, "settings", "", "TOML file with these flags' values")
+	flags.StringVar(&f.spec.file, "spec", "", "TOML file with the run's settings (default: wait for parallax train)")
+	flags.StringVar(&f.name, "name", "", "name of the run, for people")
+	flags.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --run-dir")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object per event")
+	flags.BoolVar(&f.verbose, "verbose", false, "log what is decided, and gossip")
+	_ = cmd.MarkFlagFilename("spec", "toml")
+}
+
+func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
+	o := &f.options
+	o.Log = newLogger(f.verbose)
+	if o.FailureTimeout, err = cmd.Flags().GetDuration("failure-timeout"); err != nil {
+		return err
+	}
+	if err := f.submission(); err != nil {
+		return err
+	}
+	if err := f.place(); err != nil {
+		return err
+	}
+	ledger, err := record.Open(f.ledger)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer ledger.Close()
+	o.Ledger, o.Version = ledger, version.String()
+	return f.serve(cmd.Context())
+}
+
+// submission reads the run spec, if there is one.
+func (f *coordinatorFlags) submission() error {
+	if f.spec.file == "" {
+		return nil
+	}
+	loaded, err := f.spec.load()
+	if err != nil {
+		return err
+	}
+	f.options.Run = &coord.Submission{Name: f.name, Resume: f.resume, Spec: loaded.Spec}
+	return nil
+}
+
+// place decides where the run and its record lie, and makes the folders.
+func (f *coordinatorFlags) place() (err error) {
+	o := &f.options
+	if o.RunDir == "" {
+		if f.resume {
+			return usageError("--resume needs --run-dir: which run is to go on?")
+		}
+		o.RunID = cmp.Or(o.RunID, record.NewRunID(time.Now()))
+		o.RunDir = filepath.Join("runs", o.RunID)
+	}
+	if o.RunDir, err = filepath.Abs(o.RunDir); err != nil {
+		return err
+	}
+	if f.ledger == "" {
+		f.ledger = filepath.Join(filepath.Dir(o.RunDir), "ledger.db")
+	}
+	if err := os.MkdirAll(o.RunDir, 0o755); err != nil {
+		return usageError("the run's folder cannot be made: %w", err)
+	}
+	if used, _ := filepath.Glob(filepath.Join(o.RunDir, "checkpoints", "step-*")); len(used) > 0 && !f.resume {
+		return usageError("%s holds the checkpoints of an earlier run: go on with it by --resume, or choose another --run-dir", o.RunDir)
+	}
+	return nil
+}
+
+// serve runs the coordinator and prints the run's events until it is over.
+func (f *coordinatorFlags) serve(ctx context.Context) error {
+	ctx, cancel := withRequeue(ctx)
+	defer cancel(nil)
+	c, err := coord.Start(f.options)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { stopFor(c, context.Cause(ctx)) })()
+	printer := console.New(os.Stdout, f.json)
+	if !f.json {
+		fmt.Printf("coordinating at %s, waiting for %d nodes\n", c.Address(), f.options.Nodes)
+	}
+	for e := range c.Events(context.Background(), 0) {
+		printer.Event(e)
+	}
+	printer.Close()
+	return exitWith(c.Wait().Code)
+}
+
+func stopFor(c *coord.Coordinator, cause error) {
+	if errors.Is(cause, coord.ErrRequeue) {
+		c.Stop("the host is taken back", exitRequeue)
+		return
+	}
+	c.Stop("interrupted", exitOK)
+}
+
+// withRequeue ends ctx with coord.ErrRequeue on SIGUSR1, the warning that
+// schedulers send before they take a host back.
+func withRequeue(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	go func() {
+		defer signal.Stop(signals)
+		select {
+		case <-signals:
+			cancel(coord.ErrRequeue)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"parallax/launch"
+)
+
+func launchCommand() *cobra.Command {
+	return group("launch", "Print scripts that start a cluster elsewhere", launchSlurmCommand(), launchSystemdCommand(), launchSSHCommand())
+}
+
+// deploymentFlags are what all scripts have in common.
+func deploymentFlags(cmd *cobra.Command, d *launch.Deployment) {
+	flags := cmd.Flags()
+	flags.StringVar(&d.Binary, "binary", "parallax", "path of parallax on all hosts")
+	flags.StringVar(&d.Spec, "spec", "", "TOML file with the run's settings, where the coordinator runs (required)")
+	flags.StringVar(&d.RunDir, "run-dir", "", "folder for checkpoints that all hosts share (required)")
+	flags.StringVar(&d.Device, "device", "cpu", "device of every node")
+	flags.IntVar(&d.Threads, "threads", 0, "threads of every node (default all)")
+	flags.IntVar(&d.Port, "port", 7070, "the coordinator's port")
+	flags.IntVar(&d.GossipPort, "gossip-port", 7946, "the coordinator's gossip port")
+	flags.DurationVar(&d.JoinTimeout, "join-timeout", 0, "how long the coordinator waits for the nodes (default 10m)")
+}
+
+// printScript prints what a renderer made.
+func printScript(cmd *cobra.Command, text string, err error) error {
+	if err != nil {
+		return usageError("%w; see %s --help", err, cmd.CommandPath())
+	}
+	_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+	return err
+}
+
+func launchSlurmCommand() *cobra.Command {
+	var o launch.SlurmOptions
+	cmd := &cobra.Command{
+		Use:     "slurm",
+		Short:   "Print a job script for sbatch",
+		Example: "  parallax launch slurm --nodes 8 --spec run.toml --run-dir /shared/runs/first --device cuda:0 --gpus 1 > job.sh\n  sbatch job.sh",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text, err := launch.Slurm(o)
+			return printScript(cmd, text, err)
+		},
+	}
+	deploymentFlags(cmd, &o.Deployment)
+	flags := cmd.Flags()
+	flags.IntVar(&o.Nodes, "nodes", 0, "nodes in the whole cluster (required)")
+	flags.StringVar(&o.Job, "job", "parallax", "the job's name")
+	flags.IntVar(&o.TasksPerHost, "tasks-per-host", 1, "nodes of the cluster on each host")
+	flags.IntVar(&o.CPUs, "cpus", 0, "cores of each node (default: Slurm's)")
+	flags.IntVar(&o.GPUs, "gpus", 0, "GPUs of each node")
+	flags.StringVar(&o.Time, "time", "", "time limit, as Slurm writes it")
+	flags.StringVar(&o.Partition, "partition", "", "partition")
+	flags.StringVar(&o.Account, "account", "", "account")
+	return cmd
+}
+
+func launchSystemdCommand() *cobra.Command {
+	var o launch.SystemdOptions
+	cmd := &cobra.Command{
+		Use:   "systemd coordinator|node",
+		Short: "Print a systemd unit, for the coordinator's host or for every node's",
+		Example: `  parallax launch systemd coordinator --nodes 2 --coordinator host-a --user parallax \
+      --binary /usr/local/bin/parallax --spec /etc/parallax/run.toml --run-dir /shared/runs/first \
+      > /etc/systemd/system/parallax-coordinator.service`,
+		Args:      cobra.MatchAll(exactly("coordinator or node"), cobra.OnlyValidArgs),
+		ValidArgs: []string{"coordinator", "node"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			units, err := launch.Systemd(o)
+			unit := units.Coordinator
+			if args[0] == "node" {
+				unit = units.Node
+			}
+			return printScript(cmd, unit, err)
+		},
+	}
+	deploymentFlags(cmd, &o.Deployment)
+	cmd.Flags().IntVar(&o.Nodes, "nodes", 0, "nodes in the whole cluster (required)")
+	cmd.Flags().StringVar(&o.User, "user", "parallax", "user that the processes run as")
+	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "host that the coordinator runs on (required)")
+	return cmd
+}
+
+func launchSSHCommand() *cobra.Command {
+	var o launch.SSHOptions
+	cmd := &cobra.Command{
+		Use:     "ssh HOST...",
+		Short:   "Print a script that starts a node on each host by ssh, and the coordinator here",
+		Example: "  parallax launch ssh --coordinator host-a --spec run.toml --run-dir /shared/runs/first host-a host-b > start.sh",
+		RunE: func(cmd *cobra.Command, hosts []string) error {
+			o.Hosts = hosts
+			text, err := launch.SSH(o)
+			return printScript(cmd, text, err)
+		},
+	}
+	deploymentFlags(cmd, &o.Deployment)
+	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "this host, as the others reach it (required)")
+	return cmd
+}

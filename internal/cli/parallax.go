@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"parallax/internal/version"
+)
+
+// Parallax is the tool that a person types.
+func Parallax() *cobra.Command {
+	root := newRoot("parallax", "Train language models with Parallax attention on one machine or many")
+	root.Long = `Parallax trains language models with Parallax attention and Muon, data-parallel
+over any number of hosts, and records what it takes to compare them fairly.
+
+Begin with:  parallax sim        a cluster of four nodes on this machine`
+	root.AddCommand(simCommand(), trainCommand(), evalCommand(), sampleCommand(), runsCommand(), verifyCommand(),
+		configCommand(), dataCommand(), launchCommand(), Coordinator(), Node())
+	return root
+}
+
+// newRoot is what the three binaries have in common.
+func newRoot(name, short string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           name,
+		Short:         short,
+		Version:       version.String(),
+		SilenceErrors: true, // Main prints them
+		SilenceUsage:  true,
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError("%w; see %s --help", err, cmd.CommandPath())
+	})
+	return cmd
+}
+
+// group is a command that only holds others.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  subcommandArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+func subcommandArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError("%s has no command %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())
+}
+
+// exactly and atMost check the number of arguments, naming them.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return usageError("%s takes %s, not %d arguments; see %s --help", cmd.CommandPath(), countOf(names), len(args), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+func countOf(names []string) string {
+	switch len(names) {
+	case 0:
+		return "no arguments"
+	case 1:
+		return "one argument, " + names[0]
+	default:
+		return fmt.Sprintf("%d arguments, %v", len(names), names)
+	}
+}

@@ -1,0 +1,226 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parallax/record"
+)
+
+func runsCommand() *cobra.Command {
+	var ledger string
+	cmd := group("runs", "List, show and export recorded runs", runsListCommand(&ledger), runsShowCommand(&ledger), runsExportCommand(&ledger))
+	cmd.PersistentFlags().StringVar(&ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite file of the record")
+	return cmd
+}
+
+// withLedger opens the ledger to read.
+func withLedger(path string, use func(*record.Ledger) error) error {
+	l, err := record.OpenExisting(path)
+	if os.IsNotExist(err) {
+		return usageError("there is no ledger at %s: train something first (parallax sim), or say where it is with --ledger", path)
+	}
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer l.Close()
+	return use(l)
+}
+
+func runsListCommand(ledger *string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Short:   "List the runs, the newest first",
+		Example: "  parallax runs ls\n  parallax runs ls --json | jq -r .id",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withLedger(*ledger, func(l *record.Ledger) error { return listRuns(cmd, l, asJSON) })
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object per run")
+	return cmd
+}
+
+func listRuns(cmd *cobra.Command, l *record.Ledger, asJSON bool) error {
+	runs, err := l.Runs()
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "RUN\tNAME\tSTARTED\tSTATUS\tSTEPS\tLOSS\tVALIDATION\tTOKENS/S")
+	for _, r := range runs {
+		s, err := summarize(l, r)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			if err := enc.Encode(s.object()); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Name, r.Started.Local().Format(time.DateTime), r.Status,
+			s.steps, decimals(s.loss, 4), decimals(s.validation, 4), decimals(s.tokensPerSecond, 0))
+	}
+	if asJSON {
+		return nil
+	}
+	return table.Flush()
+}
+
+// runSummary is a run in a line.
+type runSummary struct {
+	run              record.Run
+	steps            int64
+	loss, validation *float64 // of the last step and evaluation
+	tokensPerSecond  *float64 // over the whole run
+}
+
+func summarize(l *record.Ledger, r record.Run) (runSummary, error) {
+	s := runSummary{run: r}
+	steps, err := l.Steps(r.ID)
+	if err != nil {
+		return s, err
+	}
+	tokens, seconds := 0.0, 0.0
+	for _, step := range steps {
+		s.steps, s.loss = step.Step, &step.Loss
+		tokens += float64(step.Tokens)
+		seconds += step.Seconds
+	}
+	if seconds > 0 {
+		rate := tokens / seconds
+		s.tokensPerSecond = &rate
+	}
+	evals, err := l.Evals(r.ID)
+	if len(evals) > 0 {
+		s.validation = &evals[len(evals)-1].Loss
+	}
+	return s, err
+}
+
+func (s runSummary) object() map[string]any {
+	r := s.run
+	return map[string]any{"id": r.ID, "name": r.Name, "dir": r.Dir, "status": r.Status, "exit_code": r.ExitCode, "reason": r.Reason,
+		"started": r.Started, "finished": r.Finished, "spec_hash": r.SpecHash, "commit": r.Commit, "parameters": r.Parameters,
+		"flops_per_token": r.FLOPsPerToken, "flops_per_token_6n": r.FLOPsPerToken6N, "data": r.DataSummary,
+		"steps": s.steps, "loss": s.loss, "validation_loss": s.validation, "tokens_per_s": s.tokensPerSecond}
+}
+
+func decimals(x *float64, digits int) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.*f", digits, *x)
+}
+
+func runsShowCommand(ledger *string) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show [RUN]",
+		Short:   "Show one run: what, where, how far, and every event (default: the newest)",
+		Example: "  parallax runs show\n  parallax runs show 20261123-1949",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withLedger(*ledger, func(l *record.Ledger) error { return showRun(cmd, l, runArg(args)) })
+		},
+	}
+}
+
+func runArg(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func showRun(cmd *cobra.Command, l *record.Ledger, ref string) error {
+	r, err := l.Run(ref)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	s, err := summarize(l, r)
+	if err != nil {
+		return err
+	}
+	ranks, err := l.Ranks(r.ID)
+	if err != nil {
+		return err
+	}
+	events, err := l.Events(r.ID)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(table, name+"\t"+format+"\n", args...) }
+	row("run", "%s %s", r.ID, r.Name)
+	row("status", "%s %s", r.Status, r.Reason)
+	row("folder", "%s", r.Dir)
+	row("spec", "%s", r.SpecHash)
+	row("program", "%s, %s", r.Commit, r.Versions)
+	row("data", "%s", r.DataSummary)
+	row("parameters", "%d", r.Parameters)
+	row("FLOPs/token", "%.4g model, %.4g by 6N+12LHDT", r.FLOPsPerToken, r.FLOPsPerToken6N)
+	row("steps", "%d", s.steps)
+	row("loss", "%s training, %s validation", decimals(s.loss, 4), decimals(s.validation, 4))
+	row("tokens/s", "%s", decimals(s.tokensPerSecond, 0))
+	for _, k := range ranks {
+		row("rank", "%d of generation %d: %s on %s, %s, %d slots", k.Rank, k.Generation, k.Node, k.Host, k.Device, k.Slots)
+	}
+	for _, e := range events {
+		row(e.Time.Local().Format(time.TimeOnly), "%s", e.Text)
+	}
+	return table.Flush()
+}
+
+func runsExportCommand(ledger *string) *cobra.Command {
+	var format, table, out string
+	cmd := &cobra.Command{
+		Use:   "export [RUN]",
+		Short: "Write a run as JSON lines or CSV (default: the newest, to standard output)",
+		Example: `  parallax runs export > run.jsonl
+  parallax runs export 20261123-1949 --format csv --table steps -o steps.csv`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withLedger(*ledger, func(l *record.Ledger) error { return exportRun(cmd, l, runArg(args), format, table, out) })
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl (everything) or csv (one table)")
+	cmd.Flags().StringVar(&table, "table", "steps", fmt.Sprintf("of csv: one of %v", record.Tables))
+	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write")
+	return cmd
+}
+
+func exportRun(cmd *cobra.Command, l *record.Ledger, ref, format, table, out string) (err error) {
+	r, err := l.Run(ref)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	w := cmd.OutOrStdout()
+	if out != "" {
+		f, err := os.Create(out)
+		if err != nil {
+			return usageError("cannot write the export: %w", err)
+		}
+		defer func() {
+			if closeErr := f.Close(); err == nil {
+				err = closeErr
+			}
+		}()
+		w = f
+	}
+	switch format {
+	case "jsonl":
+		return l.ExportJSONL(w, r.ID)
+	case "csv":
+		return l.ExportCSV(w, r.ID, table)
+	}
+	return usageError("--format %s: use jsonl or csv", format)
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"parallax/internal/config"
+	"parallax/internal/console"
+	pb "parallax/proto/parallax/v1"
+)
+
+// trainFlags are how a run is submitted and followed.
+type trainFlags struct {
+	spec        specFlags
+	coordinator string
+	name        string
+	resume      bool
+	follow      bool
+	detach      bool
+	json        bool
+}
+
+func trainCommand() *cobra.Command {
+	var f trainFlags
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Submit a run to a coordinator and follow it",
+		Long: `train hands a run's settings to a coordinator that was started without --spec, and
+shows the run until it is done. With --follow it only watches. Ctrl-C ends the
+watching, never the run; --stop ends the run, with a checkpoint.`,
+		Example: `  parallax train --coordinator 10.0.0.1:7070 --config run.toml
+  parallax train --coordinator 10.0.0.1:7070 --follow --json`,
+		Args: exactly(),
+	}
+	var stop bool
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client, hangUp, err := dialCoordinator(f.coordinator)
+		if err != nil {
+			return err
+		}
+		defer hangUp()
+		switch {
+		case stop:
+			_, err := client.Stop(cmd.Context(), &pb.StopRequest{Reason: "asked for on the command line"})
+			return err
+		case !f.follow:
+			if err := f.submit(cmd.Context(), client); err != nil || f.detach {
+				return err
+			}
+		}
+		return f.watch(cmd.Context(), client)
+	}
+	f.spec.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.coordinator, "coordinator", "127.0.0.1:7070", "HOST:PORT of the coordinator")
+	flags.StringVar(&f.name, "name", "", "name of the run, for people")
+	flags.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in the coordinator's folder")
+	flags.BoolVar(&f.follow, "follow", false, "submit nothing, watch the run that there is")
+	flags.BoolVar(&f.detach, "detach", false, "submit and return at once")
+	flags.BoolVar(&stop, "stop", false, "stop the run after the step under way, with a checkpoint")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object per event")
+	cmd.MarkFlagsMutuallyExclusive("follow", "detach", "stop")
+	return cmd
+}
+
+func (f *trainFlags) submit(ctx context.Context, client pb.CoordinatorClient) error {
+	loaded, err := f.spec.load()
+	if err != nil {
+		return err
+	}
+	answer, err := client.Submit(ctx, &pb.SubmitRequest{SpecToml: string(config.Canonical(loaded.Spec)), Name: f.name, Resume: f.resume})
+	if err != nil {
+		return fmt.Errorf("the coordinator at %s does not take the run: %w", f.coordinator, err)
+	}
+	fmt.Fprintf(os.Stderr, "run %s, in %s\n", answer.RunId, answer.RunDir)
+	return nil
+}
+
+func (f *trainFlags) watch(ctx context.Context, client pb.CoordinatorClient) error {
+	done, err := followRun(ctx, client, console.New(os.Stdout, f.json))
+	if ctx.Err() != nil {
+		return nil // the person has seen enough
+	}
+	if err != nil {
+		return err
+	}
+	return exitWith(int(done.ExitCode))
+}
