@@ -239,6 +239,7 @@ func (c *Comm) watchNeighbours() {
 		case now := <-tick.C:
 			silent, since := w.tick(now, [2]sign{c.prev.sign(), c.next.sign()})
 			if silent >= 0 {
+				edges[silent].silent = true
 				c.fail(edges[silent].peer, fmt.Errorf("nothing heard for %v", since.Round(time.Millisecond)))
 			}
 		}
@@ -246,16 +247,16 @@ func (c *Comm) watchNeighbours() {
 }
 
 // lastWords waits until both edges have sent their last frame and have seen
-// that of the neighbour. A suspect is not waited for, and nobody for long.
+// that of the neighbour. Who is silent is not waited for, and nobody for long.
 func (c *Comm) lastWords() {
-	grace, suspect := c.cfg.Timeout, -1
-	if err := c.broken(); err != nil {
-		grace, suspect = grace/4, err.Peer
+	grace := c.cfg.Timeout
+	if c.broken() != nil {
+		grace /= 4
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	for _, e := range []*edge{c.prev, c.next} {
-		if e.peer == suspect {
+		if e.silent {
 			continue
 		}
 		for _, done := range []chan struct{}{e.told, e.ended} {

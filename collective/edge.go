@@ -27,6 +27,7 @@ type edge struct {
 	holding  atomic.Bool   // the reader waits for the collective
 	received uint32        // data frames; the reader's own
 	sent     uint32        // data frames; the pump's own
+	silent   bool          // it is why the Comm failed; the supervisor's own
 
 	told  chan struct{} // closed: the pump has sent its last frame
 	ended chan struct{} // closed: the neighbour has sent its last frame
@@ -63,67 +64,64 @@ func (e *edge) read() {
 	}
 }
 
-// take deals with one frame and reports whether another may follow.
+// take deals with one frame and reports whether another may follow: the last is
+// an Abort, a Bye or a ByeAck. A frame that breaks the Comm is not the last: the
+// neighbour has yet to hear of that, and must not be kept from saying so.
 func (e *edge) take(f Frame) bool {
-	if f.Generation < e.comm.cfg.Generation {
-		e.comm.counts.stale.Add(1)
+	if own := e.comm.cfg.Generation; f.Generation != own {
 		f.Payload.Release()
+		if f.Generation < own {
+			e.comm.counts.stale.Add(1)
+		} else {
+			e.comm.fail(e.peer, fmt.Errorf("it has gone on to generation %d, this rank is in %d", f.Generation, own))
+		}
 		return true
-	}
-	if f.Generation > e.comm.cfg.Generation {
-		f.Payload.Release()
-		e.comm.fail(e.peer, fmt.Errorf("it has gone on to generation %d, this rank is in %d", f.Generation, e.comm.cfg.Generation))
-		return false
 	}
 	switch f.Kind {
 	case Data:
-		if e == e.comm.next {
-			f.Payload.Release()
-			e.comm.fail(e.peer, errors.New("it sent data against the ring's direction"))
-			return false
-		}
 		e.received++
-		return e.deliver(f)
+		e.deliver(f)
+		return true
 	case Heartbeat:
-		return e.tally(f)
+		e.tally(f)
+		return true
 	case Abort:
 		e.aborted(f)
 	case Bye:
-		if e.tally(f) {
-			e.left.Store(true)
-			e.deliver(f)
-			e.ack <- struct{}{}
-		}
+		e.tally(f)
+		e.left.Store(true)
+		e.deliver(f)
+		e.ack <- struct{}{}
 	}
 	return false
 }
 
 // deliver hands a frame to the collective, when that comes for it.
-func (e *edge) deliver(f Frame) bool {
+func (e *edge) deliver(f Frame) {
+	if f.Kind == Data && e == e.comm.next {
+		e.comm.fail(e.peer, errors.New("it sent data against the ring's direction"))
+	}
 	select {
 	case e.in <- f:
-		return true
+		return
 	default:
 	}
 	e.holding.Store(true)
 	defer e.holding.Store(false)
 	select {
 	case e.in <- f:
+		return
 	case <-e.comm.failed:
-		f.Payload.Release()
 	case <-e.comm.leaving:
-		f.Payload.Release()
 	}
-	return true
+	f.Payload.Release()
 }
 
 // tally checks that no data frame was lost on the way.
-func (e *edge) tally(f Frame) bool {
-	if f.Chunk == e.received {
-		return true
+func (e *edge) tally(f Frame) {
+	if f.Chunk != e.received {
+		e.comm.fail(e.peer, fmt.Errorf("it sent %d data frames in this generation and %d came", f.Chunk, e.received))
 	}
-	e.comm.fail(e.peer, fmt.Errorf("it sent %d data frames in this generation and %d came", f.Chunk, e.received))
-	return false
 }
 
 func (e *edge) aborted(f Frame) {
@@ -167,7 +165,7 @@ func (e *edge) pump() {
 		case <-e.ack:
 			err = e.send(e.control(ByeAck))
 		case <-e.comm.failed:
-			e.send(e.comm.broken().frame(e.comm.cfg.Generation))
+			e.abort()
 			return
 		case <-e.comm.leaving:
 			e.leave()
@@ -181,9 +179,14 @@ func (e *edge) pump() {
 	e.broke(err)
 }
 
-// leave sends what is still queued, and Bye.
+func (e *edge) abort() {
+	e.send(e.comm.broken().frame(e.comm.cfg.Generation))
+}
+
+// leave sends what is still queued, and Bye. A Comm that has failed as well
+// says that instead.
 func (e *edge) leave() {
-	for {
+	for e.comm.broken() == nil {
 		select {
 		case f := <-e.out:
 			if e.send(f) != nil {
@@ -194,6 +197,7 @@ func (e *edge) leave() {
 			return
 		}
 	}
+	e.abort()
 }
 
 func (e *edge) send(f Frame) error {

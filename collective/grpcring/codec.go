@@ -44,7 +44,8 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // Unmarshal parses a header, checks it against the message's length, and keeps
-// the payload's buffers where they are.
+// the payload's buffers where they are. A bad frame is reported in the message:
+// an error here would make gRPC end the stream before the neighbour can be told.
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*message)
 	if !ok {
@@ -52,12 +53,9 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	var head [collective.HeaderSize]byte
 	n := data.CopyTo(head[:])
-	h, err := collective.ParseHeader(head[:n], data.Len()-n)
-	if err != nil {
-		return err
-	}
-	m.Header, m.Payload = h, nil
-	if h.Length > 0 {
+	m.Payload = nil
+	m.Header, m.bad = collective.ParseHeader(head[:n], data.Len()-n)
+	if m.bad == nil && m.Length > 0 {
 		m.Payload = keep(data)
 	}
 	return nil
@@ -66,7 +64,8 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 // message is a frame on its way into or out of gRPC.
 type message struct {
 	collective.Frame
-	owned bool // the payload's reference is still ours to release
+	owned bool  // outgoing: the payload's reference is still ours to release
+	bad   error // incoming: it is no frame
 }
 
 // outgoing is one part of a payload, lent to gRPC. It is the pool to which gRPC

@@ -237,7 +237,7 @@ func (e *edge) Recv() (collective.Frame, error) {
 	if err := e.stream.RecvMsg(&e.in); err != nil {
 		return collective.Frame{}, plain(err)
 	}
-	return e.in.Frame, nil
+	return e.in.Frame, e.in.bad
 }
 
 // plain says in words what gRPC says in a status.

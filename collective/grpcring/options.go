@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 
 	"parallax/collective"
 )
@@ -22,6 +23,9 @@ const (
 	maxMessage = collective.HeaderSize + collective.MaxChunkBytes
 )
 
+// frames is shared by all links of the process.
+var frames = newFramePool()
+
 // ServerOptions are what a grpc.Server needs for the ring to be fast. They do
 // no harm to other services on it.
 func ServerOptions() []grpc.ServerOption {
@@ -31,6 +35,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ReadBufferSize(ioBuffer),
 		grpc.WriteBufferSize(ioBuffer),
 		grpc.MaxRecvMsgSize(maxMessage),
+		experimental.BufferPool(frames),
 	}
 }
 
@@ -64,6 +69,7 @@ func dialOptions(opts []Option) []grpc.DialOption {
 		grpc.WithReadBufferSize(ioBuffer),
 		grpc.WithWriteBufferSize(ioBuffer),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		experimental.WithBufferPool(frames),
 		grpc.WithDisableRetry(), // a frame sent twice is an error
 		grpc.WithDisableServiceConfig(),
 		grpc.WithNoProxy(),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,16 @@ import (
 	"parallax/collective/grpcring"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if job := os.Getenv(rankEnv); job != "" { // the process of another rank
+		if err := runChild(job); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // host is one node daemon: a grpc.Server with the ring's service on it.
 type host struct {
@@ -29,15 +39,23 @@ type host struct {
 
 func newHost(t testing.TB, opts ...grpcring.ServerOption) *host {
 	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	h, err := listen(opts...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(h.grpc.Stop)
+	return h
+}
+
+func listen(opts ...grpcring.ServerOption) (*host, error) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
 	}
 	h := &host{ring: grpcring.NewServer(opts...), grpc: grpc.NewServer(grpcring.ServerOptions()...), addr: lis.Addr().String()}
 	h.ring.Register(h.grpc)
 	go h.grpc.Serve(lis)
-	t.Cleanup(h.grpc.Stop)
-	return h
+	return h, nil
 }
 
 func newHosts(t testing.TB, n int) []*host {

@@ -13,6 +13,7 @@ package mem
 
 import (
 	"fmt"
+	"io"
 	"sync"
 
 	"parallax/collective"
@@ -108,42 +109,38 @@ func (e *edge) Send(f collective.Frame) error {
 		f.Payload.Release()
 		return nil
 	}
-	if e.node.frozen() {
+	if !e.put(p) {
 		f.Payload.Release()
-		return e.broken()
+		return io.EOF
 	}
-	select {
-	case <-e.link.cut:
-	default:
-		select {
-		case e.out <- p:
-			return nil
-		case <-e.link.cut:
-		case <-e.node.stalled:
-			<-e.node.closed
-		}
-	}
-	f.Payload.Release()
-	return e.broken()
+	return nil
 }
 
-// Recv implements collective.Edge. Frames sent before the link was cut come first.
-func (e *edge) Recv() (collective.Frame, error) {
-	var p packet
-	if e.node.frozen() {
-		return collective.Frame{}, e.broken()
-	}
+// put queues a packet, unless the link is cut.
+func (e *edge) put(p packet) bool {
 	select {
-	case p = <-e.in:
+	case <-e.link.cut:
+		return false
 	case <-e.node.stalled:
 		<-e.node.closed
-		return collective.Frame{}, e.broken()
+		return false
+	default:
+	}
+	select {
+	case e.out <- p:
+		return true
 	case <-e.link.cut:
-		select {
-		case p = <-e.in:
-		default:
-			return collective.Frame{}, e.broken()
-		}
+	case <-e.node.stalled:
+		<-e.node.closed
+	}
+	return false
+}
+
+// Recv implements collective.Edge.
+func (e *edge) Recv() (collective.Frame, error) {
+	p, ok := e.get()
+	if !ok {
+		return collective.Frame{}, fmt.Errorf("link at rank %d is down", e.node.rank)
 	}
 	h, err := collective.ParseHeader(p.header[:], p.payload.Len())
 	if err != nil {
@@ -153,15 +150,25 @@ func (e *edge) Recv() (collective.Frame, error) {
 	return collective.Frame{Header: h, Payload: p.payload}, nil
 }
 
-func (e *edge) broken() error { return fmt.Errorf("link at rank %d is down", e.node.rank) }
-
-// frozen blocks a stalled node until it is closed, and reports whether it was.
-func (n *Node) frozen() bool {
+// get waits for a packet. Those sent before the link was cut come first.
+func (e *edge) get() (p packet, ok bool) {
 	select {
-	case <-n.stalled:
-		<-n.closed
-		return true
+	case <-e.node.stalled:
+		<-e.node.closed
+		return p, false
 	default:
-		return false
 	}
+	select {
+	case p = <-e.in:
+		return p, true
+	case <-e.node.stalled:
+		<-e.node.closed
+	case <-e.link.cut:
+		select {
+		case p = <-e.in:
+			return p, true
+		default:
+		}
+	}
+	return p, false
 }

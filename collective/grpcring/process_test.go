@@ -1,0 +1,118 @@
+package grpcring_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"parallax/collective"
+)
+
+// TestProcessLoss kills or stops a real process in mid-reduction. All others must
+// name it, at once or within one deadline.
+func TestProcessLoss(t *testing.T) {
+	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const n, victim = 4, 2
+			job := job{op: collective.SumF32, elements: 100_000, repeat: math.MaxInt32, timeout: time.Second}
+			r := startRanks(t, n, job)
+			lost := make(chan error)
+			go func() {
+				_, _, err := r.job.run(r.host, r.addrs)
+				lost <- err
+			}()
+			for _, c := range r.children {
+				c.waitForWork(t)
+			}
+			if err := r.children[victim-1].cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			wantLost(t, <-lost, victim, "lost rank 2 (rank2 at "+r.addrs[victim]+")", "of step ")
+			t.Logf("named after %v", time.Since(start).Round(time.Millisecond))
+			for i, c := range r.children {
+				if i+1 == victim {
+					continue
+				}
+				if line := c.readLine(t); !strings.Contains(line, "lost rank 2 (rank2 at ") {
+					t.Errorf("rank %d: %s", i+1, line)
+				}
+			}
+		})
+	}
+}
+
+// waitForWork returns when the process has reduced once.
+func (c *child) waitForWork(t testing.TB) {
+	t.Helper()
+	if line := c.readLine(t); line != "working" {
+		t.Fatalf("got %q from the rank's process", line)
+	}
+}
+
+// runChild is the whole life of a rank's process.
+func runChild(spec string) error {
+	job, err := parseJob(spec)
+	if err != nil {
+		return err
+	}
+	h, err := listen()
+	if err != nil {
+		return err
+	}
+	defer h.grpc.Stop()
+	fmt.Println(h.addr)
+	addrs, err := readAddrs(os.Stdin)
+	if err != nil {
+		return err
+	}
+	_, cpu, err := job.run(h, addrs)
+	var e *collective.Error
+	if errors.As(err, &e) {
+		fmt.Println(err)
+		return nil
+	}
+	fmt.Println(cpu)
+	return err
+}
+
+// run seats this process and measures; it returns also the CPU seconds used meanwhile.
+func (j job) run(h *host, addrs []string) (*collective.Measurement, float64, error) {
+	cfg := collective.Config{Generation: 1, Rank: j.rank, Timeout: j.timeout, ChunkBytes: j.chunk}
+	for i, addr := range addrs {
+		cfg.Members = append(cfg.Members, collective.Member{Name: fmt.Sprint("rank", i), Address: addr})
+	}
+	tr, err := h.ring.Connect(context.Background(), cfg)
+	if err != nil {
+		return nil, 0, err
+	}
+	c, err := collective.New(cfg, tr)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer c.Close()
+	if _, err := collective.Measure(context.Background(), c, j.elements, 1, j.op); err != nil {
+		return nil, 0, err
+	}
+	if j.rank > 0 {
+		fmt.Println("working")
+	}
+	start := cpuSeconds()
+	m, err := collective.Measure(context.Background(), c, j.elements, j.repeat, j.op)
+	return m, cpuSeconds() - start, err
+}
+
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
