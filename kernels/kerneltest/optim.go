@@ -108,5 +108,5 @@ func sumSquares(d *device, n int) {
 // clipScale also clips a gradient of zero, which needs no clipping.
 func clipScale(d *device, maxNorm float64) {
 	d.ClipScale(d.masterVec("Scale", 1, unwritten), d.masterVec("Sum", 1, positive), maxNorm)
-	d.ClipScale(d.masterVec("ScaleOfZero", 1, unwritten), d.masterVec("ZeroSum", 1, normal(0)), maxNorm)
+	d.ClipScale(d.masterVec("ScaleOfZero", 1, unwritten), d.masterVec("ZeroSum", 1, shifted(0, 0)), maxNorm)
 }
