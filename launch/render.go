@@ -1,0 +1,126 @@
+package launch
+
+import (
+	"cmp"
+	"embed"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// Deployment is what all renderings have in common. Hosts reach each other
+// without TLS in all of them, so the network has to be a trusted one.
+type Deployment struct {
+	Binary      string        // path of parallax on all hosts; "": parallax, found by PATH
+	Spec        string        // file of the run spec, read by the coordinator
+	RunDir      string        // for checkpoints, on storage that all hosts share
+	Nodes       int           // in the whole cluster
+	Device      string        // of every node; "": cpu
+	Threads     int           // of every node, 0: its own choice
+	Port        int           // of the coordinator; 0: 7070
+	GossipPort  int           // of the coordinator; 0: 7946
+	JoinTimeout time.Duration // how long the coordinator waits for the nodes; 0: 10 minutes
+}
+
+// Ports of nodes, where each host has only one.
+const (
+	nodePort       = "7071"
+	nodeGossipPort = "7947"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+var templates = template.Must(template.New("").
+	Funcs(template.FuncMap{"sh": shellQuote, "unit": unitQuote}).
+	ParseFS(templateFiles, "templates/*"))
+
+// render fills a template; our own templates cannot fail on checked options.
+func render(name string, options any) (string, error) {
+	var b strings.Builder
+	if err := templates.ExecuteTemplate(&b, name, options); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// complete fills in defaults and says what is missing.
+func (d *Deployment) complete() error {
+	d.Binary = cmp.Or(d.Binary, "parallax")
+	d.Device = cmp.Or(d.Device, "cpu")
+	defaultPort, _ := strconv.Atoi(DefaultPort)
+	d.Port, d.GossipPort = cmp.Or(d.Port, defaultPort), cmp.Or(d.GossipPort, 7946)
+	d.JoinTimeout = cmp.Or(d.JoinTimeout, 10*time.Minute)
+	switch {
+	case d.Spec == "":
+		return fmt.Errorf("which run is to be trained? give the file of its spec")
+	case d.RunDir == "":
+		return fmt.Errorf("where are checkpoints to go? give a folder that all hosts share")
+	case d.Nodes < 1:
+		return fmt.Errorf("a cluster of %d nodes makes no sense; use 1 or more", d.Nodes)
+	}
+	for _, port := range []int{d.Port, d.GossipPort} {
+		if port < 1 || port > 65535 {
+			return fmt.Errorf("%d is not a port", port)
+		}
+	}
+	for _, text := range []string{d.Binary, d.Spec, d.RunDir, d.Device} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
+			return fmt.Errorf("%q contains a control character", text)
+		}
+	}
+	return nil
+}
+
+// CoordinatorArgs are the coordinator's flags behind --advertise.
+func (d Deployment) CoordinatorArgs() []string {
+	return []string{
+		"--listen", "0.0.0.0:" + strconv.Itoa(d.Port), "--gossip", "0.0.0.0:" + strconv.Itoa(d.GossipPort), "--insecure",
+		"--nodes", strconv.Itoa(d.Nodes), "--join-timeout", d.JoinTimeout.String(),
+		"--spec", d.Spec, "--run-dir", d.RunDir, "--resume",
+	}
+}
+
+// NodeArgs are a node's flags behind --coordinator and --advertise, with the
+// ports of its ring and gossip.
+func (d Deployment) NodeArgs(ring, gossip string) []string {
+	args := []string{"--listen", "0.0.0.0:" + ring, "--gossip", "0.0.0.0:" + gossip, "--insecure", "--device", d.Device}
+	if d.Threads > 0 {
+		args = append(args, "--threads", strconv.Itoa(d.Threads))
+	}
+	return args
+}
+
+// plain matches what needs no quotes in any shell or unit file.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_@:=,./+-]+$`)
+
+// shellQuote makes one word of text for a POSIX shell.
+func shellQuote(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+func shellWords(words []string) string { return quoteAll(words, shellQuote) }
+
+// unitQuote makes one word of text for a command line in a systemd unit.
+func unitQuote(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$").Replace(text) + `"`
+}
+
+func unitWords(words []string) string { return quoteAll(words, unitQuote) }
+
+func quoteAll(words []string, quote func(string) string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = quote(word)
+	}
+	return strings.Join(quoted, " ")
+}
