@@ -185,6 +185,15 @@ func happened(c *Coordinator) string {
 	return strings.Join(kinds, " ")
 }
 
+// await returns when n events have happened.
+func await(c *Coordinator, n int64) {
+	for e := range c.Events(context.Background(), 0) {
+		if e.Sequence == n {
+			return
+		}
+	}
+}
+
 func TestRunFromStartToEnd(t *testing.T) {
 	c, nodes := cluster(t, options(t, 2))
 	for step := int64(1); step <= 2; step++ {
@@ -192,6 +201,7 @@ func TestRunFromStartToEnd(t *testing.T) {
 			n.step(step, 3-float64(step))
 		}
 	}
+	await(c, 4)
 	nodes[0].saved(2)
 	for _, n := range nodes {
 		n.leave(true, "", 2)
