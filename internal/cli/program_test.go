@@ -1,0 +1,339 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"parallax/internal/cli"
+	_ "parallax/kernels/cpu"
+)
+
+// The tests of this package run the commands as processes: the test binary again,
+// which with programVariable set is the program of that name. So a simulated
+// cluster, which starts its own executable, works in them as it does for a person.
+
+const programVariable = "CLI_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(programVariable) {
+	case "parallax":
+		os.Exit(cli.Main(cli.Parallax()))
+	case "coordinator":
+		os.Exit(cli.Main(cli.Coordinator()))
+	case "node":
+		os.Exit(cli.Main(cli.Node()))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// limit is how long a process may take before the test has failed.
+const limit = 90 * time.Second
+
+// place is where processes run: a folder that is theirs, and their environment.
+type place struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+// newPlace makes an empty folder, with more variables for what runs in it.
+func newPlace(t *testing.T, env ...string) place {
+	t.Helper()
+	dir := t.TempDir()
+	clean := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache")}
+	return place{t, dir, append(clean, env...)}
+}
+
+func (p place) path(name string) string { return filepath.Join(p.dir, name) }
+
+func (p place) write(name, text string) string {
+	p.t.Helper()
+	if err := os.WriteFile(p.path(name), []byte(text), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.path(name)
+}
+
+// files lists what lies in the place, without the cache.
+func (p place) files() string {
+	p.t.Helper()
+	var all []string
+	err := filepath.WalkDir(p.dir, func(path string, d os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path == p.path("cache"):
+			return filepath.SkipDir
+		case path != p.dir:
+			all = append(all, strings.TrimPrefix(path, p.dir+"/"))
+		}
+		return nil
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return strings.Join(all, " ")
+}
+
+// process is a command under way.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	out    *bufio.Scanner
+	stdout bytes.Buffer // what was read of it
+	stderr bytes.Buffer
+	code   int
+	cancel context.CancelFunc
+}
+
+// start begins "parallax args".
+func (p place) start(args ...string) *process { return p.startAs("parallax", args...) }
+
+// startAs begins one of the three programs.
+func (p place) startAs(program string, args ...string) *process {
+	p.t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	c := &process{t: p.t, cmd: exec.CommandContext(ctx, executable, args...), cancel: cancel}
+	c.cmd.Dir, c.cmd.Env = p.dir, append(p.env, programVariable+"="+program)
+	c.cmd.Stderr = &c.stderr
+	pipe, err := c.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c.out = bufio.NewScanner(io.TeeReader(pipe, &c.stdout))
+	c.out.Buffer(nil, 1<<20)
+	if err := c.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		if c.cmd.ProcessState == nil {
+			_ = c.cmd.Process.Kill()
+			_ = c.cmd.Wait()
+		}
+		cancel()
+	})
+	return c
+}
+
+// run runs "parallax args" to its end.
+func (p place) run(args ...string) *process {
+	p.t.Helper()
+	return p.start(args...).wait()
+}
+
+// wait reads to the end of the process and notes its exit code.
+func (c *process) wait() *process {
+	c.t.Helper()
+	for c.out.Scan() {
+	}
+	err := c.cmd.Wait()
+	c.cancel()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		c.t.Fatalf("%v: %v", c.cmd.Args[1:], err)
+	}
+	c.code = c.cmd.ProcessState.ExitCode()
+	return c
+}
+
+func (c *process) signal(s syscall.Signal) {
+	c.t.Helper()
+	if err := c.cmd.Process.Signal(s); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// want fails the test unless the process ended with a code.
+func (c *process) want(code int) *process {
+	c.t.Helper()
+	if c.code != code {
+		c.t.Fatalf("%v ended with exit code %d, want %d; it said:\n%s%s", c.cmd.Args[1:], c.code, code, c.stdout.String(), c.stderr.String())
+	}
+	return c
+}
+
+// refuses fails the test unless the process ended with a code and exactly one
+// line on standard error, that has all the words.
+func (c *process) refuses(code int, words ...string) {
+	c.t.Helper()
+	c.want(code)
+	line := strings.TrimSuffix(c.stderr.String(), "\n")
+	if line == "" || strings.Contains(line, "\n") {
+		c.t.Errorf("%v said not one sentence:\n%s", c.cmd.Args[1:], line)
+	}
+	for _, w := range words {
+		if !strings.Contains(line, w) {
+			c.t.Errorf("%v said %q, which lacks %q", c.cmd.Args[1:], line, w)
+		}
+	}
+	if c.stdout.Len() > 0 {
+		c.t.Errorf("%v printed %q", c.cmd.Args[1:], c.stdout.String())
+	}
+}
+
+// event is a line of --json.
+type event struct {
+	Event      string
+	Time       time.Time
+	Step       int64
+	Steps      int64
+	Loss       *float64
+	Tokens     int64
+	TokensPerS float64 `json:"tokens_per_s"`
+	FLOPsPerS  float64 `json:"flops_per_s"`
+	WireBytes  float64 `json:"wire_bytes"`
+	World      int
+	Seconds    json.RawMessage
+	Members    []struct{ Node string }
+	Path       string
+	Error      string
+	Text       string
+	Node       string
+	Warning    bool
+	Run        string
+	RunDir     string `json:"run_dir"`
+	ExitCode   int    `json:"exit_code"`
+	Reason     string
+	Checkpoint string
+	Validation *float64 `json:"validation_loss"`
+}
+
+func parseEvent(t *testing.T, line []byte) event {
+	t.Helper()
+	var e event
+	if err := json.Unmarshal(line, &e); err != nil || e.Event == "" {
+		t.Fatalf("standard output has the line %q (%v), want JSON objects with an event", line, err)
+	}
+	return e
+}
+
+// until reads --json's events up to one that is as wanted.
+func (c *process) until(wanted func(event) bool) event {
+	c.t.Helper()
+	for c.out.Scan() {
+		if e := parseEvent(c.t, c.out.Bytes()); wanted(e) {
+			return e
+		}
+	}
+	c.wait()
+	c.t.Fatalf("%v ended with exit code %d before what the test waits for:\n%s%s", c.cmd.Args[1:], c.code, c.stdout.String(), c.stderr.String())
+	return event{}
+}
+
+func (c *process) untilStep(n int64) {
+	c.t.Helper()
+	c.until(func(e event) bool { return e.Event == "step" && e.Step >= n })
+}
+
+// told is all that a run told by --json.
+type told struct {
+	all    []event
+	losses map[int64]float64
+	done   event
+}
+
+// told parses everything that was printed.
+func (c *process) told() told {
+	c.t.Helper()
+	h := told{losses: map[int64]float64{}}
+	for line := range bytes.Lines(c.stdout.Bytes()) {
+		e := parseEvent(c.t, line)
+		h.all = append(h.all, e)
+		switch {
+		case e.Event == "step" && e.Loss != nil:
+			h.losses[e.Step] = *e.Loss
+		case e.Event == "done":
+			h.done = e
+		}
+	}
+	return h
+}
+
+// notice is the first notice that has the words, or fails the test.
+func (h told) notice(t *testing.T, words string) event {
+	t.Helper()
+	for _, e := range h.all {
+		if e.Event == "notice" && strings.Contains(e.Text, words) {
+			return e
+		}
+	}
+	t.Errorf("no notice says %q", words)
+	return event{}
+}
+
+// specText is a run small enough that its processes take longer to start than to
+// train.
+const specText = `preset = "tiny"
+[model]
+layers = 1
+width = 32
+q_heads = 2
+kv_heads = 1
+head_dim = 16
+ffn = 32
+[train]
+seq_len = 16
+micro_batch = 2
+slots = 4
+steps = %d
+[schedule]
+warmup = 2
+[eval]
+every = 25
+batches = 2
+[checkpoint]
+every = %d
+`
+
+// writeRun puts a spec and a text into the place and returns the flags that name
+// them, and what else a run in it needs.
+func (p place) writeRun(steps, checkpointEvery int) []string {
+	p.t.Helper()
+	p.write("run.toml", fmt.Sprintf(specText, steps, checkpointEvery))
+	p.write("text.txt", someText(20000))
+	return []string{"--config", "run.toml", "--data", "text.txt", "--json"}
+}
+
+// someText is words in random order.
+func someText(size int) string {
+	r := rand.New(rand.NewPCG(1, 2))
+	words := strings.Fields("the ring carries what the nodes have learnt and every node adds its share of it")
+	var text strings.Builder
+	for text.Len() < size {
+		text.WriteString(words[r.IntN(len(words))] + " ")
+	}
+	return text.String()
+}
+
+// stateOf is the bytes of a checkpoint's tensors.
+func stateOf(t *testing.T, checkpoint string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, file := range []string{"model.safetensors", "optimizer.safetensors", "config.json"} {
+		data, err := os.ReadFile(filepath.Join(checkpoint, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(data)
+	}
+	return all.String()
+}
