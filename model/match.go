@@ -75,9 +75,9 @@ func Controls() []string {
 //	parallax-half   base's parameters: heads of half the size, and a wider FFN
 //
 // The FFN is widened to the coarsest multiple of 64, 32, ... 1 that comes within
-// 0.1 % of equal, or else to the nearest integer: round widths keep the matrix
+// half of [Tolerance], or else to the nearest integer: round widths keep the matrix
 // products fast, so that a control does not lose time for an odd shape. A quantity
-// that cannot be matched within [Tolerance] is an error.
+// that cannot be matched within Tolerance is an error.
 func Match(base Config, name string, seqLen int) (Control, error) {
 	if err := base.Check(); err != nil {
 		return Control{}, err
@@ -166,7 +166,7 @@ func moreHeads(c Config, target float64) (_ Config, ok bool) {
 // one will do.
 var granularities = []int{64, 32, 16, 8, 4, 2, 1}
 
-const nearEnough = 0.001
+const nearEnough = Tolerance / 2
 
 // widen finds the FFN's width at which cost, linear in it, comes to target.
 func widen(c Config, cost func(Config) float64, target float64) Config {

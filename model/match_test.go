@@ -105,10 +105,10 @@ func TestMatchByHand(t *testing.T) {
 		t.Errorf("derivation: %s", c.Derivation)
 	}
 	// With two key heads it would be 2 more, which is too much: 128 are 2.67 of the
-	// FFN's 3*16, and a vocabulary makes the rounding small.
+	// FFN's 3*16. Of the even widths 10 is 32 parameters off, in 17 thousand.
 	base.KVHeads, base.Vocabulary = 2, 1000
 	c = match(t, base, "softmax+params", 8)
-	if c.Config.QHeads != 2 || c.Config.FFN != 11 {
+	if c.Config.QHeads != 2 || c.Config.FFN != 10 {
 		t.Errorf("FFN: %+v", c)
 	}
 	// 8 tokens: W_R costs 6*128 a token, the correction 2+2 products of 2*4 for 2
@@ -122,8 +122,8 @@ func TestMatchByHand(t *testing.T) {
 	}
 	// Heads of 2: q, r, o and k, v lose half of 5*8*16.
 	c = match(t, base, "parallax-half", 8)
-	if want := 8 + 7; c.Config.HeadDim != 2 || c.Config.FFN != want { // 320/48 = 6.67
-		t.Errorf("half: head %d, FFN %d, want %d", c.Config.HeadDim, c.Config.FFN, want)
+	if c.Config.HeadDim != 2 || c.Config.FFN != 14 { // 320/48 = 6.67, and an even width is near enough
+		t.Errorf("half: head %d, FFN %d, want 14", c.Config.HeadDim, c.Config.FFN)
 	}
 }
 
