@@ -23,6 +23,10 @@ type Config struct {
 // saveTimeout is how long a survivor may take to write the last checkpoint.
 func (c Config) saveTimeout() time.Duration { return 30 * c.FailureTimeout }
 
+// graceTimeout is how long a node that others hold to be dead may take to
+// contradict.
+func (c Config) graceTimeout() time.Duration { return c.FailureTimeout / 10 }
+
 type phase int
 
 const (

@@ -165,14 +165,27 @@ func (c *Core) halt(why *cause) {
 	c.saveWhenHeld()
 }
 
-// saveWhenHeld goes on when every survivor has told what it holds.
+// saveWhenHeld goes on when every survivor has told what it holds. For the one
+// that is blamed it waits no longer than graceTimeout behind the others: it has
+// been silent for long already.
 func (c *Core) saveWhenHeld() {
+	blamed := false
 	for _, n := range c.ranks {
-		if n.alive() && !n.broken && !n.held {
+		if !n.alive() || n.broken || n.held {
+			continue
+		}
+		if n != c.cause.node {
 			return
 		}
+		blamed = true
 	}
-	c.save()
+	if !blamed {
+		c.save()
+		return
+	}
+	if grace := c.now.Add(c.config.graceTimeout()); grace.Before(c.deadline) {
+		c.deadline = grace
+	}
 }
 
 // save orders the survivor that holds the most steps to write a checkpoint, or

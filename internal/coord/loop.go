@@ -14,7 +14,7 @@ func (c *Coordinator) serve() {
 	close(c.over)
 	c.history.end()
 	c.takeLeave()
-	_ = c.gossip.Leave(c.farewell())
+	_ = c.gossip.Leave(c.farewell()) // who is left to hear it?
 	_ = c.gossip.Shutdown()
 }
 

@@ -31,6 +31,7 @@ type Gossip struct {
 	list   *memberlist.Memberlist
 	id     *identity
 	events *queue
+	spread time.Duration // how long news takes to go out
 	once   sync.Once
 }
 
@@ -46,7 +47,7 @@ func Start(c Config) (*Gossip, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
-	g := &Gossip{id: id, events: newQueue(c.Meta.name(), living)}
+	g := &Gossip{id: id, events: newQueue(c.Meta.name(), living), spread: c.Tuning.spread()}
 	settings.Delegate, settings.Alive, settings.Events = id, id, g.events
 	if g.list, err = memberlist.Create(settings); err != nil {
 		g.events.close()
@@ -145,31 +146,27 @@ func (g *Gossip) Members() []Meta {
 // by Shutdown. Events wait until they are read.
 func (g *Gossip) Events() <-chan Event { return g.events.out }
 
-// SetGeneration tells the others which view we are in; it waits up to timeout
-// for the news to go out.
-func (g *Gossip) SetGeneration(generation uint64, timeout time.Duration) error {
-	return g.update(timeout, func(m *Meta) { m.Generation = generation })
-}
-
-// Leave says goodbye, so that the others see us leave and not fail. It waits up
-// to timeout for the news to go out. Shutdown must still be called.
-func (g *Gossip) Leave(timeout time.Duration) error {
-	start := time.Now()
-	if err := g.update(timeout, func(m *Meta) { m.Leaving = true }); err != nil {
-		return err
+// SetGeneration tells the others which view we are in, and returns when the news
+// has gone out.
+func (g *Gossip) SetGeneration(generation uint64) error {
+	if err := g.id.set(func(m *Meta) { m.Generation = generation }); err != nil {
+		return fmt.Errorf("gossip: %w", err)
 	}
-	if err := g.list.Leave(max(timeout-time.Since(start), time.Millisecond)); err != nil {
-		return fmt.Errorf("gossip: leaving: %w", err)
-	}
+	_ = g.list.UpdateNode(g.spread) // memberlist's only error is the timeout
 	return nil
 }
 
-func (g *Gossip) update(timeout time.Duration, change func(*Meta)) error {
-	if err := g.id.set(change); err != nil {
+// Leave says goodbye, so that the others see us leave and not fail. It waits for
+// the news to go out, up to timeout and never longer than news takes: where all
+// leave at once, nobody is left to tell, and the error says so. Shutdown must
+// still be called.
+func (g *Gossip) Leave(timeout time.Duration) error {
+	wait := max(min(timeout, g.spread), time.Millisecond)
+	if err := g.id.set(func(m *Meta) { m.Leaving = true }); err != nil {
 		return fmt.Errorf("gossip: %w", err)
 	}
-	if err := g.list.UpdateNode(timeout); err != nil {
-		return fmt.Errorf("gossip: telling the others about ourselves: %w", err)
+	if err := errors.Join(g.list.UpdateNode(wait), g.list.Leave(wait)); err != nil {
+		return fmt.Errorf("gossip: leaving: %w", err)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func TestRestartedNodeIsNewMember(t *testing.T) {
 
 func TestGenerationTravels(t *testing.T) {
 	a, b := pair(t, member("a"), member("b"))
-	if err := b.SetGeneration(3, patience); err != nil {
+	if err := b.SetGeneration(3); err != nil {
 		t.Fatal(err)
 	}
 	// The last event carries what is known: no polling is needed.

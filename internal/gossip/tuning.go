@@ -44,6 +44,12 @@ func TuningFor(failureTimeout time.Duration) (Tuning, error) {
 	}, nil
 }
 
+// spread is how long it takes to send a piece of news as often as memberlist
+// does: 4 ceil(log10(n+1)) times, to up to 3 members in each gossip interval, so 4
+// intervals for the smallest cluster and fewer than 6 for 9,999 members. A busy
+// host may take longer than very short intervals.
+func (t Tuning) spread() time.Duration { return max(6*t.GossipInterval, 300*time.Millisecond) }
+
 // apply writes the tuning into memberlist's settings.
 func (t Tuning) apply(c *memberlist.Config) {
 	c.ProbeInterval = t.ProbeInterval
