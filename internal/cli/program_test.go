@@ -166,9 +166,15 @@ func (c *process) signal(s syscall.Signal) {
 func (c *process) want(code int) *process {
 	c.t.Helper()
 	if c.code != code {
-		c.t.Fatalf("%v ended with exit code %d, want %d; it said:\n%s%s", c.cmd.Args[1:], c.code, code, c.stdout.String(), c.stderr.String())
+		c.t.Fatalf("%v ended with exit code %d, want %d; it said:\n%s", c.cmd.Args[1:], c.code, code, c.said())
 	}
 	return c
+}
+
+// said is the end of what the process has printed.
+func (c *process) said() string {
+	out := c.stdout.String()
+	return out[max(0, len(out)-1000):] + c.stderr.String()
 }
 
 // refuses fails the test unless the process ended with a code and exactly one
@@ -235,13 +241,34 @@ func (c *process) until(wanted func(event) bool) event {
 		}
 	}
 	c.wait()
-	c.t.Fatalf("%v ended with exit code %d before what the test waits for:\n%s%s", c.cmd.Args[1:], c.code, c.stdout.String(), c.stderr.String())
+	c.t.Fatalf("%v ended with exit code %d before what the test waits for:\n%s", c.cmd.Args[1:], c.code, c.said())
 	return event{}
 }
 
 func (c *process) untilStep(n int64) {
 	c.t.Helper()
 	c.until(func(e event) bool { return e.Event == "step" && e.Step >= n })
+}
+
+// untilLine reads plain output up to the line that begins with prefix, and
+// returns the rest of it.
+func (c *process) untilLine(prefix string) string {
+	c.t.Helper()
+	for c.out.Scan() {
+		if rest, found := strings.CutPrefix(c.out.Text(), prefix); found {
+			return rest
+		}
+	}
+	c.wait()
+	c.t.Fatalf("%v ended with exit code %d and never said %q:\n%s", c.cmd.Args[1:], c.code, prefix, c.said())
+	return ""
+}
+
+// address is where a coordinator listens, as its first line says.
+func (c *process) address() string {
+	c.t.Helper()
+	address, _, _ := strings.Cut(c.untilLine("coordinating at "), ",")
+	return address
 }
 
 // told is all that a run told by --json.
@@ -337,3 +364,6 @@ func stateOf(t *testing.T, checkpoint string) string {
 	}
 	return all.String()
 }
+
+// stepName is the folder of a step's checkpoint.
+func stepName(step int64) string { return fmt.Sprintf("step-%08d", step) }

@@ -121,13 +121,9 @@ func (f *simFlags) train(ctx context.Context, run simRun) error {
 	}
 	done, err := f.follow(ctx, cluster)
 	if err != nil {
-		cluster.KillAll()
-		cluster.Wait()
-		return fmt.Errorf("the simulated cluster broke down: %w", err)
+		return brokeDown(cluster, err)
 	}
-	ending, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	_ = cluster.Stop(ending) // whatever is left is killed
+	f.end(cluster)
 	if !f.json {
 		f.explain(run, done)
 	}
@@ -141,14 +137,53 @@ func (f *simFlags) start(ctx context.Context, run simRun) (*launch.Cluster, erro
 	}
 	return launch.Local{
 		Nodes: f.nodes, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: f.resume,
-		CoordinatorArgs: []string{"--run-id", run.id, "--name", f.name, "--json"},
+		CoordinatorArgs: []string{"--run-id", run.id, "--name", f.name},
 		NodeArgs:        []string{"--cache", f.cache},
 	}.Start(ctx)
 }
 
-// patience is how long the cluster may take to end, or to notice that one of its
-// processes has.
-const patience = 15 * time.Second
+const (
+	// patience is how long the cluster may take to notice that one of its
+	// processes has ended, and the coordinator to end after the run.
+	patience = 15 * time.Second
+	// goodbye is how long a node may take to end after the run. One that takes
+	// longer was stopped, or hangs.
+	goodbye = 2 * time.Second
+	// orphanage is how long nodes without a coordinator may take for the step
+	// under way and a checkpoint.
+	orphanage = time.Minute
+)
+
+// end waits until all processes of a run that is over have ended.
+func (f *simFlags) end(cluster *launch.Cluster) {
+	hanging := time.AfterFunc(goodbye, func() {
+		for i := range f.nodes {
+			_ = cluster.Kill(i)
+		}
+	})
+	defer hanging.Stop()
+	ending, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = cluster.Stop(ending) // whatever is left is killed
+}
+
+// brokeDown waits until a cluster whose end nobody has told has ended, and says
+// which process was at fault.
+func brokeDown(cluster *launch.Cluster, cause error) error {
+	impatience := time.AfterFunc(orphanage, cluster.KillAll)
+	defer impatience.Stop()
+	for _, exit := range cluster.Wait() { // the coordinator's is the first
+		if exit.Code == exitOK {
+			continue
+		}
+		code := exit.Code
+		if code > 128 { // ended by a signal
+			code = exitQuorum
+		}
+		return &exitError{code, fmt.Errorf("the simulated cluster broke down, --resume goes on from its newest checkpoint: %w", &exit)}
+	}
+	return fmt.Errorf("the simulated cluster broke down: %w", cause)
+}
 
 // follow shows the run's events until it is done. When ctx ends it asks the
 // coordinator to stop, once.

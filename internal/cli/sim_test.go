@@ -58,14 +58,14 @@ func TestWorldsAgreeAndRepeat(t *testing.T) {
 func TestInterruptAndResume(t *testing.T) {
 	t.Parallel()
 	straight := newPlace(t)
-	want := straight.sim("3", straight.writeRun(400, 100)...)
+	want := straight.sim("3", straight.writeRun(200, 100)...)
 
 	p := newPlace(t)
-	c := p.start(append([]string{"sim", "--nodes", "3"}, p.writeRun(400, 100)...)...)
+	c := p.start(append([]string{"sim", "--nodes", "3"}, p.writeRun(200, 100)...)...)
 	c.untilStep(30)
 	c.signal(syscall.SIGINT)
 	stopped := c.wait().want(0).told()
-	if stopped.done.Step < 30 || stopped.done.Step >= 400 {
+	if stopped.done.Step < 30 || stopped.done.Step >= 200 {
 		t.Fatalf("interrupted at step 30, it stopped at step %d", stopped.done.Step)
 	}
 	if !strings.Contains(stopped.done.Reason, "interrupted") || stopped.done.Checkpoint == "" {

@@ -1,0 +1,146 @@
+package cli_test
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// failureTimeout is how long these clusters wait for a silent node.
+const failureTimeout = 2 * time.Second
+
+const disturbedSteps = 200
+
+// disturbed is a run of three nodes that is to be disturbed after step 30.
+type disturbed struct {
+	place
+	sim      *process
+	children map[string]child
+}
+
+func disturb(t *testing.T) disturbed {
+	t.Helper()
+	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
+	c := p.start(append([]string{"sim", "--nodes", "3"}, p.writeRun(disturbedSteps, 100)...)...)
+	c.untilStep(30)
+	children := c.children()
+	if len(children) != 4 {
+		t.Fatalf("a cluster of three nodes has the processes %v", children)
+	}
+	return disturbed{p, c, children}
+}
+
+// goesOn resumes the run and holds the whole against the undisturbed one.
+func (d disturbed) goesOn(want, before told) {
+	d.t.Helper()
+	checkSameEnd(d.t, want, before, d.place.sim("3", "--resume", "--json"))
+}
+
+// A run that loses a process ends with exit code 69 and the state of the last
+// applied step, names who it was, leaves no process, and goes on by --resume to
+// the bits of the undisturbed run.
+func TestLosingAProcess(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	want := p.sim("3", p.writeRun(disturbedSteps, 100)...)
+	for _, c := range []struct {
+		name   string
+		victim string
+		signal syscall.Signal
+		within time.Duration
+	}{
+		{"node killed", "node-1", syscall.SIGKILL, failureTimeout},
+		{"first node killed", "node-0", syscall.SIGKILL, failureTimeout},
+		{"node stopped", "node-2", syscall.SIGSTOP, 4 * failureTimeout},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := disturb(t)
+			began := time.Now()
+			d.children[c.victim].signal(c.signal)
+			before := d.sim.wait().want(69).told()
+			if took := time.Since(began); took > c.within {
+				t.Errorf("the end took %v, want at most %v", took, c.within)
+			}
+			allGone(d.children, 0)
+			if !strings.Contains(before.done.Reason, c.victim) || before.done.ExitCode != 69 {
+				t.Errorf("it ended with code %d: %s", before.done.ExitCode, before.done.Reason)
+			}
+			if filepath.Base(before.done.Checkpoint) != stepName(before.done.Step) {
+				t.Errorf("after step %d it left the checkpoint %q", before.done.Step, before.done.Checkpoint)
+			}
+			d.goesOn(want, before)
+		})
+	}
+	t.Run("coordinator killed", func(t *testing.T) {
+		t.Parallel()
+		d := disturb(t)
+		d.children["coordinator"].signal(syscall.SIGKILL)
+		d.sim.wait().want(69)
+		allGone(d.children, 0)
+		if said := d.sim.stderr.String(); !strings.Contains(said, "coordinator was ended by signal: killed") {
+			t.Errorf("it said %q", said)
+		}
+		d.goesOn(want, d.upToCheckpoint(d.sim.told()))
+	})
+}
+
+// upToCheckpoint is what a run told whose end was not told: it ended with its
+// newest checkpoint.
+func (d disturbed) upToCheckpoint(h told) told {
+	d.t.Helper()
+	found, err := filepath.Glob(d.path("runs/*/checkpoints/step-*"))
+	if err != nil || len(found) == 0 {
+		d.t.Fatalf("no checkpoint was left (%v): %s", err, d.files())
+	}
+	h.done.Checkpoint = found[len(found)-1]
+	for step := range h.losses {
+		if stepName(step) > filepath.Base(h.done.Checkpoint) {
+			d.t.Errorf("step %d was told, but the newest checkpoint is %s", step, h.done.Checkpoint)
+		}
+	}
+	for h.done.Step = 1; stepName(h.done.Step) < filepath.Base(h.done.Checkpoint); h.done.Step++ {
+	}
+	return h
+}
+
+// Nothing outlives a simulated cluster's own process.
+func TestNothingOutlivesSim(t *testing.T) {
+	t.Parallel()
+	d := disturb(t)
+	d.sim.signal(syscall.SIGKILL)
+	allGone(d.children, 10*time.Second)
+}
+
+// Nodes that lose their coordinator stop together, save, and end with 69.
+func TestNodesWithoutCoordinator(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
+	p.writeRun(2000, 0)
+	flags := []string{"--listen", "127.0.0.1:0", "--gossip", "127.0.0.1:0", "--nodes", "2", "--spec", "run.toml", "--run-dir", "run"}
+	env := place{t, p.dir, append(p.env, "PARALLAX_DATA_PATH="+p.path("text.txt"))}
+	coordinator := env.startAs("coordinator", flags...)
+	address := coordinator.address()
+	var nodes []*process
+	for _, name := range []string{"a", "b"} {
+		nodes = append(nodes, p.startAs("node", "--coordinator", address, "--name", name, "--threads", "1"))
+	}
+	coordinator.untilLine("step   20/2000 ")
+	coordinator.signal(syscall.SIGKILL)
+	began := time.Now()
+	for _, n := range nodes {
+		n.wait().want(69)
+		if said := n.stderr.String(); !strings.Contains(said, "the coordinator at "+address+" is gone") || !strings.Contains(said, "stopped together after step") {
+			t.Errorf("a node said %s", said)
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the nodes took %v to end", took)
+	}
+	if left, _ := filepath.Glob(p.path("run/checkpoints/step-*")); len(left) != 1 {
+		t.Errorf("the nodes left the checkpoints %v, want one", left)
+	}
+	coordinator.wait()
+}

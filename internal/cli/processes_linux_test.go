@@ -1,0 +1,104 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// child is a process that a command has started, held by a descriptor, so that
+// no other process can be taken for it.
+type child struct {
+	t   *testing.T
+	pid int
+	fd  int
+}
+
+// children are the processes of a simulated cluster: "coordinator", "node-0".
+func (c *process) children() map[string]child {
+	c.t.Helper()
+	all := map[string]child{}
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", c.cmd.Process.Pid))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // of a thread that may have ended
+		for _, field := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			all[commandOf(c.t, pid)] = adopt(c.t, pid)
+		}
+	}
+	return all
+}
+
+// commandOf names a process of a cluster by its command line.
+func commandOf(t *testing.T, pid int) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Split(string(text), "\x00")
+	if i := slices.Index(args, "--name"); args[1] == "node" && i > 0 {
+		return args[i+1]
+	}
+	return args[1]
+}
+
+func adopt(t *testing.T, pid int) child {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatalf("process %d: %v", pid, err)
+	}
+	t.Cleanup(func() {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		unix.Close(fd)
+	})
+	return child{t, pid, fd}
+}
+
+func (c child) signal(s syscall.Signal) {
+	c.t.Helper()
+	if err := unix.PidfdSendSignal(c.fd, s, nil, 0); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// gone waits until the process has ended.
+func (c child) gone(name string, within time.Duration) {
+	c.t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}, int(time.Until(deadline).Milliseconds()))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			c.t.Fatal(err)
+		case n == 0:
+			c.t.Errorf("%s (process %d) is still there after %v", name, c.pid, within)
+			return
+		default:
+			return
+		}
+	}
+}
+
+// allGone fails the test if any of the processes is left.
+func allGone(children map[string]child, within time.Duration) {
+	for name, c := range children {
+		c.gone(name, within)
+	}
+}
