@@ -83,7 +83,9 @@ func runChild(spec string) error {
 	return err
 }
 
-// run seats this process and measures; it returns also the CPU seconds used meanwhile.
+// run seats this process and measures, first a single repetition and then as many
+// as asked for. It returns also the CPU seconds that the others took: what it
+// costs to set up cancels out.
 func (j job) run(h *host, addrs []string) (*collective.Measurement, float64, error) {
 	cfg := collective.Config{Generation: 1, Rank: j.rank, Timeout: j.timeout, ChunkBytes: j.chunk}
 	for i, addr := range addrs {
@@ -98,15 +100,16 @@ func (j job) run(h *host, addrs []string) (*collective.Measurement, float64, err
 		return nil, 0, err
 	}
 	defer c.Close()
+	start := cpuSeconds()
 	if _, err := collective.Measure(context.Background(), c, j.elements, 1, j.op); err != nil {
 		return nil, 0, err
 	}
+	single := cpuSeconds()
 	if j.rank > 0 {
 		fmt.Println("working")
 	}
-	start := cpuSeconds()
 	m, err := collective.Measure(context.Background(), c, j.elements, j.repeat, j.op)
-	return m, cpuSeconds() - start, err
+	return m, (cpuSeconds() - single) - (single - start), err
 }
 
 func cpuSeconds() float64 {
