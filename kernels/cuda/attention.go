@@ -102,6 +102,19 @@ func (b *Backend) Attention(op kernels.Attention) {
 	}
 	defer free()
 	plan := planAttention(op.AttentionShape, probe, run(op.HeadDim, q, r, k, v) == 8)
+	if b.hopper(plan, o, vbar) {
+		b.queue.do("attention", func() error {
+			maps, err := newTensorMaps(op.AttentionShape, q, r, k, v)
+			if err != nil {
+				return err
+			}
+			p, shared := plan.forwardHopper()
+			g := grid{x: (op.SeqLen + 127) / 128, y: op.QHeads, z: op.Batch, threads: 384, shared: shared}
+			return b.launchMaps(p, g, maps, ptr(o.buf), ptr(vbar.buf), ptr(lse), ptr(tbar), ptr(first),
+				num(o.stride), num(vbar.stride), num(op.SeqLen), num(op.QHeads), num(op.KVHeads), real(op.Scale))
+		})
+		return
+	}
 	p, shared := plan.forward()
 	b.queue.do("attention", func() error {
 		return b.launch(p, plan.grid(op.AttentionShape, op.QHeads, shared),

@@ -26,6 +26,8 @@ type Backend struct {
 	kernels map[program]kernel // the queue's goroutine only
 	blas    *blas
 	closed  bool
+
+	portable bool // leave the kernels for Hopper alone; tests compare
 }
 
 var _ kernels.Backend = (*Backend)(nil)

@@ -73,6 +73,7 @@ func basicPrograms() []program {
 		variants("cross_entropy", both("GRAD", "")...), variants("sum_squares", "SRC=float", "SRC=bf16"),
 		variants("sum_partials", ""), variants("attention_starts", ""), variants("clip_scale", ""), variants("normalize", ""),
 		variants("adamw", both("WORK", both("SCALE", "")...)...), variants("momentum", both("NESTEROV", both("SCALE", "")...)...),
+		variants("quantize", both("ACCUMULATE", "")...), variants("dequantize", ""),
 		variants("update", "WORK=0 SRC=float", "WORK=1 SRC=float", "WORK=0 SRC=bf16", "WORK=1 SRC=bf16"),
 	} {
 		all = append(all, list...)

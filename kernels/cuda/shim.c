@@ -197,6 +197,17 @@ int px_plan_run(px_blas *b, px_plan *p, float alpha, CUdeviceptr a, CUdeviceptr 
 
 // ---- launches ----
 
+CUresult px_tensor_map(void *map, CUdeviceptr base, uint64_t cols, uint64_t rows, uint64_t batch, uint64_t stride) {
+    cuuint64_t dims[] = {cols, rows, batch}, strides[] = {2 * stride, 2 * stride * rows};
+    cuuint32_t box[] = {64, 64, 1}, steps[] = {1, 1, 1};
+    CUtensorMap m;
+    CUresult err = cuTensorMapEncodeTiled(&m, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, (void *)base, dims, strides, box, steps,
+                                          CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    memcpy(map, &m, sizeof m);
+    return err;
+}
+
 CUresult px_launch(CUfunction fn, const unsigned int *grid, const unsigned int *threads, unsigned int shared, CUstream stream,
                    void *block, const unsigned int *offsets, int n) {
     void *params[32];

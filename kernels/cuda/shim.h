@@ -50,6 +50,11 @@ void px_plan_destroy(px_blas *b, px_plan *p);
 int px_plan_run(px_blas *b, px_plan *p, float alpha, CUdeviceptr a, CUdeviceptr bm, float beta, CUdeviceptr c, CUdeviceptr d,
                 CUdeviceptr workspace, size_t workspace_size, CUstream stream);
 
+// px_tensor_map describes to the copy engine a bf16 matrix of batch x rows rows of
+// cols elements, stride elements apart, to be copied in tiles of 64 x 64 with the
+// 128-byte swizzle. map has 128 bytes.
+CUresult px_tensor_map(void *map, CUdeviceptr base, uint64_t cols, uint64_t rows, uint64_t batch, uint64_t stride);
+
 // px_launch launches with parameters that lie one after another in block;
 // offsets[i] is where parameter i begins. Unlike cu's Launch it passes
 // parameters of more than 8 bytes (tensor maps).
