@@ -2,39 +2,30 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"parallax/internal/config"
 	"parallax/internal/console"
-	"parallax/launch"
 	pb "parallax/proto/parallax/v1"
-	"parallax/record"
 	"parallax/shard/corpus"
 )
 
 // simFlags are how a simulated cluster is run.
 type simFlags struct {
 	spec    specFlags
-	nodes   int
-	threads int
+	cluster simCluster
 	steps   int
 	data    string
 	dir     string
-	cache   string
-	name    string
-	resume  bool
 	json    bool
 }
 
 func simCommand() *cobra.Command {
-	f := simFlags{spec: specFlags{fallback: "sim"}}
+	f := simFlags{spec: specFlags{fallback: "sim"}, cluster: simCluster{goOn: "--resume"}}
 	cmd := &cobra.Command{
 		Use:   "sim",
 		Short: "Train on a simulated cluster: real processes on this machine",
@@ -53,21 +44,19 @@ there, with the same settings. Press it twice to end at once.`,
 	}
 	f.spec.add(cmd)
 	flags := cmd.Flags()
-	flags.IntVarP(&f.nodes, "nodes", "n", 4, "number of nodes")
-	flags.IntVar(&f.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
+	f.cluster.add(cmd, 4)
 	flags.IntVar(&f.steps, "steps", 0, "steps to train (default: as configured)")
 	flags.StringVar(&f.data, "data", "", "text file, folder or token file (default: the Go installation's source)")
 	flags.StringVar(&f.dir, "dir", "runs", "folder of all runs and their ledger")
-	flags.StringVar(&f.cache, "cache", "", "folder of token files (default: the user's cache folder)")
-	flags.StringVar(&f.name, "name", "", "name of the run, for people")
-	flags.BoolVar(&f.resume, "resume", false, "go on with the newest run of these settings")
+	flags.StringVar(&f.cluster.name, "name", "", "name of the run, for people")
+	flags.BoolVar(&f.cluster.resume, "resume", false, "go on with the newest run of these settings")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per event")
 	return cmd
 }
 
 func (f *simFlags) run(cmd *cobra.Command) error {
-	if f.nodes < 1 {
-		return usageError("--nodes %d: a cluster has at least one node", f.nodes)
+	if err := f.cluster.check(); err != nil {
+		return err
 	}
 	spec, err := f.loadSpec(cmd)
 	if err != nil {
@@ -78,7 +67,7 @@ func (f *simFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	// Once, here, so that the nodes find it in the cache.
-	if err := warmCache(cmd, corpus.Request{Path: run.spec.Data.Path, Tokenizer: run.spec.Data.Tokenizer, CacheDir: f.cache}); err != nil {
+	if err := warmCache(cmd, corpus.Request{Path: run.spec.Data.Path, Tokenizer: run.spec.Data.Tokenizer, CacheDir: f.cluster.cache}); err != nil {
 		return err
 	}
 	return f.train(cmd.Context(), run)
@@ -113,107 +102,16 @@ func (f *simFlags) loadSpec(cmd *cobra.Command) (config.Spec, error) {
 	return loaded.Spec, nil
 }
 
-// train starts the cluster, shows its events, and says how it ended.
+// train runs the cluster and says how it ended.
 func (f *simFlags) train(ctx context.Context, run simRun) error {
-	cluster, err := f.start(ctx, run)
+	done, err := f.cluster.train(ctx, run, console.New(os.Stdout, f.json))
 	if err != nil {
 		return err
 	}
-	done, err := f.follow(ctx, cluster)
-	if err != nil {
-		return brokeDown(cluster, err)
-	}
-	f.end(cluster)
 	if !f.json {
 		f.explain(run, done)
 	}
 	return exitWith(int(done.ExitCode))
-}
-
-func (f *simFlags) start(ctx context.Context, run simRun) (*launch.Cluster, error) {
-	threads := f.threads
-	if threads == 0 {
-		threads = max(1, runtime.GOMAXPROCS(0)/f.nodes)
-	}
-	return launch.Local{
-		Nodes: f.nodes, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: f.resume,
-		CoordinatorArgs: []string{"--run-id", run.id, "--name", f.name},
-		NodeArgs:        []string{"--cache", f.cache},
-	}.Start(ctx)
-}
-
-const (
-	// patience is how long the cluster may take to notice that one of its
-	// processes has ended, and the coordinator to end after the run.
-	patience = 15 * time.Second
-	// goodbye is how long a node may take to end after the run. One that takes
-	// longer was stopped, or hangs.
-	goodbye = 2 * time.Second
-	// orphanage is how long nodes without a coordinator may take for the step
-	// under way and a checkpoint.
-	orphanage = time.Minute
-)
-
-// end waits until all processes of a run that is over have ended.
-func (f *simFlags) end(cluster *launch.Cluster) {
-	hanging := time.AfterFunc(goodbye, func() {
-		for i := range f.nodes {
-			_ = cluster.Kill(i)
-		}
-	})
-	defer hanging.Stop()
-	ending, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	_ = cluster.Stop(ending) // whatever is left is killed
-}
-
-// brokeDown waits until a cluster whose end nobody has told has ended, and says
-// which process was at fault.
-func brokeDown(cluster *launch.Cluster, cause error) error {
-	impatience := time.AfterFunc(orphanage, cluster.KillAll)
-	defer impatience.Stop()
-	for _, exit := range cluster.Wait() { // the coordinator's is the first
-		if exit.Code == exitOK {
-			continue
-		}
-		code := exit.Code
-		if code > 128 { // ended by a signal
-			code = exitQuorum
-		}
-		return &exitError{code, fmt.Errorf("the simulated cluster broke down, --resume goes on from its newest checkpoint: %w", &exit)}
-	}
-	return fmt.Errorf("the simulated cluster broke down: %w", cause)
-}
-
-// follow shows the run's events until it is done. When ctx ends it asks the
-// coordinator to stop, once.
-func (f *simFlags) follow(ctx context.Context, cluster *launch.Cluster) (*pb.Done, error) {
-	client, hangUp, err := dialCoordinator(cluster.Address())
-	if err != nil {
-		return nil, err
-	}
-	defer hangUp()
-	following, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	go cancelAfterCrash(cluster, cancel)
-	defer context.AfterFunc(ctx, func() {
-		_, _ = client.Stop(following, &pb.StopRequest{Reason: "interrupted"})
-	})()
-	done, err := followRun(following, client, console.New(os.Stdout, f.json))
-	if following.Err() != nil {
-		err = context.Cause(following)
-	}
-	return done, err
-}
-
-// cancelAfterCrash gives up on a cluster of which a process has crashed, unless
-// its coordinator has ended the run soon after.
-func cancelAfterCrash(cluster *launch.Cluster, cancel context.CancelCauseFunc) {
-	for exit := range cluster.Exits() {
-		if exit.Code != 0 {
-			time.AfterFunc(patience, func() { cancel(&exit) })
-		}
-	}
 }
 
 func (f *simFlags) explain(run simRun, done *pb.Done) {
@@ -239,17 +137,6 @@ func (f *simFlags) explain(run simRun, done *pb.Done) {
 	}
 }
 
-// simRun is a run's folder: its id, its settings.
-type simRun struct {
-	id   string
-	dir  string
-	spec config.Spec
-}
-
-func (r simRun) specFile() string { return filepath.Join(r.dir, "spec.toml") }
-
-var errNoRun = errors.New("there is no run to go on with")
-
 // findRun makes a new run's folder, or finds the one to resume: the newest of
 // these settings, or, when no settings are given, the newest.
 func (f *simFlags) findRun(spec config.Spec, anySettings bool) (simRun, error) {
@@ -257,41 +144,8 @@ func (f *simFlags) findRun(spec config.Spec, anySettings bool) (simRun, error) {
 	if err != nil {
 		return simRun{}, err
 	}
-	if f.resume {
+	if f.cluster.resume {
 		return resumable(dir, spec, anySettings)
 	}
-	run := simRun{id: record.NewRunID(time.Now()), spec: spec}
-	run.dir = filepath.Join(dir, run.id)
-	if err := os.MkdirAll(run.dir, 0o755); err != nil {
-		return simRun{}, usageError("the run's folder cannot be made: %w", err)
-	}
-	return run, os.WriteFile(run.specFile(), config.Canonical(spec), 0o644)
-}
-
-func resumable(dir string, spec config.Spec, anySettings bool) (simRun, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*", "spec.toml"))
-	if err != nil || len(files) == 0 {
-		return simRun{}, usageError("%w in %s: leave --resume out to begin one", errNoRun, dir)
-	}
-	var newest *simRun
-	for i := len(files) - 1; i >= 0; i-- { // ids sort by time
-		run := simRun{id: filepath.Base(filepath.Dir(files[i])), dir: filepath.Dir(files[i])}
-		text, err := os.ReadFile(files[i])
-		if err != nil {
-			return simRun{}, err
-		}
-		if run.spec, err = config.Parse(text); err != nil {
-			continue // of another version
-		}
-		if anySettings || config.Hash(run.spec) == config.Hash(spec) {
-			return run, nil
-		}
-		if newest == nil {
-			newest = &run
-		}
-	}
-	if newest == nil {
-		return simRun{}, usageError("%w in %s that this version can read", errNoRun, dir)
-	}
-	return simRun{}, usageError("%w with these settings; the newest, %s, differs: %v", errNoRun, newest.id, config.Diff(newest.spec, spec)[0])
+	return newRun(dir, spec)
 }

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parallax/internal/console"
+	"parallax/launch"
+	pb "parallax/proto/parallax/v1"
+)
+
+// simCluster is a simulated cluster: a coordinator and nodes as processes on this
+// machine.
+type simCluster struct {
+	nodes   int
+	threads int // of each node; 0: this machine's cores shared out
+	cache   string
+	name    string // of the run
+	resume  bool
+	goOn    string // how a person goes on when it has broken down
+}
+
+func (s *simCluster) add(cmd *cobra.Command, nodes int) {
+	flags := cmd.Flags()
+	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
+	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
+	flags.StringVar(&s.cache, "cache", "", "folder of token files (default: the user's cache folder)")
+}
+
+func (s *simCluster) check() error {
+	if s.nodes < 1 {
+		return usageError("--nodes %d: a cluster has at least one node", s.nodes)
+	}
+	return nil
+}
+
+// train makes the run, shows its events, and returns how it ended. When ctx ends
+// the run is stopped after the step under way, with a checkpoint.
+func (s *simCluster) train(ctx context.Context, run simRun, printer console.Printer) (*pb.Done, error) {
+	cluster, err := s.start(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	done, err := followCluster(ctx, cluster, printer)
+	if err != nil {
+		return nil, s.brokeDown(cluster, err)
+	}
+	s.end(cluster)
+	return done, nil
+}
+
+func (s *simCluster) start(ctx context.Context, run simRun) (*launch.Cluster, error) {
+	threads := s.threads
+	if threads == 0 {
+		threads = max(1, runtime.GOMAXPROCS(0)/s.nodes)
+	}
+	return launch.Local{
+		Nodes: s.nodes, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
+		CoordinatorArgs: []string{"--run-id", run.id, "--name", s.name},
+		NodeArgs:        []string{"--cache", s.cache},
+	}.Start(ctx)
+}
+
+const (
+	// patience is how long the cluster may take to notice that one of its
+	// processes has ended, and the coordinator to end after the run.
+	patience = 15 * time.Second
+	// goodbye is how long a node may take to end after the run. One that takes
+	// longer was stopped, or hangs.
+	goodbye = 2 * time.Second
+	// orphanage is how long nodes without a coordinator may take for the step
+	// under way and a checkpoint.
+	orphanage = time.Minute
+)
+
+// end waits until all processes of a run that is over have ended.
+func (s *simCluster) end(cluster *launch.Cluster) {
+	hanging := time.AfterFunc(goodbye, func() {
+		for i := range s.nodes {
+			_ = cluster.Kill(i)
+		}
+	})
+	defer hanging.Stop()
+	ending, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = cluster.Stop(ending) // whatever is left is killed
+}
+
+// brokeDown waits until a cluster whose end nobody has told has ended, and says
+// which process was at fault.
+func (s *simCluster) brokeDown(cluster *launch.Cluster, cause error) error {
+	impatience := time.AfterFunc(orphanage, cluster.KillAll)
+	defer impatience.Stop()
+	for _, exit := range cluster.Wait() { // the coordinator's is the first
+		if exit.Code == exitOK {
+			continue
+		}
+		code := exit.Code
+		if code > 128 { // ended by a signal
+			code = exitQuorum
+		}
+		return &exitError{code, fmt.Errorf("the simulated cluster broke down, %s goes on from its newest checkpoint: %w", s.goOn, &exit)}
+	}
+	return fmt.Errorf("the simulated cluster broke down: %w", cause)
+}
+
+// followCluster shows the run's events until it is done. When ctx ends it asks the
+// coordinator to stop, once.
+func followCluster(ctx context.Context, cluster *launch.Cluster, printer console.Printer) (*pb.Done, error) {
+	client, hangUp, err := dialCoordinator(cluster.Address())
+	if err != nil {
+		return nil, err
+	}
+	defer hangUp()
+	following, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go cancelAfterCrash(cluster, cancel)
+	defer context.AfterFunc(ctx, func() {
+		_, _ = client.Stop(following, &pb.StopRequest{Reason: "interrupted"})
+	})()
+	done, err := followRun(following, client, printer)
+	if following.Err() != nil {
+		err = context.Cause(following)
+	}
+	return done, err
+}
+
+// cancelAfterCrash gives up on a cluster of which a process has crashed, unless
+// its coordinator has ended the run soon after.
+func cancelAfterCrash(cluster *launch.Cluster, cancel context.CancelCauseFunc) {
+	for exit := range cluster.Exits() {
+		if exit.Code != 0 {
+			time.AfterFunc(patience, func() { cancel(&exit) })
+		}
+	}
+}
