@@ -74,6 +74,14 @@ func (l *Ledger) Steps(run string) ([]Step, error) {
 	return collect(l, stepTable, stepTable.get(), run)
 }
 
+// EachStep visits a run's steps in order, without holding them all.
+func (l *Ledger) EachStep(run string, visit func(Step)) error {
+	return each(l, stepTable, stepTable.get(), []any{run}, func(row *Step) error {
+		visit(*row)
+		return nil
+	})
+}
+
 // Evals lists a run's evaluations in order.
 func (l *Ledger) Evals(run string) ([]Eval, error) {
 	return collect(l, evalTable, evalTable.get(), run)
