@@ -21,16 +21,18 @@ func NewJSON(out io.Writer) Printer {
 }
 
 func (p jsonPrinter) Event(e *pb.RunEvent) {
-	if object := jsonObject(e); object != nil {
-		_ = p.enc.Encode(object) // a closed pipe ends the process by its signal
+	if o := JSON(e); o != nil {
+		_ = p.enc.Encode(o) // a closed pipe ends the process by its signal
 	}
 }
 
 func (jsonPrinter) Close() {}
 
-type object map[string]any
+// Object is an event as a script reads it.
+type Object map[string]any
 
-func jsonObject(e *pb.RunEvent) object {
+// JSON is an event as [NewJSON] prints it; nil for one of an unknown kind.
+func JSON(e *pb.RunEvent) Object {
 	o := jsonKind(e)
 	if o != nil {
 		o["time"] = time.Unix(0, e.GetUnixNanos()).UTC().Format(time.RFC3339Nano)
@@ -38,11 +40,11 @@ func jsonObject(e *pb.RunEvent) object {
 	return o
 }
 
-func jsonKind(e *pb.RunEvent) object {
+func jsonKind(e *pb.RunEvent) Object {
 	switch k := e.GetKind().(type) {
 	case *pb.RunEvent_Started:
 		s := k.Started
-		return object{"event": "started", "run": s.RunId, "name": s.Name, "run_dir": s.RunDir, "spec_hash": s.SpecHash,
+		return Object{"event": "started", "run": s.RunId, "name": s.Name, "run_dir": s.RunDir, "spec_hash": s.SpecHash,
 			"steps": s.Steps, "parameters": s.Parameters, "flops_per_token": number(s.FlopsPerToken), "data": s.DataSummary}
 	case *pb.RunEvent_View:
 		return jsonView(k.View)
@@ -50,38 +52,38 @@ func jsonKind(e *pb.RunEvent) object {
 		return jsonStep(k.Step)
 	case *pb.RunEvent_Eval:
 		s := k.Eval
-		return object{"event": "eval", "step": s.Step, "loss": number(s.Loss), "perplexity": number(math.Exp(s.Loss)),
+		return Object{"event": "eval", "step": s.Step, "loss": number(s.Loss), "perplexity": number(math.Exp(s.Loss)),
 			"tokens": s.Tokens, "seconds": number(s.Seconds)}
 	case *pb.RunEvent_Checkpoint:
 		s := k.Checkpoint
-		o := object{"event": "checkpoint", "step": s.Step, "path": s.Path, "seconds": number(s.Seconds), "bytes": s.Bytes}
+		o := Object{"event": "checkpoint", "step": s.Step, "path": s.Path, "seconds": number(s.Seconds), "bytes": s.Bytes}
 		if s.Error != "" {
 			o["error"] = s.Error
 		}
 		return o
 	case *pb.RunEvent_Notice:
-		return object{"event": "notice", "text": k.Notice.Text, "node": k.Notice.NodeId, "warning": k.Notice.Warning}
+		return Object{"event": "notice", "text": k.Notice.Text, "node": k.Notice.NodeId, "warning": k.Notice.Warning}
 	case *pb.RunEvent_Done:
 		s := k.Done
-		return object{"event": "done", "step": s.Step, "exit_code": s.ExitCode, "reason": s.Reason, "checkpoint": s.Checkpoint,
+		return Object{"event": "done", "step": s.Step, "exit_code": s.ExitCode, "reason": s.Reason, "checkpoint": s.Checkpoint,
 			"loss": optional(s.FinalLoss), "validation_loss": optional(s.ValidationLoss), "seconds": number(s.Seconds)}
 	}
 	return nil
 }
 
-func jsonView(v *pb.View) object {
-	members := make([]object, len(v.Members))
+func jsonView(v *pb.View) Object {
+	members := make([]Object, len(v.Members))
 	for rank, m := range v.Members {
-		members[rank] = object{"rank": rank, "node": m.NodeId, "host": m.Host, "device": m.Device, "slots": m.Slots}
+		members[rank] = Object{"rank": rank, "node": m.NodeId, "host": m.Host, "device": m.Device, "slots": m.Slots}
 	}
-	return object{"event": "view", "generation": v.Generation, "members": members, "resume_step": v.ResumeStep, "reason": v.Reason}
+	return Object{"event": "view", "generation": v.Generation, "members": members, "resume_step": v.ResumeStep, "reason": v.Reason}
 }
 
-func jsonStep(s *pb.StepSummary) object {
-	return object{"event": "step", "step": s.Step, "steps": s.Steps, "loss": number(s.Loss), "grad_norm": number(s.GradNorm),
+func jsonStep(s *pb.StepSummary) Object {
+	return Object{"event": "step", "step": s.Step, "steps": s.Steps, "loss": number(s.Loss), "grad_norm": number(s.GradNorm),
 		"learning_rate": number(s.LearningRate), "tokens": s.Tokens,
 		"tokens_per_s": number(s.TokensPerSecond), "flops_per_s": number(s.FlopsPerSecond),
-		"seconds": object{"total": number(s.Seconds), "compute": number(s.ComputeSeconds), "reduce": number(s.ReduceSeconds),
+		"seconds": Object{"total": number(s.Seconds), "compute": number(s.ComputeSeconds), "reduce": number(s.ReduceSeconds),
 			"wait": number(s.WaitSeconds), "update": number(s.UpdateSeconds)},
 		"wire_bytes": s.WireBytes, "generation": s.Generation, "world": s.World}
 }

@@ -33,7 +33,7 @@ func newLive(out *os.File) *live {
 func (l *live) Event(e *pb.RunEvent) {
 	l.erase()
 	l.remember(e)
-	if line := eventLine(e); line != "" {
+	if line := Sentence(e); line != "" {
 		fmt.Fprintln(l.out, line)
 	}
 	if e.GetDone() == nil {

@@ -14,7 +14,7 @@ type plainPrinter struct{ out io.Writer }
 func NewPlain(out io.Writer) Printer { return plainPrinter{out} }
 
 func (p plainPrinter) Event(e *pb.RunEvent) {
-	line := eventLine(e)
+	line := Sentence(e)
 	if s := e.GetStep(); s != nil {
 		line = stepLine(s)
 	}

@@ -76,8 +76,8 @@ func stepLine(s *pb.StepSummary) string {
 		count(s.TokensPerSecond, "tokens/s"), unit(s.FlopsPerSecond, "FLOP/s"), ringShare(s), seconds(s.Seconds))
 }
 
-// eventLine is the sentence for everything but steps; empty for those.
-func eventLine(e *pb.RunEvent) string {
+// Sentence is the sentence for everything but steps; empty for those.
+func Sentence(e *pb.RunEvent) string {
 	switch k := e.GetKind().(type) {
 	case *pb.RunEvent_Started:
 		s := k.Started
