@@ -58,6 +58,8 @@ var walls = []wall{
 	{"internal/inference", "kernels model shard shard/tokenizer internal/train internal/config internal/checkpoint", "", "using a trained model needs no cluster"},
 	{"internal/version", "", "", "which build this is, for everybody"},
 	{"internal/console", "proto/...", cliModules + " " + grpcModules, "what a person sees is made from the run's events alone"},
+	{"internal/web", "internal/config internal/console proto/... record", grpcModules + " github.com/prometheus/client_golang", "the page is made from the run's events and the ledger, and can only read"},
+	{"record/tensorboard", "record", "google.golang.org/protobuf/encoding/protowire", "a file format of others, made from the ledger alone"},
 	{"internal/cli", "*", cliModules + " " + grpcModules, "the commands wire everything together"},
 	{"cmd/...", "*", cliModules, "wiring"},
 }
