@@ -41,6 +41,8 @@ type Backend struct {
 	adamw        adamwJob
 	momentum     momentumJob
 	scale        scaleJob
+	quantize     quantizeJob
+	dequantize   dequantizeJob
 }
 
 // New opens the host's cores. Options.Threads is the number of goroutines that

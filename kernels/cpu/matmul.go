@@ -7,18 +7,25 @@ import (
 	"parallax/kernels"
 )
 
-// The blocking of a product, in elements. A task computes a block of
-// rowsPerTask rows of C and some columns, kBlock terms of the sums at a time: its
-// part of A (rowsPerTask x kBlock) stays in L2, a panel of B (kBlock x nr) is
-// used by all strips of mr rows before the next.
+// The blocking of a product, in elements. A task computes a block of at most
+// maxRows rows of C and some columns, kBlock terms of the sums at a time: its
+// part of A (rows x kBlock) stays in L2, a panel of B (kBlock x nr) is used by
+// all strips of mr rows before the next.
 const (
-	kBlock      = 384
-	rowsPerTask = 96
-	// packRowsPerTask rows of B are packed in one task; it divides kBlock.
-	packRowsPerTask = 64
+	kBlock  = 384
+	maxRows = 96
+	minRows = 48
+	// kChunk terms are packed at once, a multiple of kBlock.
+	kChunk = 4 * kBlock
 	// packFloats bounds the packed B: wider products are computed in several
 	// groups of columns.
 	packFloats = 8 << 20
+	// packedRows rows are packed in one task; it divides kBlock.
+	packedRows = 64
+	// tasksPerThread are wanted, so that threads end at about the same time.
+	tasksPerThread = 8
+	// minPanels is the narrowest task, in panels of B.
+	minPanels = 2
 	// reuseToPackA is the number of panels that must read a block of A before a
 	// copy of it pays.
 	reuseToPackA = 4
@@ -28,24 +35,30 @@ const (
 // no multiple of 4 KiB, so that rows do not share cache sets.
 const aStride = kBlock + cacheLine/4
 
-// gemmJob computes C = alpha op(A) op(B) + beta Add for a group of columns. The
-// first tasks pack B; the others multiply, and wait until all of B is packed.
+// gemmJob computes C = alpha op(A) op(B) + beta Add, for a group of columns and a
+// chunk of k at a time. The first tasks pack B, and A if it is transposed; the
+// others multiply, and wait until all is packed.
 type gemmJob struct {
 	set            *kernelSet
-	a, b, c, add   matrix
+	a, b, c        matrix
 	transA, transB bool
 	symmetric      bool
 	mirroring      bool
-	alpha, beta    float32
+	alpha          float32
 	m, n, k        int
 
-	j0, j1      int // columns of the group
-	panels      int // of nr columns in the group
-	packTasks   int
-	packsDone   atomic.Int64
-	packed      []float32 // [k block][panel][k][nr]
-	rowBlocks   int
-	colsPerTask int
+	beta       float32 // of the chunk, and what it multiplies
+	add        matrix
+	j0, j1     int // columns of the group
+	k0, k1     int // terms of the chunk
+	panels     int // of nr columns in the group
+	rows, cols int // of a task's block
+	rowBlocks  int
+
+	packB, packA int // tasks
+	packsDone    atomic.Int64
+	packedB      []float32 // [k block][panel][k][nr]
+	packedA      []float32 // [row block][k][rows]
 }
 
 // MatMul is C = Alpha op(A) op(B) + Beta Add.
@@ -54,138 +67,172 @@ func (b *Backend) MatMul(op kernels.MatMul) {
 	g := &b.gemm
 	g.set, g.a, g.b, g.c = b.kernels, view(op.A), view(op.B), view(op.C)
 	g.transA, g.transB, g.symmetric = op.TransA, op.TransB, op.Symmetric
-	g.alpha, g.beta = float32(op.Alpha), float32(op.Beta)
+	g.alpha = float32(op.Alpha)
 	g.m, g.n, g.k = op.Dims()
-	if g.beta != 0 {
-		g.add = view(op.Add)
-	}
 	if g.m == 0 || g.n == 0 {
 		return
 	}
-	b.multiply(g)
+	groupCols := max(packFloats/max(min(g.k, kChunk), 1)/g.set.nr, 1) * g.set.nr
+	for g.j0 = 0; g.j0 < g.n; g.j0 = g.j1 {
+		g.j1 = min(g.j0+groupCols, g.n)
+		b.gemmColumns(float32(op.Beta), op.Add)
+	}
 	if g.symmetric {
 		g.mirroring = true
-		b.pool.run(ceilDiv(g.m, rowsPerTask), g)
+		b.pool.run(ceilDiv(g.m, maxRows), g)
 		g.mirroring = false
 	}
 }
 
-// multiply runs the groups of columns.
-func (b *Backend) multiply(g *gemmJob) {
-	nr := g.set.nr
-	groupCols := max(packFloats/max(g.k, 1)/nr, 1) * nr
-	for g.j0 = 0; g.j0 < g.n; g.j0 = g.j1 {
-		g.j1 = min(g.j0+groupCols, g.n)
-		g.panels = ceilDiv(g.j1-g.j0, nr)
-		g.packed = b.shared.take(g.panels * nr * g.k)
-		g.packTasks = g.panels
-		if !g.transB {
-			g.packTasks = ceilDiv(g.k, packRowsPerTask)
+// gemmColumns computes a group of columns, chunk after chunk of k.
+func (b *Backend) gemmColumns(beta float32, add kernels.Matrix) {
+	g := &b.gemm
+	if g.beta = beta; beta != 0 {
+		g.add = view(add)
+	}
+	g.panels = ceilDiv(g.j1-g.j0, g.set.nr)
+	g.shapeTasks(len(b.pool.workers))
+	for g.k0, g.k1 = 0, -1; g.k1 < g.k; g.k0 = g.k1 {
+		g.k1 = min(g.k0+kChunk, g.k)
+		if g.k0 > 0 {
+			g.beta, g.add = 1, g.c
 		}
-		g.packsDone.Store(0)
-		g.rowBlocks = ceilDiv(g.m, rowsPerTask)
-		g.colsPerTask = g.columnsPerTask(len(b.pool.workers))
-		b.pool.run(g.packTasks+g.rowBlocks*ceilDiv(g.j1-g.j0, g.colsPerTask), g)
+		g.layOut(b)
+		b.pool.run(g.packB+g.packA+g.rowBlocks*ceilDiv(g.j1-g.j0, g.cols), g)
 	}
 }
 
-// columnsPerTask is as wide as leaves several tasks for every thread, up to 16
-// panels. Nothing but speed depends on it.
-func (g *gemmJob) columnsPerTask(threads int) int {
-	const tasksPerThread, mostPanels = 6, 64
-	blocks := ceilDiv(tasksPerThread*threads, g.rowBlocks)
-	return min(max(g.panels/blocks, 1), mostPanels) * g.set.nr
+// shapeTasks picks the size of a task's block of C, as large as leaves several
+// tasks for every thread. Nothing but speed depends on it. A block of A that is
+// not transposed is packed by each task that reads it, so there the rows are cut
+// first.
+func (g *gemmJob) shapeTasks(threads int) {
+	want := tasksPerThread * threads
+	g.rows = maxRows
+	if !g.transA && threads > 1 && ceilDiv(g.m, maxRows) < want {
+		g.rows = minRows
+	}
+	g.rowBlocks = ceilDiv(g.m, g.rows)
+	g.cols = g.panels * g.set.nr
+	if g.rowBlocks < want/2 || g.transA && g.rowBlocks < want {
+		g.cols = max(g.panels/ceilDiv(want, g.rowBlocks), minPanels) * g.set.nr
+	}
+}
+
+// layOut counts the packing tasks of the chunk and cuts the shared scratch.
+func (g *gemmJob) layOut(b *Backend) {
+	k := g.k1 - g.k0
+	g.packsDone.Store(0)
+	g.packA, g.packB = 0, g.panels
+	if !g.transB {
+		g.packB = ceilDiv(k, packedRows)
+	}
+	sizeA, sizeB := 0, g.panels*g.set.nr*k
+	if g.transA {
+		g.packA, sizeA = ceilDiv(k, packedRows), g.rowBlocks*g.rows*k
+	}
+	shared := b.shared.take(lines(sizeA) + lines(sizeB))
+	g.packedA, g.packedB = cut(&shared, sizeA), cut(&shared, sizeB)
 }
 
 func (g *gemmJob) run(w *worker, task int) {
 	switch {
 	case g.mirroring:
 		g.mirror(task)
-	case task < g.packTasks:
-		g.pack(task)
+	case task < g.packB:
+		g.packTaskB(task)
+		g.packsDone.Add(1)
+	case task < g.packB+g.packA:
+		g.packTaskA(task - g.packB)
 		g.packsDone.Add(1)
 	default:
-		for g.packsDone.Load() < int64(g.packTasks) {
-			runtime.Gosched() // the last panels are being packed
+		for g.packsDone.Load() < int64(g.packB+g.packA) {
+			runtime.Gosched() // the last ones are being packed
 		}
-		g.multiplyBlock(w, task-g.packTasks)
+		g.multiplyBlock(w, task-g.packB-g.packA)
 	}
 }
 
-// panel is where a k range of nr columns of op(B) lies packed.
-func (g *gemmJob) panel(p0, p1, panel int) []float32 {
-	return g.packed[p0*g.panels*g.set.nr+panel*(p1-p0)*g.set.nr:]
+// panel is where nr columns of op(B) lie packed, for the block of k that starts
+// at p0.
+func (g *gemmJob) panel(p0, panel int) []float32 {
+	nr, k := g.set.nr, min(p0+kBlock, g.k1)-p0
+	return g.packedB[(p0-g.k0)*g.panels*nr+panel*k*nr:]
 }
 
-// pack does one packing task: a panel, for every k range, of a transposed B; some
-// rows, for every panel, of one that is not. So both read B along its rows.
-func (g *gemmJob) pack(task int) {
+// packTaskB packs a panel for every block of k, of a transposed B; some rows for
+// every panel, of one that is not. So both read B along its rows.
+func (g *gemmJob) packTaskB(task int) {
 	nr, b := g.set.nr, g.b
 	if !g.transB {
-		p := task * packRowsPerTask
-		p0 := p / kBlock * kBlock
-		p1 := min(p0+kBlock, g.k)
-		dst := g.panel(p0, p1, 0)[(p-p0)*nr:]
-		packPanels(g.set, dst, (p1-p0)*nr, b.data[p*b.stride+g.j0:], b.stride, min(packRowsPerTask, g.k-p), g.j1-g.j0)
+		p := g.k0 + task*packedRows
+		p0 := g.k0 + (p-g.k0)/kBlock*kBlock
+		k := min(p0+kBlock, g.k1) - p0
+		packPanels(g.set, g.panel(p0, 0)[(p-p0)*nr:], k*nr, b.data[p*b.stride+g.j0:], b.stride, min(packedRows, g.k1-p), g.j1-g.j0)
 		return
 	}
 	j := g.j0 + task*nr
-	for p0 := 0; p0 < g.k; p0 += kBlock {
-		p1 := min(p0+kBlock, g.k)
-		packTransposed(g.set, g.panel(p0, p1, task), nr, b.data[j*b.stride+p0:], b.stride, min(nr, g.j1-j), p1-p0)
+	for p0 := g.k0; p0 < g.k1; p0 += kBlock {
+		packTransposed(g.set, g.panel(p0, task), nr, b.data[j*b.stride+p0:], b.stride, min(nr, g.j1-j), min(kBlock, g.k1-p0))
+	}
+}
+
+// packTaskA packs some rows of a transposed A.
+func (g *gemmJob) packTaskA(task int) {
+	k := g.k1 - g.k0
+	for p := task * packedRows; p < min((task+1)*packedRows, k); p++ {
+		row := g.a.row(g.k0 + p)
+		for i := 0; i < g.m; i += g.rows {
+			copy(g.packedA[i*k+p*g.rows:][:g.rows], row[i:])
+		}
 	}
 }
 
 // multiplyBlock computes one block of C.
 func (g *gemmJob) multiplyBlock(w *worker, task int) {
-	i0 := task % g.rowBlocks * rowsPerTask
-	i1 := min(i0+rowsPerTask, g.m)
-	j0 := g.j0 + task/g.rowBlocks*g.colsPerTask
-	j1 := min(j0+g.colsPerTask, g.j1)
+	i0 := task % g.rowBlocks * g.rows
+	i1 := min(i0+g.rows, g.m)
+	j0 := g.j0 + task/g.rowBlocks*g.cols
+	j1 := min(j0+g.cols, g.j1)
 	if g.symmetric && j0 >= i1 {
 		return // above the diagonal
 	}
 	t := &w.tile
 	*t = tile{bRow: g.set.nr, cRow: g.c.stride, addRow: g.add.stride, alpha: g.alpha, beta: g.beta}
 	add := g.add
-	for p0 := 0; p0 == 0 || p0 < g.k; p0 += kBlock {
-		p1 := min(p0+kBlock, g.k)
-		t.k = p1 - p0
-		a := g.loadA(w, i0, i1, p0, p1, j1-j0)
-		g.multiplyPanels(t, a, add, i0, i1, j0, j1, p0, p1)
+	for p0 := g.k0; p0 == g.k0 || p0 < g.k1; p0 += kBlock {
+		t.k = min(kBlock, g.k1-p0)
+		a := g.loadA(w, i0, i1, p0, j1-j0)
+		g.multiplyPanels(t, a, add, i0, i1, j0, j1, p0)
 		add, t.addRow, t.beta = g.c, g.c.stride, 1
 	}
 }
 
-// loadA returns rows [i0, i1) and columns [p0, p1) of op(A), and sets the tile's
-// strides: packed where enough columns of B will read it, else as it lies.
-func (g *gemmJob) loadA(w *worker, i0, i1, p0, p1, cols int) []float32 {
+// loadA returns rows [i0, i1) of op(A) from column p0 on, and sets the tile's
+// strides. Rows are packed where enough columns of B will read them, else read as
+// they lie.
+func (g *gemmJob) loadA(w *worker, i0, i1, p0, cols int) []float32 {
 	t, a := &w.tile, g.a
-	from, aRow, aCol := i0*a.stride+p0, a.stride, 1
 	if g.transA {
-		from, aRow, aCol = p0*a.stride+i0, 1, a.stride
+		t.aRow, t.aCol = 1, g.rows
+		return g.packedA[i0*(g.k1-g.k0)+(p0-g.k0)*g.rows:]
 	}
-	t.aRow, t.aCol = aRow, aCol
+	t.aRow, t.aCol = a.stride, 1
 	if cols < reuseToPackA*g.set.nr {
-		return a.data[from:]
+		return a.data[i0*a.stride+p0:]
 	}
-	packed := w.scratch.take(rowsPerTask * aStride)
-	if g.transA {
-		t.aCol = rowsPerTask
-		packRows(packed, rowsPerTask, a.data[from:], a.stride, p1-p0, i1-i0)
-	} else {
-		t.aRow = aStride
-		packRows(packed, aStride, a.data[from:], a.stride, i1-i0, p1-p0)
-	}
+	t.aRow = aStride
+	packed := w.scratch.take(g.rows * aStride)
+	packRows(packed, aStride, a.data[i0*a.stride+p0:], a.stride, i1-i0, t.k)
 	return packed
 }
 
-// multiplyPanels adds the terms [p0, p1) to the block [i0, i1) x [j0, j1).
-func (g *gemmJob) multiplyPanels(t *tile, a []float32, add matrix, i0, i1, j0, j1, p0, p1 int) {
+// multiplyPanels adds the terms from p0 on to the block [i0, i1) x [j0, j1).
+func (g *gemmJob) multiplyPanels(t *tile, a []float32, add matrix, i0, i1, j0, j1, p0 int) {
 	set := g.set
 	for j := j0; j < j1; j += set.nr {
 		t.n = min(set.nr, j1-j)
-		t.b = g.panel(p0, p1, (j-g.j0)/set.nr)
+		t.b = g.panel(p0, (j-g.j0)/set.nr)
 		for i := i0; i < i1; i += set.mr {
 			t.m = min(set.mr, i1-i)
 			if g.symmetric && j >= i+t.m {
@@ -204,8 +251,8 @@ func (g *gemmJob) multiplyPanels(t *tile, a []float32, add matrix, i0, i1, j0, j
 // mirror copies the lower triangle to the upper one, for one block of rows of the
 // latter.
 func (g *gemmJob) mirror(task int) {
-	c, i0 := g.c, task*rowsPerTask
-	i1 := min(i0+rowsPerTask, g.m)
+	c, i0 := g.c, task*maxRows
+	i1 := min(i0+maxRows, g.m)
 	for j := i0; j < g.n; j++ {
 		from := c.data[j*c.stride:]
 		for i := i0; i < min(i1, j); i++ {
