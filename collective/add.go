@@ -2,13 +2,14 @@ package collective
 
 import "math"
 
-// The loops below take eight elements a turn from slices of known length, which
-// leaves no bounds checks inside.
-
-// addF32 sets dst[i] = a[i] + b[i]. All have the length of dst.
+// addF32 sets dst[i] = a[i] + b[i]. All have the length of dst. It takes eight
+// elements a turn from slices of known length, which leaves no bounds checks
+// between them.
 func addF32(dst, a, b []float32) {
-	for len(dst) >= 8 && len(a) >= 8 && len(b) >= 8 {
-		d, x, y := (*[8]float32)(dst), (*[8]float32)(a), (*[8]float32)(b)
+	a, b = a[:len(dst)], b[:len(dst)]
+	i := 0
+	for ; i+8 <= len(dst); i += 8 {
+		d, x, y := dst[i:i+8:i+8], a[i:i+8:i+8], b[i:i+8:i+8]
 		d[0] = x[0] + y[0]
 		d[1] = x[1] + y[1]
 		d[2] = x[2] + y[2]
@@ -17,9 +18,8 @@ func addF32(dst, a, b []float32) {
 		d[5] = x[5] + y[5]
 		d[6] = x[6] + y[6]
 		d[7] = x[7] + y[7]
-		dst, a, b = dst[8:], a[8:], b[8:]
 	}
-	for i := range dst {
+	for ; i < len(dst); i++ {
 		dst[i] = a[i] + b[i]
 	}
 }
@@ -61,7 +61,7 @@ func fromBF16(v uint16) float32 { return math.Float32frombits(uint32(v) << 16) }
 // toBF16 rounds to the nearest, ties to even. A NaN stays one.
 func toBF16(f float32) uint16 {
 	bits := math.Float32bits(f)
-	if f != f {
+	if bits&0x7fffffff > 0x7f800000 {
 		return uint16(bits>>16) | 0x40
 	}
 	return uint16((bits + 0x7fff + bits>>16&1) >> 16)

@@ -3,7 +3,6 @@ package collective
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 )
 
 // HeaderSize is the length of an encoded Header. With the 5 bytes that gRPC puts
@@ -152,15 +151,17 @@ func (h *Header) check(payload int) error {
 	return nil
 }
 
-func (h *Header) String() string {
+func (h Header) String() string {
 	return fmt.Sprintf("%v of %v %v, step %d, bucket %d, phase tag %#04x, segment %d, chunk %d, %d bytes",
 		h.Kind, h.Phase, h.Op, h.Step, int(h.Bucket)-1, h.Tag, h.Segment, h.Chunk, h.Length)
 }
 
-// tagOf shortens a phase's name to what fits a header.
+// tagOf shortens a phase's name to what fits a header: its 32-bit FNV-1a hash,
+// folded.
 func tagOf(phase string) uint16 {
-	h := fnv.New32a()
-	h.Write([]byte(phase))
-	s := h.Sum32()
-	return uint16(s) ^ uint16(s>>16)
+	h := uint32(2166136261)
+	for i := range len(phase) {
+		h = (h ^ uint32(phase[i])) * 16777619
+	}
+	return uint16(h) ^ uint16(h>>16)
 }

@@ -56,7 +56,7 @@ func FuzzParseHeader(f *testing.F) {
 			return
 		}
 		if int(h.Length) != payload || payload > MaxChunkBytes {
-			t.Fatalf("accepted %v before %d bytes", &h, payload)
+			t.Fatalf("accepted %v before %d bytes", h, payload)
 		}
 		var again [HeaderSize]byte
 		h.Put(again[:])

@@ -184,7 +184,7 @@ func (c *Comm) expect(f Frame, want Header) (*Buffer, error) {
 	if f.Kind == Bye {
 		return nil, c.gone(c.prev)
 	}
-	return nil, c.fail(c.prev.peer, fmt.Errorf("unexpected frame: expected %v, got %v", &want, &f.Header))
+	return nil, c.fail(c.prev.peer, fmt.Errorf("unexpected frame: expected %v, got %v", want, f.Header))
 }
 
 // gone is the failure to find a neighbour where data is due to it or from it.

@@ -340,6 +340,30 @@ func TestWireBytes(t *testing.T) {
 	}
 }
 
+// TestChunksAllocateNothing: what a collective allocates does not grow with its
+// number of chunks.
+func TestChunksAllocateNothing(t *testing.T) {
+	comms := newRing(t, 3, collective.Config{Timeout: time.Hour, ChunkBytes: 1024})
+	allocs := func(chunks int) float64 {
+		in, out := make([]float32, 3*256*chunks), make([]float32, 3*256*chunks)
+		return testing.AllocsPerRun(5, func() {
+			for _, err := range each(comms, func(c *collective.Comm) error {
+				mine := slices.Clone(out)
+				return c.AllReduce(t.Context(), at, mine, in, collective.SumF32)
+			}) {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	allocs(1000) // fills the pools
+	if few, many := allocs(10), allocs(1000); many > few+30 {
+		t.Errorf("%v allocations for 10 chunks, %v for 1000", few, many)
+	}
+	closeAll(t, comms)
+}
+
 func TestBadCallsAreRefused(t *testing.T) {
 	comms := newRing(t, 2, small)
 	defer closeAll(t, comms)

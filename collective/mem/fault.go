@@ -65,7 +65,9 @@ func (n *Node) apply(f *collective.Frame, p *packet) bool {
 	case Delay:
 		time.Sleep(fault.Delay)
 	case Corrupt:
-		fault.Mutate(p.header[:])
+		header := p.header // a copy, so that packets need no heap where nothing goes wrong
+		fault.Mutate(header[:])
+		p.header = header
 	case Drop:
 		return false
 	}
