@@ -36,8 +36,8 @@ const (
 const aStride = kBlock + cacheLine/4
 
 // gemmJob computes C = alpha op(A) op(B) + beta Add, for a group of columns and a
-// chunk of k at a time. The first tasks pack B, and A if it is transposed; the
-// others multiply, and wait until all is packed.
+// chunk of k at a time. The first tasks pack B, and perhaps A; the others
+// multiply, and wait until all is packed.
 type gemmJob struct {
 	set            *kernelSet
 	a, b, c        matrix
@@ -54,6 +54,7 @@ type gemmJob struct {
 	panels     int // of nr columns in the group
 	rows, cols int // of a task's block
 	rowBlocks  int
+	sharedA    bool // A is packed once, by the packing tasks
 
 	packB, packA int // tasks
 	packsDone    atomic.Int64
@@ -103,18 +104,23 @@ func (b *Backend) gemmColumns(beta float32, add kernels.Matrix) {
 }
 
 // shapeTasks picks the size of a task's block of C, as large as leaves several
-// tasks for every thread. Nothing but speed depends on it. A block of A that is
-// not transposed is packed by each task that reads it, so there the rows are cut
-// first.
+// tasks for every thread. Nothing but speed depends on it.
+//
+// A task packs the A that it reads, into its core's L2, so the cuts run between
+// rows. Where that gives too few tasks, a transposed A is packed once for all:
+// short rows of it are slow to copy. (Packing it at once always was slower for
+// more than a few blocks of rows, reading it as it lies always.)
 func (g *gemmJob) shapeTasks(threads int) {
 	want := tasksPerThread * threads
 	g.rows = maxRows
-	if !g.transA && threads > 1 && ceilDiv(g.m, maxRows) < want {
+	few := ceilDiv(g.m, maxRows) < want
+	if few && threads > 1 && !g.transA {
 		g.rows = minRows
 	}
+	g.sharedA = few && g.transA
 	g.rowBlocks = ceilDiv(g.m, g.rows)
 	g.cols = g.panels * g.set.nr
-	if g.rowBlocks < want/2 || g.transA && g.rowBlocks < want {
+	if g.sharedA || g.rowBlocks < want/2 {
 		g.cols = max(g.panels/ceilDiv(want, g.rowBlocks), minPanels) * g.set.nr
 	}
 }
@@ -128,7 +134,7 @@ func (g *gemmJob) layOut(b *Backend) {
 		g.packB = ceilDiv(k, packedRows)
 	}
 	sizeA, sizeB := 0, g.panels*g.set.nr*k
-	if g.transA {
+	if g.sharedA {
 		g.packA, sizeA = ceilDiv(k, packedRows), g.rowBlocks*g.rows*k
 	}
 	shared := b.shared.take(lines(sizeA) + lines(sizeB))
@@ -209,19 +215,23 @@ func (g *gemmJob) multiplyBlock(w *worker, task int) {
 }
 
 // loadA returns rows [i0, i1) of op(A) from column p0 on, and sets the tile's
-// strides. Rows are packed where enough columns of B will read them, else read as
-// they lie.
+// strides.
 func (g *gemmJob) loadA(w *worker, i0, i1, p0, cols int) []float32 {
 	t, a := &w.tile, g.a
-	if g.transA {
+	switch {
+	case g.sharedA:
 		t.aRow, t.aCol = 1, g.rows
 		return g.packedA[i0*(g.k1-g.k0)+(p0-g.k0)*g.rows:]
-	}
-	t.aRow, t.aCol = a.stride, 1
-	if cols < reuseToPackA*g.set.nr {
+	case g.transA:
+		t.aRow, t.aCol = 1, g.rows
+		packed := w.scratch.take(g.rows * kBlock)
+		packRows(packed, g.rows, a.data[p0*a.stride+i0:], a.stride, t.k, i1-i0)
+		return packed
+	case cols < reuseToPackA*g.set.nr:
+		t.aRow, t.aCol = a.stride, 1
 		return a.data[i0*a.stride+p0:]
 	}
-	t.aRow = aStride
+	t.aRow, t.aCol = aStride, 1
 	packed := w.scratch.take(g.rows * aStride)
 	packRows(packed, aStride, a.data[i0*a.stride+p0:], a.stride, i1-i0, t.k)
 	return packed
