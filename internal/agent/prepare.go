@@ -9,7 +9,6 @@ import (
 	"parallax/internal/train"
 	pb "parallax/proto/parallax/v1"
 	"parallax/shard/corpus"
-	"parallax/shard/tokenizer"
 )
 
 // prepare loads the data, builds the model, restores the newest usable
@@ -19,16 +18,12 @@ func (a *agent) prepare(ctx context.Context) error {
 	if err != nil {
 		return usage("the coordinator sent a run spec that this version cannot read: %w", err)
 	}
-	tok, err := tokenizer.New(spec.Data.Tokenizer)
-	if err != nil {
-		return usage("data.tokenizer: %w", err)
-	}
 	if err := a.openData(ctx, spec); err != nil {
 		return err
 	}
-	source, err := a.dataset(spec, tok)
+	source, err := train.Dataset(spec, a.data.File)
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	if a.trainer, err = train.New(a.device, spec, source); err != nil {
 		return usage("%w", err)
@@ -63,21 +58,6 @@ func (a *agent) openData(ctx context.Context, spec config.Spec) (err error) {
 		return usage("node %s cannot prepare the data: %w", a.o.Name, err)
 	}
 	return nil
-}
-
-func (a *agent) dataset(spec config.Spec, tok tokenizer.Tokenizer) (*corpus.Dataset, error) {
-	vocabulary := spec.Model.Vocabulary
-	if vocabulary == 0 {
-		vocabulary = tok.Vocabulary()
-	}
-	d, err := corpus.NewDataset(a.data.File, corpus.Options{
-		SeqLen: spec.Train.SeqLen, ValidationShare: spec.Data.Validation, Vocabulary: vocabulary,
-		Documents: spec.Data.Documents, EndOfText: tok.EndOfText(),
-	})
-	if err != nil {
-		return nil, usage("%w", err)
-	}
-	return d, nil
 }
 
 func (a *agent) progress(doing string) {

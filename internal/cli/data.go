@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"parallax/internal/config"
+	"parallax/internal/train"
 	"parallax/shard/corpus"
 	"parallax/shard/tokenizer"
 )
@@ -48,13 +50,18 @@ func prepareData(cmd *cobra.Command, r corpus.Request) error {
 	return err
 }
 
-// warmCache prepares the data for others.
-func warmCache(cmd *cobra.Command, r corpus.Request) error {
-	p, err := prepare(cmd, r)
+// checkData refuses data that a run cannot use, and leaves what it can use in the
+// cache, where its nodes find it.
+func checkData(cmd *cobra.Command, s config.Spec, cache string) error {
+	p, err := prepare(cmd, corpus.Request{Path: s.Data.Path, Tokenizer: s.Data.Tokenizer, CacheDir: cache})
 	if err != nil {
 		return err
 	}
-	return p.File.Close()
+	defer p.File.Close()
+	if _, err := train.Dataset(s, p.File); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	return nil
 }
 
 // prepare shows its progress on a terminal.

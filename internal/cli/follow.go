@@ -5,7 +5,9 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"parallax/internal/console"
 	pb "parallax/proto/parallax/v1"
@@ -25,7 +27,22 @@ func followRun(ctx context.Context, client pb.CoordinatorClient, printer console
 	defer printer.Close()
 	stream, err := client.Follow(ctx, &pb.FollowRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("the coordinator cannot be followed: %w", err)
+		return nil, err
 	}
 	return console.Follow(stream.Recv, printer)
+}
+
+// unanswered says in words why a coordinator did not do what it was asked for.
+func unanswered(address string, err error) error {
+	s := status.Convert(err)
+	switch {
+	case err == nil:
+		return nil
+	case s.Code() == codes.Unavailable:
+		return &exitError{exitQuorum, fmt.Errorf("no coordinator answers at %s: is it running, and is the address right?", address)}
+	case s.Code() == codes.InvalidArgument || s.Code() == codes.FailedPrecondition:
+		return usageError("the coordinator at %s refuses: %s", address, s.Message())
+	default:
+		return fmt.Errorf("the coordinator at %s: %s", address, s.Message())
+	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,8 @@ func Parallax() *cobra.Command {
 over any number of hosts, and records what it takes to compare them fairly.
 
 Begin with:  parallax sim        a cluster of four nodes on this machine`
+	root.Args = subcommandArgs
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(simCommand(), trainCommand(), evalCommand(), sampleCommand(), runsCommand(), verifyCommand(),
 		configCommand(), dataCommand(), launchCommand(), Coordinator(), Node())
 	return root
@@ -51,7 +54,12 @@ func subcommandArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usageError("%s has no command %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())
+	hint := ""
+	cmd.SuggestionsMinimumDistance = 2 // letters
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
+	}
+	return usageError("%s has no command %q%s; see %s --help", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
 }
 
 // exactly and atMost check the number of arguments, naming them.

@@ -11,7 +11,6 @@ import (
 	"parallax/internal/config"
 	"parallax/internal/console"
 	pb "parallax/proto/parallax/v1"
-	"parallax/shard/corpus"
 )
 
 // simFlags are how a simulated cluster is run.
@@ -62,12 +61,8 @@ func (f *simFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	run, err := f.findRun(spec, !f.given(cmd))
+	run, err := f.findRun(cmd, spec)
 	if err != nil {
-		return err
-	}
-	// Once, here, so that the nodes find it in the cache.
-	if err := warmCache(cmd, corpus.Request{Path: run.spec.Data.Path, Tokenizer: run.spec.Data.Tokenizer, CacheDir: f.cluster.cache}); err != nil {
 		return err
 	}
 	return f.train(cmd.Context(), run)
@@ -138,14 +133,22 @@ func (f *simFlags) explain(run simRun, done *pb.Done) {
 }
 
 // findRun makes a new run's folder, or finds the one to resume: the newest of
-// these settings, or, when no settings are given, the newest.
-func (f *simFlags) findRun(spec config.Spec, anySettings bool) (simRun, error) {
+// these settings, or, when no settings are given, the newest. A run that the
+// cluster would refuse is refused before anything is written.
+func (f *simFlags) findRun(cmd *cobra.Command, spec config.Spec) (simRun, error) {
 	dir, err := filepath.Abs(f.dir)
 	if err != nil {
 		return simRun{}, err
 	}
 	if f.cluster.resume {
-		return resumable(dir, spec, anySettings)
+		run, err := resumable(dir, spec, !f.given(cmd))
+		if err != nil {
+			return simRun{}, err
+		}
+		return run, f.cluster.checkRun(cmd, run.spec)
+	}
+	if err := f.cluster.checkRun(cmd, spec); err != nil {
+		return simRun{}, err
 	}
 	return newRun(dir, spec)
 }

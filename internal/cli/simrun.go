@@ -6,7 +6,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"parallax/internal/config"
+	"parallax/internal/coord"
 	"parallax/record"
 )
 
@@ -21,12 +24,20 @@ func (r simRun) specFile() string { return filepath.Join(r.dir, "spec.toml") }
 
 var errNoRun = errors.New("there is no run to go on with")
 
+// checkRun refuses a run that the coordinator or the nodes would refuse.
+func (s *simCluster) checkRun(cmd *cobra.Command, spec config.Spec) error {
+	if err := coord.New(coord.Config{Nodes: s.nodes}).CheckJob(coord.Job{Submission: coord.Submission{Spec: spec}}); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	return checkData(cmd, spec, s.cache)
+}
+
 // newRun makes a new run's folder within dir, an absolute path.
 func newRun(dir string, spec config.Spec) (simRun, error) {
 	run := simRun{id: record.NewRunID(time.Now()), spec: spec}
 	run.dir = filepath.Join(dir, run.id)
 	if err := os.MkdirAll(run.dir, 0o755); err != nil {
-		return simRun{}, usageError("the run's folder cannot be made: %w", err)
+		return simRun{}, usageError("the folder %s cannot be made: %w; choose another place with --dir", run.dir, err)
 	}
 	return run, os.WriteFile(run.specFile(), config.Canonical(spec), 0o644)
 }

@@ -45,7 +45,7 @@ watching, never the run; --stop ends the run, with a checkpoint.`,
 		switch {
 		case stop:
 			_, err := client.Stop(cmd.Context(), &pb.StopRequest{Reason: "asked for on the command line"})
-			return err
+			return unanswered(f.coordinator, err)
 		case !f.follow:
 			if err := f.submit(cmd.Context(), client); err != nil || f.detach {
 				return err
@@ -73,7 +73,7 @@ func (f *trainFlags) submit(ctx context.Context, client pb.CoordinatorClient) er
 	}
 	answer, err := client.Submit(ctx, &pb.SubmitRequest{SpecToml: string(config.Canonical(loaded.Spec)), Name: f.name, Resume: f.resume})
 	if err != nil {
-		return fmt.Errorf("the coordinator at %s does not take the run: %w", f.coordinator, err)
+		return unanswered(f.coordinator, err)
 	}
 	fmt.Fprintf(os.Stderr, "run %s, in %s\n", answer.RunId, answer.RunDir)
 	return nil
@@ -85,7 +85,7 @@ func (f *trainFlags) watch(ctx context.Context, client pb.CoordinatorClient) err
 		return nil // the person has seen enough
 	}
 	if err != nil {
-		return err
+		return unanswered(f.coordinator, err)
 	}
 	return exitWith(int(done.ExitCode))
 }
