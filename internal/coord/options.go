@@ -69,6 +69,11 @@ func (o *Options) check() error {
 	case o.RunDir == "":
 		return usage("no folder is given for the run's checkpoints: use --run-dir DIR")
 	}
+	if o.Run != nil {
+		if err := New(Config{Nodes: o.Nodes}).CheckJob(Job{Submission: *o.Run}); err != nil {
+			return usage("%w", err)
+		}
+	}
 	if err := o.checkExposure("--listen", o.Listen, o.Credentials != nil, "TLS"); err != nil {
 		return err
 	}
