@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"parallax/internal/console"
 	"parallax/internal/coord"
 	"parallax/internal/version"
+	"parallax/internal/web"
 	"parallax/record"
 )
 
@@ -24,6 +26,7 @@ import (
 type coordinatorFlags struct {
 	options coord.Options
 	spec    specFlags
+	page    pageFlags
 	file    string
 	ledger  string
 	name    string
@@ -74,6 +77,7 @@ func (f *coordinatorFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&o.RunDir, "run-dir", "", "folder of the run's checkpoints (default: runs/ and the run's id)")
 	flags.StringVar(&o.RunID, "run-id", "", "id of a new run (default: from the time of its start)")
 	flags.StringVar(&f.ledger, "ledger", "", "SQLite file of the record (default: ledger.db beside the run's folder)")
+	f.page.add(flags)
 	flags.StringVar(&f.file, "settings", "", "TOML file with these flags' values")
 	flags.StringVar(&f.spec.file, "spec", "", "TOML file with the run's settings (default: wait for parallax train)")
 	flags.StringVar(&f.name, "name", "", "name of the run, for people")
@@ -146,20 +150,50 @@ func (f *coordinatorFlags) place() (err error) {
 func (f *coordinatorFlags) serve(ctx context.Context) error {
 	ctx, cancel := withRequeue(ctx)
 	defer cancel(nil)
-	c, err := coord.Start(f.options)
+	listener, err := f.page.listen(f.options.Insecure)
 	if err != nil {
 		return err
 	}
+	c, err := coord.Start(f.options)
+	if err != nil {
+		closePage(listener)
+		return err
+	}
+	defer f.servePage(c, listener)()
 	defer context.AfterFunc(ctx, func() { stopFor(c, context.Cause(ctx)) })()
 	printer := console.New(os.Stdout, f.json)
 	if !f.json {
 		fmt.Printf("coordinating at %s, waiting for %d nodes\n", c.Address(), f.options.Nodes)
+		if listener != nil {
+			fmt.Printf("watch at %s\n", web.URL(listener))
+		}
 	}
 	for e := range c.Events(context.Background(), 0) {
 		printer.Event(e)
 	}
 	printer.Close()
 	return exitWith(c.Wait().Code)
+}
+
+// servePage shows the run on a page until the function that it returns is called.
+func (f *coordinatorFlags) servePage(c *coord.Coordinator, l net.Listener) (end func()) {
+	if l == nil {
+		return func() {}
+	}
+	o := &f.options
+	page := web.New(web.Options{Run: c, Ledger: o.Ledger, Version: o.Version, Log: o.Log})
+	go func() {
+		if err := page.Serve(l); err != nil {
+			o.Log.Warn("training goes on without its page", "error", err)
+		}
+	}()
+	return page.Close
+}
+
+func closePage(l net.Listener) {
+	if l != nil {
+		l.Close()
+	}
 }
 
 func stopFor(c *coord.Coordinator, cause error) {

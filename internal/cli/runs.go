@@ -15,7 +15,9 @@ import (
 
 func runsCommand() *cobra.Command {
 	var ledger string
-	cmd := group("runs", "List, show and export recorded runs", runsListCommand(&ledger), runsShowCommand(&ledger), runsExportCommand(&ledger))
+	cmd := group("runs", "List, show and export recorded runs",
+		runsListCommand(&ledger), runsShowCommand(&ledger), runsExportCommand(&ledger),
+		runsServeCommand(&ledger))
 	cmd.PersistentFlags().StringVar(&ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite file of the record")
 	return cmd
 }

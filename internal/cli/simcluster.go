@@ -3,12 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"parallax/internal/console"
+	"parallax/internal/web"
 	"parallax/launch"
 	pb "parallax/proto/parallax/v1"
 )
@@ -19,6 +21,7 @@ type simCluster struct {
 	nodes   int
 	threads int // of each node; 0: this machine's cores shared out
 	cache   string
+	http    string // where its page is served, "": nowhere
 	name    string // of the run
 	resume  bool
 	goOn    string // how a person goes on when it has broken down
@@ -29,6 +32,7 @@ func (s *simCluster) add(cmd *cobra.Command, nodes int) {
 	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
 	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
 	flags.StringVar(&s.cache, "cache", "", "folder of token files (default: the user's cache folder)")
+	flags.StringVar(&s.http, "http", web.DefaultAddress, httpUsage)
 }
 
 func (s *simCluster) check() error {
@@ -45,6 +49,9 @@ func (s *simCluster) train(ctx context.Context, run simRun, printer console.Prin
 	if err != nil {
 		return nil, err
 	}
+	if s.http != "" {
+		fmt.Fprintf(os.Stderr, "watch at %s\n", pageURL(run.dir))
+	}
 	done, err := followCluster(ctx, cluster, printer)
 	if err != nil {
 		return nil, s.brokeDown(cluster, err)
@@ -60,7 +67,7 @@ func (s *simCluster) start(ctx context.Context, run simRun) (*launch.Cluster, er
 	}
 	return launch.Local{
 		Nodes: s.nodes, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
-		CoordinatorArgs: []string{"--run-id", run.id, "--name", s.name},
+		CoordinatorArgs: []string{"--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)},
 		NodeArgs:        []string{"--cache", s.cache},
 	}.Start(ctx)
 }
