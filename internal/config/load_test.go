@@ -107,7 +107,7 @@ func TestFileIsStrict(t *testing.T) {
 		{"out of range", "[model]\nlayers = 0\n",
 			`model.layers = 0: it must be from 1 to 1024 (from FILE:2)`},
 		{"unknown preset", "preset = \"smal\"\n",
-			`:1: unknown preset "smal"; did you mean small? the presets are 0.6b, 1.7b, gpt2-124m, shakespeare, sim, small, tiny (the line reads: preset = "smal")`},
+			`:1: unknown preset "smal"; did you mean small? the presets are 0.6b, 1.7b, gpt2-124m, quick, shakespeare, sim, small, tiny (the line reads: preset = "smal")`},
 		{"preset of a wrong type", "preset = 1\n",
 			`:1: preset must be the name of one of 0.6b, 1.7b, gpt2-124m, shakespeare, sim, small, tiny (the line reads: preset = 1)`},
 	} {
@@ -181,7 +181,7 @@ func TestSetAndEnvironmentAreStrict(t *testing.T) {
 		{Sources{Environ: []string{"PARALLAX_MODEL_LAYRES=4"}}, `environment: unknown variable PARALLAX_MODEL_LAYRES; did you mean PARALLAX_MODEL_LAYERS?`},
 		{Sources{Environ: []string{"PARALLAX_MODLE_LAYERS=4"}}, `environment: unknown variable PARALLAX_MODLE_LAYERS; did you mean PARALLAX_MODEL_LAYERS?`},
 		{Sources{Environ: []string{"PARALLAX_TRAIN_STEPS=many"}}, `environment: PARALLAX_TRAIN_STEPS=many: train.steps must be an integer, not many`},
-		{Sources{Preset: "huge"}, `unknown preset "huge": the presets are 0.6b, 1.7b, gpt2-124m, shakespeare, sim, small, tiny`},
+		{Sources{Preset: "huge"}, `unknown preset "huge": the presets are 0.6b, 1.7b, gpt2-124m, quick, shakespeare, sim, small, tiny`},
 	} {
 		_, err := Load(c.src)
 		checkRefused(t, err, c.want)
