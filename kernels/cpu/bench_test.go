@@ -38,8 +38,8 @@ func benchMat(b *testing.B, dev *Backend, rows, cols int) kernels.Matrix {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for i := range floats(buf) {
-		floats(buf)[i] = (float32(i%17) - 8) / 16
+	for i, x := 0, floats(buf); i < len(x); i++ {
+		x[i] = (float32(i%17) - 8) / 16
 	}
 	return kernels.Mat(buf, rows, cols)
 }

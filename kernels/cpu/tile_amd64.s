@@ -63,11 +63,15 @@ tail3:
 	JNE          tail3
 
 done4:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled5
 	VBROADCASTSS 160(AX), Z1
 	VMULPS       Z1, Z0, Z0
+
+scaled5:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain5
+	JEQ          plain6
 	VBROADCASTSS 164(AX), Z1
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -75,7 +79,7 @@ done4:
 	VMOVUPS.Z    (CX), K1, Z2
 	VFMADD231PS  Z2, Z1, Z0
 
-plain5:
+plain6:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -159,12 +163,16 @@ tail9:
 	JNE          tail9
 
 done10:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled11
 	VBROADCASTSS 160(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
+
+scaled11:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain11
+	JEQ          plain12
 	VBROADCASTSS 164(AX), Z2
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -175,7 +183,7 @@ done10:
 	VMOVUPS.Z    (CX), K1, Z3
 	VFMADD231PS  Z3, Z2, Z1
 
-plain11:
+plain12:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -274,13 +282,17 @@ tail15:
 	JNE          tail15
 
 done16:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled17
 	VBROADCASTSS 160(AX), Z3
 	VMULPS       Z3, Z0, Z0
 	VMULPS       Z3, Z1, Z1
 	VMULPS       Z3, Z2, Z2
+
+scaled17:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain17
+	JEQ          plain18
 	VBROADCASTSS 164(AX), Z3
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -294,7 +306,7 @@ done16:
 	VMOVUPS.Z    (CX), K1, Z4
 	VFMADD231PS  Z4, Z3, Z2
 
-plain17:
+plain18:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -409,14 +421,18 @@ tail21:
 	JNE          tail21
 
 done22:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled23
 	VBROADCASTSS 160(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
+
+scaled23:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain23
+	JEQ          plain24
 	VBROADCASTSS 164(AX), Z4
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -433,7 +449,7 @@ done22:
 	VMOVUPS.Z    (CX), K1, Z5
 	VFMADD231PS  Z5, Z4, Z3
 
-plain23:
+plain24:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -563,15 +579,19 @@ tail27:
 	JNE          tail27
 
 done28:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled29
 	VBROADCASTSS 160(AX), Z5
 	VMULPS       Z5, Z0, Z0
 	VMULPS       Z5, Z1, Z1
 	VMULPS       Z5, Z2, Z2
 	VMULPS       Z5, Z3, Z3
 	VMULPS       Z5, Z4, Z4
+
+scaled29:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain29
+	JEQ          plain30
 	VBROADCASTSS 164(AX), Z5
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -591,7 +611,7 @@ done28:
 	VMOVUPS.Z    (CX), K1, Z6
 	VFMADD231PS  Z6, Z5, Z4
 
-plain29:
+plain30:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -737,6 +757,8 @@ tail33:
 	JNE          tail33
 
 done34:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled35
 	VBROADCASTSS 160(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -744,9 +766,11 @@ done34:
 	VMULPS       Z6, Z3, Z3
 	VMULPS       Z6, Z4, Z4
 	VMULPS       Z6, Z5, Z5
+
+scaled35:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain35
+	JEQ          plain36
 	VBROADCASTSS 164(AX), Z6
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -769,7 +793,7 @@ done34:
 	VMOVUPS.Z    (CX), K1, Z7
 	VFMADD231PS  Z7, Z6, Z5
 
-plain35:
+plain36:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -930,6 +954,8 @@ tail39:
 	JNE          tail39
 
 done40:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled41
 	VBROADCASTSS 160(AX), Z7
 	VMULPS       Z7, Z0, Z0
 	VMULPS       Z7, Z1, Z1
@@ -938,9 +964,11 @@ done40:
 	VMULPS       Z7, Z4, Z4
 	VMULPS       Z7, Z5, Z5
 	VMULPS       Z7, Z6, Z6
+
+scaled41:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain41
+	JEQ          plain42
 	VBROADCASTSS 164(AX), Z7
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -966,7 +994,7 @@ done40:
 	VMOVUPS.Z    (CX), K1, Z8
 	VFMADD231PS  Z8, Z7, Z6
 
-plain41:
+plain42:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -1143,6 +1171,8 @@ tail45:
 	JNE          tail45
 
 done46:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled47
 	VBROADCASTSS 160(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -1152,9 +1182,11 @@ done46:
 	VMULPS       Z8, Z5, Z5
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
+
+scaled47:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain47
+	JEQ          plain48
 	VBROADCASTSS 164(AX), Z8
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -1183,7 +1215,7 @@ done46:
 	VMOVUPS.Z    (CX), K1, Z9
 	VFMADD231PS  Z9, Z8, Z7
 
-plain47:
+plain48:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -1375,6 +1407,8 @@ tail51:
 	JNE          tail51
 
 done52:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled53
 	VBROADCASTSS 160(AX), Z9
 	VMULPS       Z9, Z0, Z0
 	VMULPS       Z9, Z1, Z1
@@ -1385,9 +1419,11 @@ done52:
 	VMULPS       Z9, Z6, Z6
 	VMULPS       Z9, Z7, Z7
 	VMULPS       Z9, Z8, Z8
+
+scaled53:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain53
+	JEQ          plain54
 	VBROADCASTSS 164(AX), Z9
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -1419,7 +1455,7 @@ done52:
 	VMOVUPS.Z    (CX), K1, Z10
 	VFMADD231PS  Z10, Z9, Z8
 
-plain53:
+plain54:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -1627,6 +1663,8 @@ tail57:
 	JNE          tail57
 
 done58:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled59
 	VBROADCASTSS 160(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -1638,9 +1676,11 @@ done58:
 	VMULPS       Z10, Z7, Z7
 	VMULPS       Z10, Z8, Z8
 	VMULPS       Z10, Z9, Z9
+
+scaled59:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain59
+	JEQ          plain60
 	VBROADCASTSS 164(AX), Z10
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -1675,7 +1715,7 @@ done58:
 	VMOVUPS.Z    (CX), K1, Z11
 	VFMADD231PS  Z11, Z10, Z9
 
-plain59:
+plain60:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -1898,6 +1938,8 @@ tail63:
 	JNE          tail63
 
 done64:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled65
 	VBROADCASTSS 160(AX), Z11
 	VMULPS       Z11, Z0, Z0
 	VMULPS       Z11, Z1, Z1
@@ -1910,9 +1952,11 @@ done64:
 	VMULPS       Z11, Z8, Z8
 	VMULPS       Z11, Z9, Z9
 	VMULPS       Z11, Z10, Z10
+
+scaled65:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain65
+	JEQ          plain66
 	VBROADCASTSS 164(AX), Z11
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -1950,7 +1994,7 @@ done64:
 	VMOVUPS.Z    (CX), K1, Z12
 	VFMADD231PS  Z12, Z11, Z10
 
-plain65:
+plain66:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -2189,6 +2233,8 @@ tail69:
 	JNE          tail69
 
 done70:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled71
 	VBROADCASTSS 160(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -2202,9 +2248,11 @@ done70:
 	VMULPS       Z12, Z9, Z9
 	VMULPS       Z12, Z10, Z10
 	VMULPS       Z12, Z11, Z11
+
+scaled71:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain71
+	JEQ          plain72
 	VBROADCASTSS 164(AX), Z12
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -2245,7 +2293,7 @@ done70:
 	VMOVUPS.Z    (CX), K1, Z13
 	VFMADD231PS  Z13, Z12, Z11
 
-plain71:
+plain72:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -2349,12 +2397,16 @@ tail75:
 	JNE          tail75
 
 done76:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled77
 	VBROADCASTSS 160(AX), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
+
+scaled77:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain77
+	JEQ          plain78
 	VBROADCASTSS 164(AX), Z2
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -2364,7 +2416,7 @@ done76:
 	VMOVUPS.Z    64(CX), K1, Z3
 	VFMADD231PS  Z3, Z2, Z1
 
-plain77:
+plain78:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -2469,14 +2521,18 @@ tail81:
 	JNE          tail81
 
 done82:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled83
 	VBROADCASTSS 160(AX), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
+
+scaled83:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain83
+	JEQ          plain84
 	VBROADCASTSS 164(AX), Z4
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -2491,7 +2547,7 @@ done82:
 	VMOVUPS.Z    64(CX), K1, Z5
 	VFMADD231PS  Z5, Z4, Z3
 
-plain83:
+plain84:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -2619,6 +2675,8 @@ tail87:
 	JNE          tail87
 
 done88:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled89
 	VBROADCASTSS 160(AX), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -2626,9 +2684,11 @@ done88:
 	VMULPS       Z6, Z3, Z3
 	VMULPS       Z6, Z4, Z4
 	VMULPS       Z6, Z5, Z5
+
+scaled89:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain89
+	JEQ          plain90
 	VBROADCASTSS 164(AX), Z6
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -2648,7 +2708,7 @@ done88:
 	VMOVUPS.Z    64(CX), K1, Z7
 	VFMADD231PS  Z7, Z6, Z5
 
-plain89:
+plain90:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -2800,6 +2860,8 @@ tail93:
 	JNE          tail93
 
 done94:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled95
 	VBROADCASTSS 160(AX), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -2809,9 +2871,11 @@ done94:
 	VMULPS       Z8, Z5, Z5
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
+
+scaled95:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain95
+	JEQ          plain96
 	VBROADCASTSS 164(AX), Z8
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -2836,7 +2900,7 @@ done94:
 	VMOVUPS.Z    64(CX), K1, Z9
 	VFMADD231PS  Z9, Z8, Z7
 
-plain95:
+plain96:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -3011,6 +3075,8 @@ tail99:
 	JNE          tail99
 
 done100:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled101
 	VBROADCASTSS 160(AX), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -3022,9 +3088,11 @@ done100:
 	VMULPS       Z10, Z7, Z7
 	VMULPS       Z10, Z8, Z8
 	VMULPS       Z10, Z9, Z9
+
+scaled101:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain101
+	JEQ          plain102
 	VBROADCASTSS 164(AX), Z10
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -3054,7 +3122,7 @@ done100:
 	VMOVUPS.Z    64(CX), K1, Z11
 	VFMADD231PS  Z11, Z10, Z9
 
-plain101:
+plain102:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -3253,6 +3321,8 @@ tail105:
 	JNE          tail105
 
 done106:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled107
 	VBROADCASTSS 160(AX), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -3266,9 +3336,11 @@ done106:
 	VMULPS       Z12, Z9, Z9
 	VMULPS       Z12, Z10, Z10
 	VMULPS       Z12, Z11, Z11
+
+scaled107:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain107
+	JEQ          plain108
 	VBROADCASTSS 164(AX), Z12
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -3303,7 +3375,7 @@ done106:
 	VMOVUPS.Z    64(CX), K1, Z13
 	VFMADD231PS  Z13, Z12, Z11
 
-plain107:
+plain108:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -3525,6 +3597,8 @@ tail111:
 	JNE          tail111
 
 done112:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled113
 	VBROADCASTSS 160(AX), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
@@ -3540,9 +3614,11 @@ done112:
 	VMULPS       Z14, Z11, Z11
 	VMULPS       Z14, Z12, Z12
 	VMULPS       Z14, Z13, Z13
+
+scaled113:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain113
+	JEQ          plain114
 	VBROADCASTSS 164(AX), Z14
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -3582,7 +3658,7 @@ done112:
 	VMOVUPS.Z    64(CX), K1, Z15
 	VFMADD231PS  Z15, Z14, Z13
 
-plain113:
+plain114:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -3828,6 +3904,8 @@ tail117:
 	JNE          tail117
 
 done118:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled119
 	VBROADCASTSS 160(AX), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
@@ -3845,9 +3923,11 @@ done118:
 	VMULPS       Z16, Z13, Z13
 	VMULPS       Z16, Z14, Z14
 	VMULPS       Z16, Z15, Z15
+
+scaled119:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain119
+	JEQ          plain120
 	VBROADCASTSS 164(AX), Z16
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -3892,7 +3972,7 @@ done118:
 	VMOVUPS.Z    64(CX), K1, Z17
 	VFMADD231PS  Z17, Z16, Z15
 
-plain119:
+plain120:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -4161,6 +4241,8 @@ tail123:
 	JNE          tail123
 
 done124:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled125
 	VBROADCASTSS 160(AX), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
@@ -4180,9 +4262,11 @@ done124:
 	VMULPS       Z18, Z15, Z15
 	VMULPS       Z18, Z16, Z16
 	VMULPS       Z18, Z17, Z17
+
+scaled125:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain125
+	JEQ          plain126
 	VBROADCASTSS 164(AX), Z18
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -4232,7 +4316,7 @@ done124:
 	VMOVUPS.Z    64(CX), K1, Z19
 	VFMADD231PS  Z19, Z18, Z17
 
-plain125:
+plain126:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -4525,6 +4609,8 @@ tail129:
 	JNE          tail129
 
 done130:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled131
 	VBROADCASTSS 160(AX), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
@@ -4546,9 +4632,11 @@ done130:
 	VMULPS       Z20, Z17, Z17
 	VMULPS       Z20, Z18, Z18
 	VMULPS       Z20, Z19, Z19
+
+scaled131:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain131
+	JEQ          plain132
 	VBROADCASTSS 164(AX), Z20
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -4603,7 +4691,7 @@ done130:
 	VMOVUPS.Z    64(CX), K1, Z21
 	VFMADD231PS  Z21, Z20, Z19
 
-plain131:
+plain132:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -4919,6 +5007,8 @@ tail135:
 	JNE          tail135
 
 done136:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled137
 	VBROADCASTSS 160(AX), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
@@ -4942,9 +5032,11 @@ done136:
 	VMULPS       Z22, Z19, Z19
 	VMULPS       Z22, Z20, Z20
 	VMULPS       Z22, Z21, Z21
+
+scaled137:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain137
+	JEQ          plain138
 	VBROADCASTSS 164(AX), Z22
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -5004,7 +5096,7 @@ done136:
 	VMOVUPS.Z    64(CX), K1, Z23
 	VFMADD231PS  Z23, Z22, Z21
 
-plain137:
+plain138:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -5344,6 +5436,8 @@ tail141:
 	JNE          tail141
 
 done142:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled143
 	VBROADCASTSS 160(AX), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1
@@ -5369,9 +5463,11 @@ done142:
 	VMULPS       Z24, Z21, Z21
 	VMULPS       Z24, Z22, Z22
 	VMULPS       Z24, Z23, Z23
+
+scaled143:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain143
+	JEQ          plain144
 	VBROADCASTSS 164(AX), Z24
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -5436,7 +5532,7 @@ done142:
 	VMOVUPS.Z    64(CX), K1, Z25
 	VFMADD231PS  Z25, Z24, Z23
 
-plain143:
+plain144:
 	MOVQ    48(AX), CX
 	MOVQ    120(AX), AX
 	SHLQ    $0x02, AX
@@ -5539,11 +5635,15 @@ tail3:
 	JNE          tail3
 
 done4:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled5
 	VBROADCASTSS 160(AX), Y2
 	VMULPS       Y2, Y1, Y1
+
+scaled5:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain5
+	JEQ          plain6
 	VBROADCASTSS 164(AX), Y2
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -5551,7 +5651,7 @@ done4:
 	VMASKMOVPS   (CX), Y0, Y3
 	VFMADD231PS  Y3, Y2, Y1
 
-plain5:
+plain6:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -5653,12 +5753,16 @@ tail9:
 	JNE          tail9
 
 done10:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled11
 	VBROADCASTSS 160(AX), Y3
 	VMULPS       Y3, Y1, Y1
 	VMULPS       Y3, Y2, Y2
+
+scaled11:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain11
+	JEQ          plain12
 	VBROADCASTSS 164(AX), Y3
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -5669,7 +5773,7 @@ done10:
 	VMASKMOVPS   (CX), Y0, Y4
 	VFMADD231PS  Y4, Y3, Y2
 
-plain11:
+plain12:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -5768,13 +5872,17 @@ tail15:
 	JNE          tail15
 
 done16:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled17
 	VBROADCASTSS 160(AX), Y4
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
+
+scaled17:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain17
+	JEQ          plain18
 	VBROADCASTSS 164(AX), Y4
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -5788,7 +5896,7 @@ done16:
 	VMASKMOVPS   (CX), Y0, Y5
 	VFMADD231PS  Y5, Y4, Y3
 
-plain17:
+plain18:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -5903,14 +6011,18 @@ tail21:
 	JNE          tail21
 
 done22:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled23
 	VBROADCASTSS 160(AX), Y5
 	VMULPS       Y5, Y1, Y1
 	VMULPS       Y5, Y2, Y2
 	VMULPS       Y5, Y3, Y3
 	VMULPS       Y5, Y4, Y4
+
+scaled23:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain23
+	JEQ          plain24
 	VBROADCASTSS 164(AX), Y5
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -5927,7 +6039,7 @@ done22:
 	VMASKMOVPS   (CX), Y0, Y6
 	VFMADD231PS  Y6, Y5, Y4
 
-plain23:
+plain24:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -6057,15 +6169,19 @@ tail27:
 	JNE          tail27
 
 done28:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled29
 	VBROADCASTSS 160(AX), Y6
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
+
+scaled29:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain29
+	JEQ          plain30
 	VBROADCASTSS 164(AX), Y6
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -6085,7 +6201,7 @@ done28:
 	VMASKMOVPS   (CX), Y0, Y7
 	VFMADD231PS  Y7, Y6, Y5
 
-plain29:
+plain30:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -6231,6 +6347,8 @@ tail33:
 	JNE          tail33
 
 done34:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled35
 	VBROADCASTSS 160(AX), Y7
 	VMULPS       Y7, Y1, Y1
 	VMULPS       Y7, Y2, Y2
@@ -6238,9 +6356,11 @@ done34:
 	VMULPS       Y7, Y4, Y4
 	VMULPS       Y7, Y5, Y5
 	VMULPS       Y7, Y6, Y6
+
+scaled35:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain35
+	JEQ          plain36
 	VBROADCASTSS 164(AX), Y7
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -6263,7 +6383,7 @@ done34:
 	VMASKMOVPS   (CX), Y0, Y8
 	VFMADD231PS  Y8, Y7, Y6
 
-plain35:
+plain36:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -6354,12 +6474,16 @@ tail39:
 	JNE          tail39
 
 done40:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled41
 	VBROADCASTSS 160(AX), Y3
 	VMULPS       Y3, Y1, Y1
 	VMULPS       Y3, Y2, Y2
+
+scaled41:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain41
+	JEQ          plain42
 	VBROADCASTSS 164(AX), Y3
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -6369,7 +6493,7 @@ done40:
 	VMASKMOVPS   32(CX), Y0, Y4
 	VFMADD231PS  Y4, Y3, Y2
 
-plain41:
+plain42:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -6472,14 +6596,18 @@ tail45:
 	JNE          tail45
 
 done46:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled47
 	VBROADCASTSS 160(AX), Y5
 	VMULPS       Y5, Y1, Y1
 	VMULPS       Y5, Y2, Y2
 	VMULPS       Y5, Y3, Y3
 	VMULPS       Y5, Y4, Y4
+
+scaled47:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain47
+	JEQ          plain48
 	VBROADCASTSS 164(AX), Y5
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -6494,7 +6622,7 @@ done46:
 	VMASKMOVPS   32(CX), Y0, Y6
 	VFMADD231PS  Y6, Y5, Y4
 
-plain47:
+plain48:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -6619,6 +6747,8 @@ tail51:
 	JNE          tail51
 
 done52:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled53
 	VBROADCASTSS 160(AX), Y7
 	VMULPS       Y7, Y1, Y1
 	VMULPS       Y7, Y2, Y2
@@ -6626,9 +6756,11 @@ done52:
 	VMULPS       Y7, Y4, Y4
 	VMULPS       Y7, Y5, Y5
 	VMULPS       Y7, Y6, Y6
+
+scaled53:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain53
+	JEQ          plain54
 	VBROADCASTSS 164(AX), Y7
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -6648,7 +6780,7 @@ done52:
 	VMASKMOVPS   32(CX), Y0, Y8
 	VFMADD231PS  Y8, Y7, Y6
 
-plain53:
+plain54:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -6796,6 +6928,8 @@ tail57:
 	JNE          tail57
 
 done58:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled59
 	VBROADCASTSS 160(AX), Y9
 	VMULPS       Y9, Y1, Y1
 	VMULPS       Y9, Y2, Y2
@@ -6805,9 +6939,11 @@ done58:
 	VMULPS       Y9, Y6, Y6
 	VMULPS       Y9, Y7, Y7
 	VMULPS       Y9, Y8, Y8
+
+scaled59:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain59
+	JEQ          plain60
 	VBROADCASTSS 164(AX), Y9
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -6832,7 +6968,7 @@ done58:
 	VMASKMOVPS   32(CX), Y0, Y10
 	VFMADD231PS  Y10, Y9, Y8
 
-plain59:
+plain60:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -7002,6 +7138,8 @@ tail63:
 	JNE          tail63
 
 done64:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled65
 	VBROADCASTSS 160(AX), Y11
 	VMULPS       Y11, Y1, Y1
 	VMULPS       Y11, Y2, Y2
@@ -7013,9 +7151,11 @@ done64:
 	VMULPS       Y11, Y8, Y8
 	VMULPS       Y11, Y9, Y9
 	VMULPS       Y11, Y10, Y10
+
+scaled65:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain65
+	JEQ          plain66
 	VBROADCASTSS 164(AX), Y11
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -7045,7 +7185,7 @@ done64:
 	VMASKMOVPS   32(CX), Y0, Y12
 	VFMADD231PS  Y12, Y11, Y10
 
-plain65:
+plain66:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX
@@ -7238,6 +7378,8 @@ tail69:
 	JNE          tail69
 
 done70:
+	CMPL         160(AX), $0x3f800000
+	JEQ          scaled71
 	VBROADCASTSS 160(AX), Y13
 	VMULPS       Y13, Y1, Y1
 	VMULPS       Y13, Y2, Y2
@@ -7251,9 +7393,11 @@ done70:
 	VMULPS       Y13, Y10, Y10
 	VMULPS       Y13, Y11, Y11
 	VMULPS       Y13, Y12, Y12
+
+scaled71:
 	MOVL         164(AX), CX
 	TESTL        $0x7fffffff, CX
-	JEQ          plain71
+	JEQ          plain72
 	VBROADCASTSS 164(AX), Y13
 	MOVQ         72(AX), CX
 	MOVQ         128(AX), DX
@@ -7288,7 +7432,7 @@ done70:
 	VMASKMOVPS   32(CX), Y0, Y14
 	VFMADD231PS  Y14, Y13, Y12
 
-plain71:
+plain72:
 	MOVQ       48(AX), CX
 	MOVQ       120(AX), AX
 	SHLQ       $0x02, AX

@@ -24,6 +24,9 @@ const (
 	tileBeta   = 164
 )
 
+// floatOne is 1 as a float32.
+const floatOne = 0x3f800000
+
 // unroll is the number of steps of k per turn of the inner loop.
 const unroll = 4
 
@@ -180,13 +183,16 @@ func (e *tileEmitter) step(aCol, bRow reg.GPVirtual) {
 
 // epilogue stores alpha times the sums, plus beta times Add.
 func (e *tileEmitter) epilogue() {
-	plain, done := e.label("plain"), e.label("stored")
+	scaled, plain := e.label("scaled"), e.label("plain")
+	e.CMPL(e.at(tileAlpha), operand.U32(floatOne))
+	e.JEQ(operand.LabelRef(scaled))
 	alpha := e.broadcast(e.at(tileAlpha))
 	for i := range e.m {
 		for _, x := range e.acc[i] {
 			e.VMULPS(alpha, x, x)
 		}
 	}
+	e.Label(scaled)
 	beta := e.GP32()
 	e.MOVL(e.at(tileBeta), beta)
 	e.TESTL(operand.U32(0x7fffffff), beta)
@@ -202,7 +208,6 @@ func (e *tileEmitter) epilogue() {
 			e.ADDQ(cRow, c)
 		}
 	}
-	e.Label(done)
 }
 
 func (e *tileEmitter) addScaled() {
