@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"parallax/internal/config"
@@ -66,15 +67,17 @@ func (a *agent) progress(doing string) {
 }
 
 // restore loads the newest checkpoint of this run that is whole, if this host
-// has one; another node may hold one when this one does not.
+// has any; another node may hold one when this one does not.
 func (a *agent) restore() error {
 	found, skipped, err := a.saver.restoreNewest(a.trainer)
-	for _, sentence := range skipped {
-		a.log.Warn(sentence)
-		a.progress("passes over a checkpoint: " + sentence)
-	}
 	if err != nil {
 		return err
+	}
+	if found == "" && len(skipped) > 0 {
+		return usage("no checkpoint in %s can be used: %s; remove them to begin anew", a.saver.root(), strings.Join(skipped, "; "))
+	}
+	for _, sentence := range skipped {
+		a.progress("passes over a checkpoint: " + sentence)
 	}
 	if found != "" {
 		a.progress("resumes from " + found)
