@@ -61,6 +61,8 @@ type Backend interface {
 	Momentum(Momentum)
 	Normalize(Normalize)
 	Update(Update)
+	Quantize(Quantize)
+	Dequantize(Dequantize)
 }
 
 // Event marks a point in a backend's queue.

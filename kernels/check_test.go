@@ -30,6 +30,8 @@ func TestChecksAcceptWhatFits(t *testing.T) {
 		Momentum{U: row, M: row, G: row, GradScale: buf(1)},
 		Normalize{Y: row, X: row, SumSquares: buf(1)},
 		Update{P: row, U: row, Work: row},
+		Quantize{FixedPoint: FixedPoint{30, -96}, Sum: ints(6), G: row, Peak: ints(1)},
+		Dequantize{FixedPoint: FixedPoint{1, 127}, Sum: ints(6), G: row},
 	} {
 		if err := op.Check(); err != nil {
 			t.Errorf("%+v: %v", op, err)
@@ -73,6 +75,13 @@ func TestChecksRefuseWhatDoesNotFit(t *testing.T) {
 		"momentum: GradScale has 4 elements, want 1":         Momentum{U: row, M: row, G: row, GradScale: col},
 		"momentum: M is missing":                             Momentum{},
 		"normalize: X is missing":                            Normalize{},
+		"quantize: 31 bits are not in 1..30":                 Quantize{FixedPoint: FixedPoint{31, 0}, Sum: ints(6), G: row, Peak: ints(1)},
+		"quantize: 30 bits below 2^-97":                      Quantize{FixedPoint: FixedPoint{30, -97}, Sum: ints(6), G: row, Peak: ints(1)},
+		"quantize: G has 4 elements, want 6":                 Quantize{FixedPoint: FixedPoint{20, 0}, Sum: ints(6), G: col, Peak: ints(1)},
+		"quantize: Peak is float32, want int32":              Quantize{FixedPoint: FixedPoint{20, 0}, Sum: ints(6), G: row, Peak: buf(1)},
+		"quantize: Peak is missing":                          Quantize{FixedPoint: FixedPoint{20, 0}, Sum: ints(6), G: row},
+		"dequantize: Sum is float32, want int32":             Dequantize{FixedPoint: FixedPoint{20, 0}, Sum: row, G: row},
+		"dequantize: Sum is missing":                         Dequantize{FixedPoint: FixedPoint{20, 0}, G: row},
 		"normalize: SumSquares is missing":                   Normalize{Y: row, X: row},
 		"update: P is missing":                               Update{},
 		"update: U has 4 elements, want 6":                   Update{P: row, U: col},

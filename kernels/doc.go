@@ -16,7 +16,7 @@
 // Operations are coarse, so that a training step on a GPU is one queue of
 // launches without a host round trip inside: see [MatMul], [Attention],
 // [RMSNorm], [HeadRotary], [SwiGLU], [Embedding], [HeadLoss], [AdamW],
-// [Momentum], [Normalize], [Update].
+// [Momentum], [Normalize], [Update], [Quantize].
 //
 // # Precision
 //

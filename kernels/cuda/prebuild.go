@@ -15,7 +15,16 @@ import (
 // architecture such as "sm_90a", into the cache, so that the first step does not
 // wait for the compiler. It needs NVRTC and no GPU.
 func Prebuild(arch string, headDims ...int) error {
-	return buildAll(arch, append(basicPrograms(), headPrograms(headDims)...))
+	return buildAll(arch, programsFor(arch, headDims...))
+}
+
+// programsFor lists what Prebuild compiles.
+func programsFor(arch string, headDims ...int) []program {
+	all := append(basicPrograms(), headPrograms(headDims)...)
+	if arch == "sm_90a" {
+		all = append(all, hopperPrograms(headDims)...)
+	}
+	return all
 }
 
 // buildAll compiles programs on all cores.
@@ -94,11 +103,33 @@ func headPrograms(dims []int) []program {
 		all = append(all, variants("attention_stats", both("PROBE", size)...)...)
 		for i := range 4 {
 			plan := planAttention(kernels.AttentionShape{HeadDim: dim, Window: i & 1}, i&2 != 0, dim%8 == 0)
-			for _, find := range []func() (program, int){plan.forward, plan.backwardQ, plan.backwardK} {
-				p, _ := find()
-				all = append(all, p)
-			}
+			all = append(all, plan.programs(plan.forward, plan.backwardQ, plan.backwardK)...)
 		}
+	}
+	return all
+}
+
+// hopperPrograms are the kernels for Hopper alone, for the head sizes that it has.
+func hopperPrograms(dims []int) []program {
+	var all []program
+	for _, dim := range dims {
+		if dim != 64 && dim != 128 {
+			continue
+		}
+		all = append(all, variants("attention_stats_hopper", both("STARTS", both("PROBE", fmt.Sprintf("DIM=%d", dim))...)...)...)
+		for i := range 4 {
+			plan := planAttention(kernels.AttentionShape{HeadDim: dim, Window: i & 1}, i&2 != 0, true)
+			all = append(all, plan.programs(plan.forwardHopper, plan.backwardQHopper, plan.backwardKHopper)...)
+		}
+	}
+	return all
+}
+
+func (p attentionPlan) programs(find ...func() (program, int)) []program {
+	var all []program
+	for _, f := range find {
+		q, _ := f()
+		all = append(all, q)
 	}
 	return all
 }

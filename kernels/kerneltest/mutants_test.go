@@ -27,6 +27,8 @@ type mutant struct {
 	momentum          func(m *mutant, op kernels.Momentum)
 	sumSquares        func(m *mutant, dst, x kernels.Buffer, accumulate bool)
 	copied            func(m *mutant, dst, src kernels.Buffer)
+	quantize          func(m *mutant, op kernels.Quantize)
+	dequantize        func(m *mutant, op kernels.Dequantize)
 	copyOut           func(m *mutant, dst []byte, src kernels.Buffer) kernels.Event
 	alloc             func(m *mutant, dt kernels.DType, n int) (kernels.Buffer, error)
 }
@@ -63,6 +65,11 @@ func (m *mutant) EmbeddingBackward(op kernels.EmbeddingBackward) {
 func (m *mutant) HeadLoss(op kernels.HeadLoss) { call(m, m.headLoss, m.Backend.HeadLoss, op) }
 func (m *mutant) AdamW(op kernels.AdamW)       { call(m, m.adamw, m.Backend.AdamW, op) }
 func (m *mutant) Momentum(op kernels.Momentum) { call(m, m.momentum, m.Backend.Momentum, op) }
+
+func (m *mutant) Quantize(op kernels.Quantize) { call(m, m.quantize, m.Backend.Quantize, op) }
+func (m *mutant) Dequantize(op kernels.Dequantize) {
+	call(m, m.dequantize, m.Backend.Dequantize, op)
+}
 
 func (m *mutant) SumSquares(dst, x kernels.Buffer, accumulate bool) {
 	if m.sumSquares == nil {
@@ -257,6 +264,28 @@ var operationMutants = map[string]struct {
 	}}},
 	"sum of squares never accumulates": {"optimizer", "Both: ", mutant{sumSquares: func(m *mutant, dst, x kernels.Buffer, _ bool) {
 		m.Backend.SumSquares(dst, x, false)
+	}}},
+	"quantize never accumulates": {"quantize", "Sum: ", mutant{quantize: func(m *mutant, op kernels.Quantize) {
+		op.Accumulate = false
+		m.Backend.Quantize(op)
+	}}},
+	"quantize clamps one bit early": {"quantize", "Sum: ", mutant{quantize: func(m *mutant, op kernels.Quantize) {
+		op.Bits, op.Exponent = op.Bits-1, op.Exponent-1
+		m.Backend.Quantize(op)
+	}}},
+	"quantize leaves the gradient": {"quantize", "G0: ", mutant{quantize: func(m *mutant, op kernels.Quantize) {
+		g, _ := m.Backend.Alloc(kernels.F32, op.G.Len())
+		m.Backend.Copy(g, op.G)
+		op.G = g
+		m.Backend.Quantize(op)
+	}}},
+	"quantize forgets earlier peaks": {"quantize", "Finite: ", mutant{quantize: func(m *mutant, op kernels.Quantize) {
+		m.Backend.Zero(op.Peak)
+		m.Backend.Quantize(op)
+	}}},
+	"dequantize is a unit off": {"quantize", "G: ", mutant{dequantize: func(m *mutant, op kernels.Dequantize) {
+		op.Bits--
+		m.Backend.Dequantize(op)
 	}}},
 	"copy forgets its last element": {"copy", "Dst: ", mutant{copied: func(m *mutant, dst, src kernels.Buffer) {
 		m.Backend.Copy(dst.Slice(0, dst.Len()-1), src.Slice(0, src.Len()-1))

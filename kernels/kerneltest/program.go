@@ -110,6 +110,35 @@ func (d *device) nextLayout() layout {
 	return d.layouts[len(d.tensors)%len(d.layouts)]
 }
 
+// ints32 makes a vector of n int32 whose elements are compared, between two that no
+// operation may change.
+func (d *device) ints32(name string, n int, f func(rng *rand.Rand) int32) kernels.Buffer {
+	values := make([]int32, n+2)
+	for i := range values {
+		values[i] = f(d.rng)
+	}
+	t := tensor{name: name, rows: 1, cols: len(values), stride: len(values), root: d.alloc(kernels.I32, len(values))}
+	d.tensors = append(d.tensors, t)
+	if err := d.CopyIn(t.root, kernels.Bytes(values)).Wait(); err != nil {
+		panic(deviceFailure{fmt.Errorf("%s: %w", name, err)})
+	}
+	return t.root.Slice(1, n+1)
+}
+
+// read copies a tensor's whole buffer to the host; float64 holds every type exactly.
+func (d *device) read(t tensor) ([]float64, error) {
+	if t.root.DType() != kernels.I32 {
+		return kernels.ReadFloats(d, t.root)
+	}
+	raw := d.HostAlloc(4 * t.root.Len())
+	err := d.CopyOut(raw, t.root).Wait()
+	values := make([]float64, t.root.Len())
+	for i, x := range kernels.Cast[int32](raw) {
+		values[i] = float64(x)
+	}
+	return values, err
+}
+
 // ints makes a vector of int32.
 func (d *device) ints(x []int32) kernels.Buffer {
 	buf := d.alloc(kernels.I32, len(x))

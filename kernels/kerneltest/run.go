@@ -144,6 +144,7 @@ func suite() []group {
 		{"head loss", headLossChecks()},
 		{"optimizer", optimizerChecks()},
 		{"copy", copyChecks()},
+		{"quantize", quantizeChecks()},
 	}
 }
 
@@ -227,7 +228,7 @@ func (c check) execute(b kernels.Backend, rounded kernels.Precision) (results []
 	}()
 	c.program(d)
 	for i := range d.tensors {
-		d.tensors[i].values, err = kernels.ReadFloats(b, d.tensors[i].root)
+		d.tensors[i].values, err = d.read(d.tensors[i])
 		if err != nil {
 			return nil, err
 		}
