@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 
 	pb "parallax/proto/parallax/v1"
 )
@@ -23,10 +24,14 @@ type link struct {
 	err    error // why orders was closed
 }
 
+// alive makes a dead link to the coordinator an error, which silence alone is
+// not. gRPC asks no more often than every 10 s.
+var alive = keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}
+
 // dial attaches to the coordinator, waiting for it up to o.Patience. The link
 // then lives until hangUp, whatever becomes of ctx.
 func dial(ctx context.Context, o Options, hello *pb.Hello) (*link, error) {
-	conn, err := grpc.NewClient(o.Coordinator, grpc.WithTransportCredentials(o.Credentials))
+	conn, err := grpc.NewClient(o.Coordinator, grpc.WithTransportCredentials(o.Credentials), grpc.WithKeepaliveParams(alive))
 	if err != nil {
 		return nil, usage("the coordinator's address %q: %w", o.Coordinator, err)
 	}
