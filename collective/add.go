@@ -24,6 +24,26 @@ func addF32(dst, a, b []float32) {
 	}
 }
 
+// addI32 sets dst[i] = a[i] + b[i], like addF32.
+func addI32(dst, a, b []int32) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	i := 0
+	for ; i+8 <= len(dst); i += 8 {
+		d, x, y := dst[i:i+8:i+8], a[i:i+8:i+8], b[i:i+8:i+8]
+		d[0] = x[0] + y[0]
+		d[1] = x[1] + y[1]
+		d[2] = x[2] + y[2]
+		d[3] = x[3] + y[3]
+		d[4] = x[4] + y[4]
+		d[5] = x[5] + y[5]
+		d[6] = x[6] + y[6]
+		d[7] = x[7] + y[7]
+	}
+	for ; i < len(dst); i++ {
+		dst[i] = a[i] + b[i]
+	}
+}
+
 // addBF16 sets dst[i] to a[i], a bfloat16, plus b[i], in float32, rounded.
 func addBF16(dst, a []uint16, b []float32) {
 	a, b = a[:len(dst)], b[:len(dst)]

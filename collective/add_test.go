@@ -63,7 +63,7 @@ func TestWideAdders(t *testing.T) {
 }
 
 func TestParseOp(t *testing.T) {
-	for _, op := range []Op{SumF32, SumBF16} {
+	for _, op := range []Op{SumF32, SumBF16, SumI32} {
 		if got, err := ParseOp(op.String()); err != nil || got != op {
 			t.Errorf("%v: %v, %v", op, got, err)
 		}

@@ -6,9 +6,11 @@ import "testing"
 func BenchmarkAdd(b *testing.B) {
 	const n = DefaultChunkBytes / 4
 	f, g, h := make([]float32, n), make([]float32, n), make([]float32, n)
+	k, l, m := make([]int32, n), make([]int32, n), make([]int32, n)
 	u, v := make([]uint16, n), make([]uint16, n)
 	for name, add := range map[string]func(){
 		"f32":    func() { addF32(f, g, h) },
+		"i32":    func() { addI32(k, l, m) },
 		"bf16":   func() { addBF16(u, v, h) },
 		"wide":   func() { addWide(f, v, h) },
 		"narrow": func() { narrow(u, h) },

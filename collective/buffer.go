@@ -110,8 +110,13 @@ func bytesOf(f []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), 4*len(f))
 }
 
+// wordsOf views integers as floats of the same bits, which are only moved.
+func wordsOf(ints []int32) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(ints))), len(ints))
+}
+
 // viewOf views bytes as values of T; b must be aligned, see alignedTo.
-func viewOf[T float32 | uint16](b []byte) []T {
+func viewOf[T float32 | int32 | uint16](b []byte) []T {
 	var t T
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(t)))
 }

@@ -11,6 +11,9 @@ const (
 	// SumBF16 adds in float32 and rounds each partial sum to bfloat16, to the
 	// nearest and ties to even, before it travels in two bytes.
 	SumBF16
+	// SumI32 adds int32 values: sums that do not depend on the number or order of
+	// the ranks, see [Comm.AllReduceInts]. Four bytes an element travel.
+	SumI32
 	ops // how many there are
 )
 
@@ -21,7 +24,7 @@ func ParseOp(name string) (Op, error) {
 			return o, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown reduction %q: use %v or %v", name, SumF32, SumBF16)
+	return 0, fmt.Errorf("unknown reduction %q: use %v, %v or %v", name, SumF32, SumBF16, SumI32)
 }
 
 func (o Op) String() string {
@@ -30,6 +33,8 @@ func (o Op) String() string {
 		return "sum-f32"
 	case SumBF16:
 		return "sum-bf16"
+	case SumI32:
+		return "sum-exact"
 	}
 	return fmt.Sprintf("op %d", uint8(o))
 }

@@ -10,6 +10,19 @@ import (
 // itself, whose contents are lost then if the call fails, but must not overlap
 // it otherwise.
 func (c *Comm) AllReduce(ctx context.Context, at Point, out, in []float32, op Op) error {
+	if op == SumI32 {
+		return fmt.Errorf("collective: all-reduce of %v: %v adds integers, not floats", at, op)
+	}
+	return c.allReduce(ctx, at, out, in, op)
+}
+
+// AllReduceInts sums in over all ranks into out, as AllReduce does. The sums, and
+// all partial sums, must stay within int32.
+func (c *Comm) AllReduceInts(ctx context.Context, at Point, out, in []int32) error {
+	return c.allReduce(ctx, at, wordsOf(out), wordsOf(in), SumI32)
+}
+
+func (c *Comm) allReduce(ctx context.Context, at Point, out, in []float32, op Op) error {
 	if len(out) != len(in) {
 		return fmt.Errorf("collective: all-reduce of %v from %d elements into %d", at, len(in), len(out))
 	}
@@ -29,6 +42,9 @@ func (c *Comm) ReduceScatter(ctx context.Context, at Point, out, in []float32, b
 	base, own := bounds[c.Rank()], bounds[c.Rank()+1]-bounds[c.Rank()]
 	if len(out) != own {
 		return fmt.Errorf("collective: reduce-scatter of %v: rank %d owns %d elements and has room for %d", at, c.Rank(), own, len(out))
+	}
+	if op == SumI32 {
+		return fmt.Errorf("collective: reduce-scatter of %v: %v adds integers, not floats", at, op)
 	}
 	r := &reduction{comm: c, op: op, out: out, in: in, base: base, scatter: true}
 	return r.run(ctx, at, bounds, c.Size()-1)
@@ -64,9 +80,9 @@ func split(total, n int) []int {
 type reduction struct {
 	comm    *Comm
 	op      Op
-	out, in []float32
-	base    int  // out[0] is the sum of in[base]
-	scatter bool // the sum stays where it is complete
+	out, in []float32 // with SumI32 the bits of int32
+	base    int       // out[0] is the sum of in[base]
+	scatter bool      // the sum stays where it is complete
 }
 
 func (r *reduction) run(ctx context.Context, at Point, bounds []int, hops int) error {
@@ -128,9 +144,12 @@ func (r *reduction) add(lo, hi int, b *Buffer) *Buffer {
 	dst, own := sum.Parts[0], r.in[lo:hi]
 	for _, part := range b.Parts {
 		n := len(part) / r.op.width()
-		if r.op == SumBF16 {
+		switch r.op {
+		case SumBF16:
 			addBF16(viewOf[uint16](dst[:len(part)]), viewOf[uint16](part), own[:n])
-		} else {
+		case SumI32:
+			addI32(viewOf[int32](dst[:len(part)]), viewOf[int32](part), viewOf[int32](bytesOf(own[:n])))
+		default:
 			addF32(viewOf[float32](dst[:len(part)]), viewOf[float32](part), own[:n])
 		}
 		dst, own = dst[len(part):], own[n:]

@@ -190,6 +190,41 @@ func TestAllReduceInPlaceAndLarge(t *testing.T) {
 	}
 }
 
+// Integers have the same sum whatever the ring, and no bit of them is lost.
+func TestAllReduceInts(t *testing.T) {
+	ints := func(rank, length int) []int32 {
+		rng := rand.New(rand.NewPCG(uint64(rank), 11))
+		v := make([]int32, length)
+		for i := range v {
+			v[i] = rng.Int32N(1<<28) - 1<<27
+		}
+		return v
+	}
+	for _, n := range worlds {
+		must(t, newRing(t, n, small), func(c *collective.Comm) error {
+			for _, length := range lengths(n) {
+				want := make([]int32, length)
+				for rank := range n {
+					for i, x := range ints(rank, length) {
+						want[i] += x
+					}
+				}
+				in, out := ints(c.Rank(), length), make([]int32, length)
+				if err := c.AllReduceInts(t.Context(), at, out, in); err != nil {
+					return err
+				}
+				if !slices.Equal(out, want) || !slices.Equal(in, ints(c.Rank(), length)) {
+					return fmt.Errorf("%d ranks, length %d: wrong sum, or the input changed", n, length)
+				}
+				if err := c.AllReduceInts(t.Context(), at, in, in); err != nil || !slices.Equal(in, want) {
+					return fmt.Errorf("%d ranks, length %d, in place: wrong sum or %v", n, length, err)
+				}
+			}
+			return nil
+		})
+	}
+}
+
 // uneven deals total out with empty segments at the front, in the middle and at the end.
 func uneven(total, n int) [][]int {
 	all := [][]int{evenly(total, n)}
@@ -371,6 +406,9 @@ func TestBadCallsAreRefused(t *testing.T) {
 	f := make([]float32, 4)
 	for name, err := range map[string]error{
 		"lengths":  c.AllReduce(ctx, at, f[:3], f, collective.SumF32),
+		"floats":   c.AllReduce(ctx, at, f, f, collective.SumI32),
+		"scatter":  c.ReduceScatter(ctx, at, f[:2], f, []int{0, 2, 4}, collective.SumI32),
+		"ints":     c.AllReduceInts(ctx, at, make([]int32, 3), make([]int32, 4)),
 		"op":       c.AllReduce(ctx, at, f, f, collective.Op(9)),
 		"bounds":   c.ReduceScatter(ctx, at, f[:2], f, []int{0, 4}, collective.SumF32),
 		"falling":  c.ReduceScatter(ctx, at, f[:2], f, []int{0, 5, 4}, collective.SumF32),
