@@ -1,10 +1,12 @@
 package compare
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"math"
 	"slices"
-	"strings"
 
 	"parallax/internal/config"
 	"parallax/model"
@@ -142,12 +144,11 @@ func Runs(arms []Arm, seeds int) []Run {
 	return all
 }
 
-// Key identifies a comparison: the hashes of its runs' specs, by which two of
-// them are the same.
+// Key names a comparison, in twelve hexadecimal digits, by the specs of its runs.
 func Key(runs []Run) string {
-	var hashes []string
+	h := sha256.New()
 	for _, r := range runs {
-		hashes = append(hashes, config.Hash(r.Spec))
+		io.WriteString(h, config.Hash(r.Spec))
 	}
-	return strings.Join(hashes, "\n")
+	return hex.EncodeToString(h.Sum(nil))[:12]
 }

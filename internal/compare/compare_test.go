@@ -90,7 +90,7 @@ func TestRunsGoSeedBySeed(t *testing.T) {
 		order = append(order, r.Spec.Model.Mixer)
 		hashes[config.Hash(r.Spec)] = true
 	}
-	if got := strings.Join(order, " "); got != "parallax softmax parallax softmax" || runs[0].Seed == runs[2].Seed || len(hashes) != 4 {
+	if got := strings.Join(order, " "); got != "parallax softmax parallax softmax" || runs[0].Seed == runs[2].Seed || len(hashes) != 4 || Key(runs) == Key(runs[:3]) {
 		t.Errorf("order %s, seeds %d and %d, %d specs", got, runs[0].Seed, runs[2].Seed, len(hashes))
 	}
 }
@@ -187,7 +187,7 @@ func judged(t *testing.T, seeds int) *Report {
 		}[r.Arm]
 		trained = append(trained, Trained{Run: r, ID: "run", Data: "d", Code: "c", Curve: c})
 	}
-	report, err := Judge(arms, EqualTokens, trained)
+	report, err := Judge(arms, EqualTokens, trained, 1e7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +211,9 @@ func TestJudge(t *testing.T) {
 	}
 	if got := softmax.TokensPerSecond; math.Abs(got.Mean()-4000) > 1e-9 || got.Deviation() > 1e-9 {
 		t.Errorf("softmax makes %g tokens/s", got.Mean())
+	}
+	if got := softmax.PeakShare.Mean(); math.Abs(got-0.4) > 1e-9 {
+		t.Errorf("softmax reaches %g of the peak", got)
 	}
 	if got := softmax.RingShare.Mean(); math.Abs(got-0.1) > 1e-9 {
 		t.Errorf("softmax is %g of its time in the ring", got)
@@ -245,7 +248,7 @@ func TestJudgeNeedsOneDataSet(t *testing.T) {
 	arms := derive(t, []string{"parallax", "softmax"}, []string{"muon"})
 	runs := Runs(arms, 1)
 	c := curve(t, 20, 3, 1, 1)
-	_, err := Judge(arms, EqualTokens, []Trained{{runs[0], "a", "one", "c", c}, {runs[1], "b", "two", "c", c}})
+	_, err := Judge(arms, EqualTokens, []Trained{{runs[0], "a", "one", "c", c}, {runs[1], "b", "two", "c", c}}, 1e7)
 	if err == nil || !strings.Contains(err.Error(), "different data") {
 		t.Errorf("two data sets: %v", err)
 	}
@@ -262,7 +265,7 @@ func TestNotes(t *testing.T) {
 		c.Validation = nil
 		trained = append(trained, Trained{r, "id", "d", []string{"v1", "v2"}[i], c})
 	}
-	r, err := Judge(arms, EqualTokens, trained)
+	r, err := Judge(arms, EqualTokens, trained, 1e7)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ type Trained struct {
 // Report is the whole comparison.
 type Report struct {
 	Budget  Budget           `json:"budget"`
+	Peak    float64          `json:"peak_flops_per_s"` // of this host, in matrix products
 	Seeds   int              `json:"seeds"`
 	Metric  string           `json:"metric"`  // what the verdicts are about: "validation loss" or "smoothed training loss"
 	Budgets map[Axis]float64 `json:"budgets"` // the amounts at which losses are compared
@@ -42,6 +43,7 @@ type Outcome struct {
 	Runs            []string      `json:"runs"` // ids, by seed
 	TokensPerSecond Stat          `json:"tokens_per_s"`
 	FLOPsPerSecond  Stat          `json:"flops_per_s"`
+	PeakShare       Stat          `json:"peak_share"`
 	RingShare       Stat          `json:"ring_share"` // of the seconds
 	Validation      map[Axis]Stat `json:"validation_loss"`
 	Training        map[Axis]Stat `json:"training_loss"` // smoothed
@@ -56,17 +58,26 @@ func (o Outcome) loss(r *Report, a Axis) Stat {
 	return o.Training[a]
 }
 
+// Points are those of a curve that verdicts are about.
+func (r *Report) Points(c Curve) []Point {
+	if r.Metric == validationLoss {
+		return c.Validation
+	}
+	return c.Training
+}
+
 const (
 	validationLoss = "validation loss"
 	trainingLoss   = "smoothed training loss"
 )
 
-// Judge compares runs that are all there, in the order of [Runs].
-func Judge(arms []Arm, b Budget, trained []Trained) (*Report, error) {
+// Judge compares runs that are all there, in the order of [Runs]. peak is the
+// FLOP/s that the host reaches in matrix products.
+func Judge(arms []Arm, b Budget, trained []Trained, peak float64) (*Report, error) {
 	if err := checkSameData(trained); err != nil {
 		return nil, err
 	}
-	r := &Report{Budget: b, Seeds: len(trained) / len(arms), Metric: validationLoss, Budgets: map[Axis]float64{}}
+	r := &Report{Budget: b, Peak: peak, Seeds: len(trained) / len(arms), Metric: validationLoss, Budgets: map[Axis]float64{}}
 	for _, t := range trained {
 		if len(t.Curve.Validation) == 0 {
 			r.Metric = trainingLoss
@@ -128,6 +139,7 @@ func (r *Report) outcome(a Arm, runs []Trained) Outcome {
 		o.Curves = append(o.Curves, t.Curve)
 		o.TokensPerSecond.add(end.Tokens / end.Seconds)
 		o.FLOPsPerSecond.add(end.FLOPs / end.Seconds)
+		o.PeakShare.add(end.FLOPs / end.Seconds / r.Peak)
 		o.RingShare.add(t.Curve.Ring / end.Seconds)
 		for _, axis := range Axes {
 			o.Validation[axis] = o.Validation[axis].with(At(t.Curve.Validation, axis, r.Budgets[axis]))

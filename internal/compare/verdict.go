@@ -103,6 +103,19 @@ func (a Axis) noun() string {
 	return string(a)
 }
 
+// Label names the axis of a plot.
+func (a Axis) Label() string {
+	if a == Seconds {
+		return "seconds of training"
+	}
+	return a.noun()
+}
+
+// Describe writes an amount along the axis with its name.
+func (a Axis) Describe(amount float64) string {
+	return fmt.Sprintf("%s (%s)", strings.ToUpper(string(a)), a.amount(amount))
+}
+
 // amount writes a budget with its unit.
 func (a Axis) amount(x float64) string {
 	digits, prefix := SI(x)

@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/term"
+
+	"parallax/internal/compare"
+	"parallax/internal/config"
+	pb "parallax/proto/parallax/v1"
+	"parallax/record"
+)
+
+// armsBench makes the runs of a comparison on a simulated cluster, one after the
+// other, and leaves out what its ledger has.
+type armsBench struct {
+	cluster simCluster
+	dir     string // of the runs and their ledger, absolute
+	out     *os.File
+
+	total, at int // runs in this part, and the one at hand
+	made      int // of them by us
+	spent     time.Duration
+}
+
+// expect begins a part of total runs.
+func (b *armsBench) expect(total int) { b.total, b.at = total, 0 }
+
+// train returns a run of a spec: a recorded one, or the rest of an interrupted
+// one, or a new one.
+func (b *armsBench) train(ctx context.Context, label string, spec config.Spec) (compare.Trained, error) {
+	b.at++
+	found, err := b.find(spec)
+	if err != nil {
+		return compare.Trained{}, err
+	}
+	title := fmt.Sprintf("[%d/%d] %s", b.at, b.total, label)
+	if found != nil && found.Status == record.Done {
+		fmt.Fprintf(b.out, "%s: recorded already, as run %s\n", title, found.ID)
+		return b.read(found.ID)
+	}
+	run, err := b.place(found, spec)
+	if err != nil {
+		return compare.Trained{}, err
+	}
+	if err := b.make(ctx, title, label, run, found != nil); err != nil {
+		return compare.Trained{}, err
+	}
+	t, err := b.read(run.id)
+	if err == nil {
+		fmt.Fprintf(b.out, "%s: %s%s\n", title, describe(t.Curve), b.left())
+	}
+	return t, err
+}
+
+// place is the folder of a run that goes on, or a new one.
+func (b *armsBench) place(found *record.Run, spec config.Spec) (simRun, error) {
+	if found != nil {
+		return simRun{id: found.ID, dir: found.Dir, spec: spec}, nil
+	}
+	return newRun(b.dir, spec)
+}
+
+// make trains a run to its end.
+func (b *armsBench) make(ctx context.Context, title, label string, run simRun, resume bool) error {
+	cluster := b.cluster
+	cluster.name, cluster.resume = label, resume
+	began := time.Now()
+	fmt.Fprintf(b.out, "%s: %d steps%s\n", title, run.spec.Train.Steps, map[bool]string{true: ", going on with run " + run.id}[resume])
+	done, err := cluster.train(ctx, run, &armPrinter{title: title, out: b.out, live: term.IsTerminal(int(b.out.Fd()))})
+	if err != nil {
+		return err
+	}
+	switch {
+	case done.ExitCode != exitOK:
+		return &exitError{int(done.ExitCode), fmt.Errorf("%s (run %s) ended at step %d: %s; the same command goes on from there", label, run.id, done.Step, done.Reason)}
+	case int(done.Step) < run.spec.Train.Steps:
+		return &exitError{exitRequeue, fmt.Errorf("%s (run %s) was stopped at step %d of %d; the same command goes on from there", label, run.id, done.Step, run.spec.Train.Steps)}
+	}
+	b.made++
+	b.spent += time.Since(began)
+	return nil
+}
+
+// left says how long the other runs of this part may take.
+func (b *armsBench) left() string {
+	if b.at == b.total {
+		return ""
+	}
+	left := time.Duration(b.total-b.at) * (b.spent / time.Duration(b.made))
+	return fmt.Sprintf("; at most %s to go", left.Round(time.Second))
+}
+
+// describe is a run in a line.
+func describe(c compare.Curve) string {
+	end := c.End()
+	line := fmt.Sprintf("training loss %.4f after %d steps in %.0f s", end.Loss, end.Step, end.Seconds)
+	if n := len(c.Validation); n > 0 {
+		line = fmt.Sprintf("validation loss %.4f, ", c.Validation[n-1].Loss) + line
+	}
+	return line
+}
+
+func (b *armsBench) ledgerFile() string { return filepath.Join(b.dir, "ledger.db") }
+
+// find looks for a run of a spec with as many nodes: one that is done, or else the
+// newest that can be gone on with; nil without one.
+func (b *armsBench) find(spec config.Spec) (found *record.Run, err error) {
+	if _, err := os.Stat(b.ledgerFile()); os.IsNotExist(err) {
+		return nil, nil
+	}
+	err = withLedger(b.ledgerFile(), func(l *record.Ledger) error {
+		runs, err := l.Runs()
+		if err != nil {
+			return err
+		}
+		hash := config.Hash(spec)
+		for _, r := range runs { // the newest first
+			usable := r.SpecHash == hash && (r.Status == record.Done || found == nil && canGoOn(r))
+			if !usable {
+				continue
+			}
+			world, err := worldOf(l, r.ID)
+			if err != nil {
+				return err
+			}
+			if world != 0 && world != b.cluster.nodes {
+				continue
+			}
+			found = &r
+			if r.Status == record.Done {
+				return nil
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+func canGoOn(r record.Run) bool {
+	_, err := os.Stat(simRun{dir: r.Dir}.specFile())
+	return err == nil
+}
+
+// worldOf is the number of ranks that a run began with, 0 if it had none yet.
+func worldOf(l *record.Ledger, id string) (int, error) {
+	ranks, err := l.Ranks(id)
+	world := 0
+	for _, r := range ranks {
+		if r.Generation == ranks[0].Generation {
+			world++
+		}
+	}
+	return world, err
+}
+
+// read takes a run's curve from the ledger.
+func (b *armsBench) read(id string) (t compare.Trained, err error) {
+	err = withLedger(b.ledgerFile(), func(l *record.Ledger) error {
+		run, err := l.Run(id)
+		if err != nil {
+			return err
+		}
+		steps, err := l.Steps(id)
+		if err != nil {
+			return err
+		}
+		evals, err := l.Evals(id)
+		if err != nil {
+			return err
+		}
+		t = compare.Trained{ID: id, Data: run.DataDigest, Code: run.Commit}
+		if t.Curve, err = compare.NewCurve(steps, evals); err != nil {
+			return fmt.Errorf("run %s: %w", id, err)
+		}
+		return nil
+	})
+	return t, err
+}
+
+// armPrinter shows the run at hand in one line of a terminal, and warnings
+// everywhere.
+type armPrinter struct {
+	title string
+	out   io.Writer
+	live  bool
+	drawn bool
+}
+
+func (p *armPrinter) Event(e *pb.RunEvent) {
+	switch k := e.GetKind().(type) {
+	case *pb.RunEvent_Step:
+		if p.live {
+			p.erase()
+			fmt.Fprintf(p.out, "%s: step %d of %d, loss %.4f", p.title, k.Step.Step, k.Step.Steps, k.Step.Loss)
+			p.drawn = true
+		}
+	case *pb.RunEvent_Notice:
+		if k.Notice.Warning {
+			p.erase()
+			fmt.Fprintf(p.out, "%s: %s\n", p.title, k.Notice.Text)
+		}
+	}
+}
+
+func (p *armPrinter) erase() {
+	if p.drawn {
+		fmt.Fprint(p.out, "\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+func (p *armPrinter) Close() { p.erase() }

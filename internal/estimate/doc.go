@@ -1,0 +1,10 @@
+// Package estimate says what a run will cost before it is started: parameters and
+// FLOPs, bytes on every rank, traffic on the ring, seconds per step.
+//
+// All of it is arithmetic on the spec: [New] counts exactly what internal/train
+// will allocate and send. Only the seconds need a rate: of an earlier run, or
+// measured by [MatMulRate] within a second.
+//
+// memory.go is the table of what takes memory, traffic.go what goes round the
+// ring, rate.go the measurement.
+package estimate

@@ -1,0 +1,91 @@
+package estimate
+
+import (
+	"fmt"
+	"time"
+
+	"parallax/kernels"
+)
+
+const (
+	smallestProduct = 512 // rows and columns
+	largestProduct  = 8192
+	longEnough      = 5 * time.Millisecond // for one product: timers and launches are lost in it
+	measuredFor     = 400 * time.Millisecond
+	leastRepeats    = 5
+)
+
+// MatMulRate measures the FLOP/s of a device in square matrix products of its
+// Compute type: the best of some, because whatever disturbs them makes them
+// slower. It takes about half a second.
+func MatMulRate(be kernels.Backend) (float64, error) {
+	for n := smallestProduct; ; n *= 2 {
+		p, err := newProduct(be, n)
+		if err != nil {
+			return 0, err
+		}
+		once, err := p.time()
+		if err != nil || once < longEnough && n < largestProduct {
+			p.free()
+			if err != nil {
+				return 0, err
+			}
+			continue
+		}
+		best, err := p.best()
+		p.free()
+		return p.flops / best.Seconds(), err
+	}
+}
+
+// product is a matrix product to be timed.
+type product struct {
+	be    kernels.Backend
+	op    kernels.MatMul
+	flops float64
+}
+
+func newProduct(be kernels.Backend, n int) (*product, error) {
+	p := &product{be: be, op: kernels.MatMul{Alpha: 1}}
+	for _, m := range []*kernels.Matrix{&p.op.A, &p.op.B, &p.op.C} {
+		buf, err := be.Alloc(be.Info().Precision.Compute, n*n)
+		if err != nil {
+			p.free()
+			return nil, fmt.Errorf("measuring matrix products: %w", err)
+		}
+		*m = kernels.Mat(buf, n, n)
+	}
+	p.flops = float64(p.op.FLOPs())
+	_, err := p.time() // the first one pays for what is set up once
+	return p, err
+}
+
+func (p *product) free() {
+	for _, m := range []kernels.Matrix{p.op.A, p.op.B, p.op.C} {
+		if !m.Empty() {
+			m.Buf.Free()
+		}
+	}
+}
+
+func (p *product) time() (time.Duration, error) {
+	began := time.Now()
+	p.be.MatMul(p.op)
+	err := p.be.Sync()
+	return time.Since(began), err
+}
+
+func (p *product) best() (time.Duration, error) {
+	best := time.Duration(0)
+	began := time.Now()
+	for i := 0; i < leastRepeats || time.Since(began) < measuredFor; i++ {
+		d, err := p.time()
+		if err != nil {
+			return 0, err
+		}
+		if i == 0 || d < best {
+			best = d
+		}
+	}
+	return best, nil
+}
