@@ -65,6 +65,7 @@ var badInputs = []badInput{
 	{name: "no checkpoint given", args: "sample", code: 2, words: []string{"--checkpoint"}},
 	{name: "no checkpoint there", args: "sample --checkpoint nowhere", code: 2, words: []string{"no checkpoint at nowhere"}},
 	{name: "no text given", args: "eval --checkpoint nowhere", code: 2, words: []string{"--data"}},
+	{name: "no ledger", args: "runs ls", code: 2, words: []string{"runs/ledger.db", "--ledger"}},
 	{name: "no reference", args: "verify nowhere.safetensors", code: 2, words: []string{"nowhere.safetensors"}},
 
 	// Data.
@@ -89,6 +90,8 @@ var badInputs = []badInput{
 	{name: "no coordinator to submit to", args: "train --coordinator 127.0.0.1:1", code: 69, words: []string{"127.0.0.1:1", "is it running"}},
 	{name: "no coordinator to follow", args: "train --follow --coordinator 127.0.0.1:1", code: 69, words: []string{"127.0.0.1:1", "is it running"}},
 	{name: "no coordinator to stop", args: "train --stop --coordinator 127.0.0.1:1", code: 69, words: []string{"127.0.0.1:1", "is it running"}},
+	{name: "coordinator for all to see", program: "coordinator", args: "--listen 0.0.0.0:0 --run-dir run", code: 2, words: []string{"--listen 0.0.0.0:0", "--insecure"}},
+	{name: "its gossip for all to see", program: "coordinator", args: "--listen 127.0.0.1:0 --gossip 0.0.0.0:0 --run-dir run", code: 2, words: []string{"--gossip 0.0.0.0:0", "--insecure"}},
 	{name: "node for all to see", program: "node", args: "--coordinator 127.0.0.1:1 --listen 0.0.0.0:0", code: 2, words: []string{"--listen 0.0.0.0:0", "--insecure"}},
 	{name: "coordinator far away", program: "node", args: "--coordinator 192.0.2.1:7070", code: 2, words: []string{"--coordinator 192.0.2.1:7070", "--insecure"}},
 	{name: "no coordinator named", program: "node", code: 2, words: []string{"--coordinator HOST:PORT", "MASTER_ADDR"}},
@@ -163,4 +166,7 @@ func TestPortInUse(t *testing.T) {
 	p.startAs("coordinator", "--listen", address, "--run-dir", "run").wait().refuses(2, address, "in use", "--listen")
 	p.startAs("coordinator", "--listen", "127.0.0.1:0", "--gossip", address, "--run-dir", "run").wait().refuses(2, address, "in use", "--gossip")
 	p.startAs("node", "--coordinator", "127.0.0.1:1", "--listen", address).wait().refusesLast(2, address, "in use", "--listen")
+	if left := p.files(); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
 }

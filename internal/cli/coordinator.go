@@ -29,6 +29,7 @@ type coordinatorFlags struct {
 	page    pageFlags
 	file    string
 	ledger  string
+	record  *record.Ledger // once it is open
 	name    string
 	resume  bool
 	json    bool
@@ -99,13 +100,22 @@ func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.place(); err != nil {
 		return err
 	}
-	ledger, err := record.Open(f.ledger)
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	defer ledger.Close()
-	o.Ledger, o.Version = ledger, version.String()
+	o.Ledger, o.Version = f.begin, version.String()
+	defer func() {
+		if f.record != nil {
+			f.record.Close()
+		}
+	}()
 	return f.serve(cmd.Context())
+}
+
+// begin makes the run's folder and opens the record.
+func (f *coordinatorFlags) begin() (_ *record.Ledger, err error) {
+	if err := os.MkdirAll(f.options.RunDir, 0o755); err != nil {
+		return nil, fmt.Errorf("the run's folder cannot be made: %w; choose another with --run-dir", err)
+	}
+	f.record, err = record.Open(f.ledger)
+	return f.record, err
 }
 
 // submission reads the run spec, if there is one.
@@ -121,7 +131,7 @@ func (f *coordinatorFlags) submission() error {
 	return nil
 }
 
-// place decides where the run and its record lie, and makes the folders.
+// place decides where the run and its record lie.
 func (f *coordinatorFlags) place() (err error) {
 	o := &f.options
 	if o.RunDir == "" {
@@ -136,9 +146,6 @@ func (f *coordinatorFlags) place() (err error) {
 	}
 	if f.ledger == "" {
 		f.ledger = filepath.Join(filepath.Dir(o.RunDir), "ledger.db")
-	}
-	if err := os.MkdirAll(o.RunDir, 0o755); err != nil {
-		return usageError("the run's folder cannot be made: %w", err)
 	}
 	if used, _ := filepath.Glob(filepath.Join(o.RunDir, "checkpoints", "step-*")); len(used) > 0 && !f.resume {
 		return usageError("%s holds the checkpoints of an earlier run: go on with it by --resume, or choose another --run-dir", o.RunDir)
@@ -181,7 +188,7 @@ func (f *coordinatorFlags) servePage(c *coord.Coordinator, l net.Listener) (end 
 		return func() {}
 	}
 	o := &f.options
-	page := web.New(web.Options{Run: c, Ledger: o.Ledger, Version: o.Version, Log: o.Log})
+	page := web.New(web.Options{Run: c, Ledger: f.record, Version: o.Version, Log: o.Log})
 	go func() {
 		if err := page.Serve(l); err != nil {
 			o.Log.Warn("training goes on without its page", "error", err)

@@ -337,7 +337,7 @@ func (p place) writeRun(steps, checkpointEvery int) []string {
 	p.t.Helper()
 	p.write("run.toml", fmt.Sprintf(specText, steps, checkpointEvery))
 	p.write("text.txt", someText(20000))
-	return []string{"--config", "run.toml", "--data", "text.txt", "--json"}
+	return []string{"--config", "run.toml", "--data", "text.txt", "--http=", "--json"}
 }
 
 // someText is words in random order.

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -25,7 +27,7 @@ func runsCommand() *cobra.Command {
 // withLedger opens the ledger to read.
 func withLedger(path string, use func(*record.Ledger) error) error {
 	l, err := record.OpenExisting(path)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return usageError("there is no ledger at %s: train something first (parallax sim), or say where it is with --ledger", path)
 	}
 	if err != nil {

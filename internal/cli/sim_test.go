@@ -110,9 +110,6 @@ func TestJSONEvents(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	c := p.run(append([]string{"sim", "--nodes", "2"}, p.writeRun(50, 20)...)...).want(0)
-	if c.stderr.Len() > 0 {
-		t.Errorf("standard error has %q", c.stderr.String())
-	}
 	count := map[string]int{}
 	for _, e := range c.told().all {
 		count[e.Event]++

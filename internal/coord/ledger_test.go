@@ -17,11 +17,17 @@ func openLedger(t *testing.T) *record.Ledger {
 	return ledger
 }
 
+// keep makes a coordinator write into a ledger.
+func keep(ledger *record.Ledger) func() (*record.Ledger, error) {
+	return func() (*record.Ledger, error) { return ledger, nil }
+}
+
 // TestRecordOfAResumedRun stops a run after one of two steps and resumes it: one
 // run in the ledger, all steps, and the events of both parts.
 func TestRecordOfAResumedRun(t *testing.T) {
 	o := options(t, 2)
-	o.Ledger, o.Version = openLedger(t), "v1"
+	ledger := openLedger(t)
+	o.Ledger, o.Version = keep(ledger), "v1"
 	c, nodes := cluster(t, o)
 	for _, n := range nodes {
 		n.step(1, 2)
@@ -35,7 +41,7 @@ func TestRecordOfAResumedRun(t *testing.T) {
 		n.leave(false, "stopped", 1)
 	}
 	c.Wait()
-	first := lastRun(t, o.Ledger)
+	first := lastRun(t, ledger)
 	if first.Status != record.Stopped || first.Name != "test" || first.Parameters != 10 || first.FLOPsPerToken6N != 61 || first.Commit != "v1" {
 		t.Errorf("recorded %+v", first)
 	}
@@ -51,11 +57,11 @@ func TestRecordOfAResumedRun(t *testing.T) {
 		n.leave(true, "", 2)
 	}
 	c.Wait()
-	second := lastRun(t, o.Ledger)
+	second := lastRun(t, ledger)
 	if second.ID != first.ID || second.Name != "test" || !second.Started.Equal(first.Started) || second.Status != record.Done {
 		t.Errorf("recorded %+v", second)
 	}
-	checkRecord(t, o.Ledger, second.ID)
+	checkRecord(t, ledger, second.ID)
 }
 
 func lastRun(t *testing.T, ledger *record.Ledger) record.Run {
@@ -89,10 +95,11 @@ func checkRecord(t *testing.T, ledger *record.Ledger, id string) {
 
 func TestLedgerThatFailsDoesNotEndTheRun(t *testing.T) {
 	o := options(t, 1)
-	o.Ledger = openLedger(t)
+	ledger := openLedger(t)
+	o.Ledger = keep(ledger)
 	c := begin(t, o)
 	n := attach(t, c, hello("node-0"))
-	o.Ledger.Close()
+	ledger.Close()
 	n.ready()
 	n.hear()
 	n.step(1, 2)

@@ -17,8 +17,7 @@ import (
 	"parallax/internal/gossip"
 )
 
-// listenAndGossip opens our two addresses and tells the first to whom it may
-// concern.
+// listenAndGossip opens our two addresses.
 func (c *Coordinator) listenAndGossip() (err error) {
 	if c.listener, err = net.Listen("tcp", c.o.Listen); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -34,10 +33,7 @@ func (c *Coordinator) listenAndGossip() (err error) {
 		c.listener.Close()
 		return usage("%w", err)
 	}
-	if err = c.writeAddress(); err != nil {
-		c.abort()
-	}
-	return err
+	return nil
 }
 
 // abort undoes listenAndGossip.

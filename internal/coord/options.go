@@ -34,8 +34,8 @@ type Options struct {
 	Run    *Submission  // what to train; nil: it is submitted over the network
 	Log    *slog.Logger // nil: slog's default
 
-	Ledger  *record.Ledger // nil: no record is kept; the caller closes it
-	Version string         // of this program, for the record
+	Ledger  func() (*record.Ledger, error) // opens the record, once we listen; nil: none is kept. The caller closes it
+	Version string                         // of this program, for the record
 }
 
 // Error is why a coordinator could not start, with the exit code it asks for.

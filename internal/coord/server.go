@@ -104,7 +104,7 @@ func Start(o Options) (*Coordinator, error) {
 		o:        o,
 		log:      cmp.Or(o.Log, slog.Default()),
 		history:  newHistory(),
-		recorder: recorder{ledger: o.Ledger, version: o.Version, newID: o.RunID},
+		recorder: recorder{version: o.Version, newID: o.RunID},
 		events:   make(chan Event),
 		jobs:     make(chan submission),
 		over:     make(chan struct{}),
@@ -121,15 +121,29 @@ func Start(o Options) (*Coordinator, error) {
 		GossipAddress:  c.gossip.Address(),
 		GossipKey:      o.GossipKey,
 	})
-	if err := c.submitOwn(); err != nil {
-		c.abort()
-		return nil, err
+	for _, begin := range []func() error{c.openLedger, c.writeAddress, c.submitOwn} {
+		if err := begin(); err != nil {
+			c.abort()
+			return nil, err
+		}
 	}
 	c.server = grpc.NewServer(c.serverOptions()...)
 	pb.RegisterCoordinatorServer(c.server, &service{Coordinator: c})
 	go c.server.Serve(c.listener)
 	go c.serve()
 	return c, nil
+}
+
+// openLedger comes behind listening, so that a coordinator that cannot listen
+// leaves no files.
+func (c *Coordinator) openLedger() (err error) {
+	if c.o.Ledger == nil {
+		return nil
+	}
+	if c.recorder.ledger, err = c.o.Ledger(); err != nil {
+		return usage("%w", err)
+	}
+	return nil
 }
 
 // submitOwn submits the run that came with the options.
