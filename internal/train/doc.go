@@ -13,10 +13,9 @@
 //	update    momentum everywhere; Newton-Schulz of this rank's matrices; the
 //	          updates are all-gathered and applied               (update)
 //
-// A step is applied on a rank when its gradient is reduced: from there on the
-// rank can finish alone, computing all of Newton-Schulz itself with the same
-// bits, should the ring break while updates are gathered. Before that nothing
-// has changed, so a broken step can be left and made again.
+// A step is applied on a rank when all updates are gathered. Before that nothing
+// of the state has changed, so a step that the ring broke can be left and made
+// again, in another ring too.
 //
 // The bits of a step depend on the spec, the state and the number of ranks, not
 // on timing. The losses are summed slot by slot, so they do not even depend on
