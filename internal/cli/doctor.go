@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"parallax/internal/doctor"
+	"parallax/shard/corpus"
+)
+
+// doctorFlags say what is examined.
+type doctorFlags struct {
+	device      string
+	threads     int
+	cache       string
+	coordinator string
+	json        bool
+}
+
+func doctorCommand() *cobra.Command {
+	var f doctorFlags
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Examine this host: device, cache, and the links to a cluster",
+		Long: `doctor opens the device and measures it, looks whether the cache can be written, and,
+with --coordinator, opens a connection to the coordinator and to every member of its
+ring from here. The exit code is 1 if anything is not well.`,
+		Example: "  parallax doctor\n  parallax doctor --coordinator 10.0.0.1:7070",
+		Args:    exactly(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to examine: cpu, cuda:0")
+	cmd.Flags().IntVar(&f.threads, "threads", 0, "host threads of a CPU device (default all)")
+	cmd.Flags().StringVar(&f.cache, "cache", "", "folder of token files (default: the user's cache folder)")
+	cmd.Flags().StringVar(&f.coordinator, "coordinator", "", "HOST:PORT of a coordinator")
+	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object per finding")
+	return cmd
+}
+
+func (f *doctorFlags) run(cmd *cobra.Command) error {
+	findings, err := f.examine(cmd)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, finding := range findings {
+		if !finding.Well {
+			failed++
+		}
+		if err := f.print(cmd, finding); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return &exitError{exitFailed, fmt.Errorf("%d of %d findings are not well", failed, len(findings))}
+	}
+	return nil
+}
+
+func (f *doctorFlags) examine(cmd *cobra.Command) (findings []doctor.Finding, err error) {
+	cache := f.cache
+	if cache == "" {
+		if cache, err = corpus.DefaultCacheDir(); err != nil {
+			return nil, err
+		}
+	}
+	findings = append(findings, doctor.Device(f.device, f.threads), doctor.Cache(cache))
+	if f.coordinator == "" {
+		return findings, nil
+	}
+	link := doctor.Link(cmd.Context(), "coordinator", f.coordinator)
+	findings = append(findings, link)
+	if !link.Well {
+		return findings, nil
+	}
+	client, hangUp, err := dialCoordinator(f.coordinator)
+	if err != nil {
+		return nil, err
+	}
+	defer hangUp()
+	return append(findings, doctor.Ring(cmd.Context(), client)...), nil
+}
+
+func (f *doctorFlags) print(cmd *cobra.Command, finding doctor.Finding) error {
+	out := cmd.OutOrStdout()
+	if f.json {
+		return json.NewEncoder(out).Encode(map[string]any{"what": finding.What, "well": finding.Well, "detail": finding.Detail, "next": finding.Next})
+	}
+	mark, next := "ok  ", ""
+	if !finding.Well {
+		mark, next = "FAIL", "\n      "+finding.Next
+	}
+	_, err := fmt.Fprintf(out, "%s  %s: %s%s\n", mark, finding.What, finding.Detail, next)
+	return err
+}
