@@ -26,7 +26,8 @@ func ModelConfig(s config.Spec, vocabulary int) (model.Config, error) {
 	return c, c.Check()
 }
 
-func optimizerConfig(s config.Spec) optimizer.Config {
+// OptimizerConfig is the spec's optimizer.
+func OptimizerConfig(s config.Spec) optimizer.Config {
 	o := s.Optimizer
 	return optimizer.Config{
 		Name: o.Name, LR: o.LR, Momentum: o.Momentum, Nesterov: o.Nesterov,
@@ -43,8 +44,8 @@ func schedule(s config.Spec) optimizer.Schedule {
 	}
 }
 
-// optimizerParams says of each parameter how it is updated.
-func optimizerParams(l model.Layout) []optimizer.Param {
+// OptimizerParams says of each parameter of a model how it is updated.
+func OptimizerParams(l model.Layout) []optimizer.Param {
 	kinds := map[model.Kind]optimizer.Kind{
 		model.Matrix: optimizer.Hidden, model.Embedding: optimizer.Table, model.Head: optimizer.Table, model.Norm: optimizer.Gain,
 	}
