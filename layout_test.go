@@ -55,6 +55,7 @@ var walls = []wall{
 	{"internal/agent", "kernels model shard/... collective collective/grpcring internal/train internal/config internal/checkpoint internal/gossip internal/version proto/...", grpcModules, "the node daemon knows the network, and any backend only by name"},
 	{"launch", "internal/config", "golang.org/x/sys", "launching knows commands and files, not what they do"},
 	{"internal/doctor", "kernels proto/...", grpcModules, "an examination needs a device and addresses"},
+	{"internal/verify/verifytest", "kernels kernels/ref internal/safetensors", "", "references for tests come from the oracle alone"},
 	{"internal/verify", "kernels internal/safetensors", "", "checking kernels needs the device interface and a file format"},
 	{"internal/inference", "kernels model shard shard/tokenizer internal/train internal/config internal/checkpoint", "", "using a trained model needs no cluster"},
 	{"internal/estimate", "kernels model optimizer shard internal/config internal/train", "", "what a run will cost is arithmetic on its spec, and one measurement through the device interface"},
