@@ -109,7 +109,7 @@ func TestFileIsStrict(t *testing.T) {
 		{"unknown preset", "preset = \"smal\"\n",
 			`:1: unknown preset "smal"; did you mean small? the presets are 0.6b, 1.7b, gpt2-124m, quick, shakespeare, sim, small, tiny (the line reads: preset = "smal")`},
 		{"preset of a wrong type", "preset = 1\n",
-			`:1: preset must be the name of one of 0.6b, 1.7b, gpt2-124m, shakespeare, sim, small, tiny (the line reads: preset = 1)`},
+			`:1: preset must be the name of one of 0.6b, 1.7b, gpt2-124m, quick, shakespeare, sim, small, tiny (the line reads: preset = 1)`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := writeFile(t, c.text)
