@@ -18,7 +18,7 @@ import (
 const (
 	logitBytes = 64 << 20 // of Z^T, about
 	headRows   = 512      // most rows of X in a chunk
-	headWords  = 192      // words of the vocabulary in a block
+	headWords  = 96      // words of the vocabulary in a block
 	headGroups = 16       // parts of DX
 )
 
@@ -35,6 +35,7 @@ type headLossJob struct {
 	ld     int // of Z^T and everything else that has a column per row of X
 	blocks int
 	xT     []float32 // X^T in panels of nr rows of X: [panel][d][nr]
+	xCols  []float32 // X in panels of nr columns: [panel][ld][nr]
 	z      []float32 // [vocabulary][ld], only when there are gradients
 	maxima []float32 // [blocks][ld]
 	sums   []float32 // [blocks][ld]: sum exp(z - maximum)
@@ -78,12 +79,13 @@ func headChunk(words, nr int) int {
 func (j *headLossJob) layOut(b *Backend) {
 	d, rows := j.x.cols, j.n1-j.n0
 	j.ld = ceilDiv(rows, j.set.nr) * j.set.nr
-	zSize, partSize := 0, 0
+	zSize, colsSize, partSize := 0, 0, 0
 	if j.gradients() {
 		zSize, partSize = j.w.rows*j.ld, headGroups*j.ld*d
+		colsSize = ceilDiv(d, j.set.nr) * j.set.nr * j.ld
 	}
-	all := b.shared.take(lines(j.ld*d) + lines(zSize) + lines(partSize) + 2*lines(j.blocks*j.ld) + 2*lines(j.ld))
-	j.xT = cut(&all, j.ld*d)
+	all := b.shared.take(lines(j.ld*d) + lines(colsSize) + lines(zSize) + lines(partSize) + 2*lines(j.blocks*j.ld) + 2*lines(j.ld))
+	j.xT, j.xCols = cut(&all, j.ld*d), cut(&all, colsSize)
 	j.z, j.parts = cut(&all, zSize), cut(&all, partSize)
 	j.maxima, j.sums = cut(&all, j.blocks*j.ld), cut(&all, j.blocks*j.ld)
 	j.target, j.lse = cut(&all, j.ld), cut(&all, j.ld)
@@ -121,12 +123,16 @@ func (j *headLossJob) run(w *worker, task int) {
 	}
 }
 
-// pack transposes nr rows of X. The columns of rows past the chunk stay what
+// pack copies nr rows of X, transposed and not. The columns of rows past the chunk stay what
 // they are; nothing reads them.
 func (j *headLossJob) pack(panel int) {
 	nr, d := j.set.nr, j.x.cols
 	n := j.n0 + panel*nr
-	packTransposed(j.set, j.xT[panel*nr*d:], nr, j.x.data[n*j.x.stride:], j.x.stride, min(nr, j.n1-n), d)
+	from, rows := j.x.data[n*j.x.stride:], min(nr, j.n1-n)
+	packTransposed(j.set, j.xT[panel*nr*d:], nr, from, j.x.stride, rows, d)
+	if j.gradients() {
+		packPanels(j.set, j.xCols[panel*nr*nr:], j.ld*nr, from, j.x.stride, rows, d)
+	}
 }
 
 // words is a block's range of the vocabulary.
@@ -217,9 +223,9 @@ func (j *headLossJob) blockGradients(w *worker, group, block int) {
 // weightGradient is DW[lo:hi] += G^T X.
 func (j *headLossJob) weightGradient(w *worker, lo, hi int) {
 	set, d, t := j.set, j.x.cols, &w.tile
-	*t = tile{aRow: j.ld, aCol: 1, bRow: j.x.stride, cRow: j.dw.stride, addRow: j.dw.stride, k: j.n1 - j.n0, alpha: 1, beta: 1}
+	*t = tile{aRow: j.ld, aCol: 1, bRow: set.nr, cRow: j.dw.stride, addRow: j.dw.stride, k: j.n1 - j.n0, alpha: 1, beta: 1}
 	for c := 0; c < d; c += set.nr {
-		t.b, t.n = j.x.data[j.n0*j.x.stride+c:], min(set.nr, d-c)
+		t.b, t.n = j.xCols[c*j.ld:], min(set.nr, d-c)
 		for v := lo; v < hi; v += set.mr {
 			t.m = min(set.mr, hi-v)
 			t.a, t.c = j.z[v*j.ld:], j.dw.data[v*j.dw.stride+c:]
@@ -234,12 +240,14 @@ func (j *headLossJob) weightGradient(w *worker, lo, hi int) {
 func (j *headLossJob) inputGradient(w *worker, group, lo, hi int, first bool) {
 	set, d, rows, t := j.set, j.x.cols, j.n1-j.n0, &w.tile
 	part := j.parts[group*j.ld*d:]
-	*t = tile{aRow: 1, aCol: j.ld, bRow: j.w.stride, cRow: d, addRow: d, k: hi - lo, alpha: 1}
+	panels := w.scratch.take((hi - lo) * ceilDiv(d, set.nr) * set.nr)
+	packPanels(set, panels, (hi-lo)*set.nr, j.w.data[lo*j.w.stride:], j.w.stride, hi-lo, d)
+	*t = tile{aRow: 1, aCol: j.ld, bRow: set.nr, cRow: d, addRow: d, k: hi - lo, alpha: 1}
 	if !first {
 		t.beta = 1
 	}
 	for c := 0; c < d; c += set.nr {
-		t.b, t.n = j.w.data[lo*j.w.stride+c:], min(set.nr, d-c)
+		t.b, t.n = panels[c*(hi-lo):], min(set.nr, d-c)
 		for n := 0; n < rows; n += set.mr {
 			t.m = min(set.mr, rows-n)
 			t.a, t.c = j.z[lo*j.ld+n:], part[n*d+c:]
