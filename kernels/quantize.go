@@ -99,6 +99,10 @@ func checkTyped(name string, b Buffer, n int, dt DType) error {
 // NotFinite is the [PeakExponent] of infinity and NaN, above that of any number.
 const NotFinite = 129
 
+// MinPeak is the least [PeakExponent]: zero, and numbers so small that float32 holds
+// them with less precision.
+const MinPeak = -126
+
 // PeakExponent is the smallest e with |g| < 2^e for every g that [Quantize] has
-// seen, from its Peak; at least -126, below which float32 numbers lose precision.
-func PeakExponent(peak int32) int { return int(peak>>23) - 126 }
+// seen, from its Peak.
+func PeakExponent(peak int32) int { return int(peak>>23) + MinPeak }

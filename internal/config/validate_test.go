@@ -39,6 +39,7 @@ func TestValidate(t *testing.T) {
 		{"data.validation", func(s *Spec) { s.Data.Validation = 1 }, `data.validation = 1.0: it must be at least 0 and less than 1`},
 		{"train.seq_len", func(s *Spec) { s.Train.SeqLen = 1 }, `train.seq_len = 1: it must be from 2 to 1048576`},
 		{"train.slots", func(s *Spec) { s.Train.Slots, s.Train.MicroBatch, s.Train.SeqLen = 1<<16, 1<<16, 1<<20 }, `train.slots = 65536: with train.micro_batch = 65536 and train.seq_len = 1048576 a step has more than 2^31 tokens`},
+		{"train.slots", func(s *Spec) { s.Train.Slots, s.Train.Reduction = 4097, "sum-exact" }, `train.slots = 4097: train.reduction sum-exact adds up to 4096 slots`},
 		{"checkpoint.keep", func(s *Spec) { s.Checkpoint.Keep = 0 }, `checkpoint.keep = 0: it must be from 1 to 65536`},
 		{"seed", func(s *Spec) { s.Seed = 1 << 63 }, `seed = 9223372036854775808: it must be at most 2^63-1, the largest integer of TOML`},
 	} {

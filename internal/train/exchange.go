@@ -16,9 +16,11 @@ type account struct {
 	stop    bool
 	losses  []float64 // summed nats, by slot
 	scored  []float64 // tokens, by slot
+	peaks   []float64 // exponents of the largest magnitudes, by parameter; see exact
 }
 
-// header is the number of fields before the slots, and perSlot those of each.
+// header is the number of fields before those of parameters and slots, and perSlot
+// those of each slot.
 const (
 	header  = 2
 	perSlot = 2
@@ -28,7 +30,7 @@ const (
 func (v *view) exchange(ctx context.Context, at collective.Point, mine account) ([]account, error) {
 	bounds := make([]int, len(v.slots)+1) // in fields
 	for rank, slots := range v.slots {
-		bounds[rank+1] = bounds[rank] + header + perSlot*len(slots)
+		bounds[rank+1] = bounds[rank] + header + v.peaks + perSlot*len(slots)
 	}
 	fields := make([]float64, bounds[len(v.slots)])
 	mine.encode(fields[bounds[v.rank]:bounds[v.rank+1]])
@@ -37,7 +39,7 @@ func (v *view) exchange(ctx context.Context, at collective.Point, mine account) 
 	}
 	all := make([]account, len(v.slots))
 	for rank := range all {
-		all[rank] = decodeAccount(fields[bounds[rank]:bounds[rank+1]])
+		all[rank] = decodeAccount(fields[bounds[rank]:bounds[rank+1]], v.peaks)
 	}
 	return all, nil
 }
@@ -47,14 +49,18 @@ func (a account) encode(fields []float64) {
 	if a.stop {
 		fields[1] = 1
 	}
-	n := len(a.losses)
-	copy(fields[header:header+n], a.losses)
-	copy(fields[header+n:], a.scored)
+	rest := fields[header:]
+	for _, list := range [][]float64{a.peaks, a.losses, a.scored} {
+		rest = rest[copy(rest, list):]
+	}
 }
 
-func decodeAccount(fields []float64) account {
-	n := (len(fields) - header) / perSlot
-	return account{compute: fields[0], stop: fields[1] != 0, losses: fields[header : header+n], scored: fields[header+n:]}
+func decodeAccount(fields []float64, peaks int) account {
+	a := account{compute: fields[0], stop: fields[1] != 0, peaks: fields[header : header+peaks]}
+	slots := fields[header+peaks:]
+	n := len(slots) / perSlot
+	a.losses, a.scored = slots[:n], slots[n:]
+	return a
 }
 
 // total sums the losses and scored tokens of all slots in the order of the

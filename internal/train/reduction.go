@@ -11,11 +11,11 @@ import (
 // backward still runs. A goroutine takes each bucket off the device once its
 // gradient is final, sends it round the ring, and puts the sum back.
 type reduction struct {
-	view  *view
-	be    kernels.Backend
-	grads kernels.Buffer
-	op    collective.Op
-	step  int64
+	view *view
+	be   kernels.Backend
+	flat kernels.Buffer // the gradient, or its integers
+	op   collective.Op
+	step int64
 
 	next   int // bucket that is handed over next
 	ready  chan leaving
@@ -33,8 +33,11 @@ type leaving struct {
 func (t *Trainer) startReduction(ctx context.Context, step int64) *reduction {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reduction{
-		view: t.view, be: t.be, grads: t.model.Grads(), op: t.op, step: step,
+		view: t.view, be: t.be, flat: t.model.Grads(), op: t.op, step: step,
 		ready: make(chan leaving, len(t.view.buckets)), done: make(chan error, 1), cancel: cancel,
+	}
+	if t.exact != nil {
+		r.flat = t.exact.sum
 	}
 	go func() { r.done <- r.run(ctx) }()
 	return r
@@ -44,7 +47,7 @@ func (t *Trainer) startReduction(ctx context.Context, step int64) *reduction {
 func (r *reduction) reached(lo int) {
 	for ; r.next < len(r.view.buckets) && r.view.buckets[r.next].lo >= lo; r.next++ {
 		b := r.view.buckets[r.next]
-		copied := r.be.CopyOut(r.view.hostBytes(b), r.grads.Slice(b.lo, b.hi))
+		copied := r.be.CopyOut(r.view.hostBytes(b), r.flat.Slice(b.lo, b.hi))
 		r.ready <- leaving{r.next, copied}
 	}
 }
@@ -78,11 +81,19 @@ func (r *reduction) run(ctx context.Context) error {
 		}
 		b := r.view.buckets[l.bucket]
 		at := collective.Point{Step: r.step, Phase: "gradients", Bucket: l.bucket}
-		host := r.view.host[b.lo:b.hi]
-		if err := r.view.comm.AllReduce(ctx, at, host, host, r.op); err != nil {
+		if err := r.allReduce(ctx, at, b); err != nil {
 			return err
 		}
-		back = append(back, r.be.CopyIn(r.grads.Slice(b.lo, b.hi), r.view.hostBytes(b)))
+		back = append(back, r.be.CopyIn(r.flat.Slice(b.lo, b.hi), r.view.hostBytes(b)))
 	}
 	return waitAll(back)
+}
+
+func (r *reduction) allReduce(ctx context.Context, at collective.Point, b span) error {
+	if r.op == collective.SumI32 {
+		host := kernels.Cast[int32](r.view.hostBytes(b))
+		return r.view.comm.AllReduceInts(ctx, at, host, host)
+	}
+	host := r.view.host[b.lo:b.hi]
+	return r.view.comm.AllReduce(ctx, at, host, host, r.op)
 }

@@ -27,6 +27,9 @@ func (t *Trainer) Snapshot() (checkpoint.Snapshot, error) {
 	samples := t.applied * int64(t.spec.Train.Slots*t.spec.Train.MicroBatch)
 	sequences := int64(t.source.Sequences(0))
 	s.Data = checkpoint.Position{Epoch: samples / sequences, Sample: samples % sequences}
+	if t.exact != nil {
+		s.Optimizer[len(s.Optimizer)-1] = t.exact.tensor()
+	}
 	for i, p := range t.model.Layout().Params {
 		s.Model[i].Data = kernels.Cast[float32](params)[p.Offset : p.Offset+p.Len()]
 	}
@@ -59,6 +62,9 @@ func (t *Trainer) optimizerTensors() []checkpoint.Tensor {
 	for _, b := range t.opt.State() {
 		tensors = append(tensors, checkpoint.Tensor{Name: b.Name, Shape: []int{b.Rows, b.Cols}})
 	}
+	if t.exact != nil {
+		tensors = append(tensors, t.exact.tensor())
+	}
 	return tensors
 }
 
@@ -86,6 +92,9 @@ func (t *Trainer) restore(c *checkpoint.Checkpoint) error {
 		if err := t.be.CopyIn(b.Buffer, host).Wait(); err != nil {
 			return err
 		}
+	}
+	if t.exact != nil {
+		return t.exact.load(c)
 	}
 	return nil
 }

@@ -15,10 +15,12 @@ func (t *Trainer) buffers() []kernels.Buffer {
 	return append([]kernels.Buffer{t.model.Params()}, t.opt.StateBuffers()...)
 }
 
-// Digest is the SHA-256 of the state: steps applied, parameters, optimizer.
+// Digest is the SHA-256 of the state: steps applied, parameters, optimizer, and the
+// exponents of sum-exact.
 func (t *Trainer) Digest() ([]byte, error) {
 	h := sha256.New()
 	_ = binary.Write(h, binary.LittleEndian, t.applied)
+	h.Write(t.exponents())
 	for _, b := range t.buffers() {
 		host, err := t.copyOut(b)
 		if err != nil {
@@ -27,6 +29,14 @@ func (t *Trainer) Digest() ([]byte, error) {
 		h.Write(host)
 	}
 	return h.Sum(nil), nil
+}
+
+// exponents is the memory of the exponents of sum-exact; empty without.
+func (t *Trainer) exponents() []byte {
+	if t.exact == nil {
+		return nil
+	}
+	return kernels.Bytes(t.exact.exponents)
 }
 
 func (t *Trainer) copyOut(b kernels.Buffer) ([]byte, error) {
@@ -51,9 +61,8 @@ func (t *Trainer) Synchronize(ctx context.Context, root int) error {
 
 func (t *Trainer) receiveState(ctx context.Context, root int) error {
 	at := collective.Point{Phase: "state"} // the ranks' steps differ
-	step := make([]byte, 8)
-	binary.LittleEndian.PutUint64(step, uint64(t.applied))
-	if err := t.view.comm.Broadcast(ctx, at, step, root); err != nil {
+	head := append(binary.LittleEndian.AppendUint64(nil, uint64(t.applied)), t.exponents()...)
+	if err := t.view.comm.Broadcast(ctx, at, head, root); err != nil {
 		return err
 	}
 	for i, b := range t.buffers() {
@@ -62,7 +71,8 @@ func (t *Trainer) receiveState(ctx context.Context, root int) error {
 			return err
 		}
 	}
-	t.applied = int64(binary.LittleEndian.Uint64(step))
+	t.applied = int64(binary.LittleEndian.Uint64(head))
+	copy(t.exponents(), head[8:])
 	return t.view.comm.Barrier(ctx, at)
 }
 

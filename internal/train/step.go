@@ -20,6 +20,7 @@ type Report struct {
 	Tokens       int64   // positions of the whole step
 	Seconds      Seconds
 	WireBytes    int64 // sent by this rank
+	Recomputed   bool  // with sum-exact: a gradient had outgrown its exponent
 	Stop         bool  // some rank has asked to stop after this step
 }
 
@@ -44,91 +45,25 @@ func (t *Trainer) Step(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	waited := w.lap()
-
-	reduction := t.startReduction(ctx, t.applied+1)
-	if err := t.backward(reduction); err != nil {
-		reduction.abandon()
-		return Report{}, err
-	}
-	computed := w.lap()
-	if err := reduction.finish(); err != nil {
-		return Report{}, err
-	}
-	accounts, err := t.exchangeStep(ctx, computed)
+	p, err := t.gradient(ctx, &w)
 	if err != nil {
 		return Report{}, err
 	}
-	exposed := w.lap()
-
-	r, err := t.update(ctx, accounts)
+	r, err := t.update(ctx, p.accounts)
 	if err != nil {
 		return Report{}, err
 	}
-	slower := slowest(accounts) - computed
 	r.Seconds = Seconds{
-		Compute: computed, Wait: waited + min(slower, exposed), Reduce: max(0, exposed-slower),
+		Compute: p.computed, Wait: waited + p.waited, Reduce: p.exposed - p.waited,
 		Update: w.lap(), Total: w.total(),
 	}
+	r.Recomputed = p.again
 	r.WireBytes = t.view.takeSent()
 	return r, nil
 }
 
 func (t *Trainer) loadStep() error {
 	return t.view.loader.load(shard.Train, t.view.mine.Step(t.applied))
-}
-
-// backward runs this rank's slots. The gradient is divided by the positions of
-// the whole step, scored or not, which every rank knows beforehand.
-func (t *Trainer) backward(r *reduction) error {
-	t.model.ZeroGrads()
-	scale := 1 / float64(t.spec.Train.Slots*t.positions())
-	mine := t.view.slots[t.view.rank]
-	for i := range mine {
-		var ready func(lo, hi int)
-		if i == len(mine)-1 {
-			ready = func(lo, _ int) { r.reached(lo) }
-		}
-		t.model.ForwardBackward(t.view.loader.batches[i].device, scale, ready)
-		t.be.Copy(t.view.lossesOf(i, t.positions()), t.model.Losses())
-	}
-	if len(mine) == 0 {
-		r.reached(0)
-	}
-	return t.be.Sync()
-}
-
-func (v *view) lossesOf(i, positions int) kernels.Buffer {
-	return v.losses.Slice(i*positions, (i+1)*positions)
-}
-
-// exchangeStep tells and hears what the step came to on every rank.
-func (t *Trainer) exchangeStep(ctx context.Context, computed float64) ([]account, error) {
-	losses, err := t.slotLosses(len(t.view.slots[t.view.rank]))
-	if err != nil {
-		return nil, err
-	}
-	mine := account{compute: computed, stop: t.stop.Load(), losses: losses}
-	for i := range losses {
-		mine.scored = append(mine.scored, float64(t.view.loader.batches[i].scored))
-	}
-	return t.view.exchange(ctx, collective.Point{Step: t.applied + 1, Phase: "exchange"}, mine)
-}
-
-// slotLosses sums the losses of each of the first n micro-batches, in the order
-// of the tokens.
-func (t *Trainer) slotLosses(n int) ([]float64, error) {
-	sums := make([]float64, n)
-	if n == 0 {
-		return sums, nil
-	}
-	tokens, err := kernels.ReadFloats(t.be, t.view.losses.Slice(0, n*t.positions()))
-	if err != nil {
-		return nil, err
-	}
-	for i, loss := range tokens {
-		sums[i/t.positions()] += loss
-	}
-	return sums, nil
 }
 
 // update applies the reduced gradient. Until the updates are gathered it changes
@@ -138,6 +73,9 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 	r := Report{Step: t.applied + 1, Loss: loss, Tokens: int64(t.spec.Train.Slots * t.positions())}
 	for _, a := range accounts {
 		r.Stop = r.Stop || a.stop
+	}
+	if t.exact != nil {
+		t.exact.restore(t.model.Grads())
 	}
 	t.opt.Begin()
 	norm, err := t.gradNorm()
@@ -157,6 +95,9 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 	if err := t.be.Sync(); err != nil {
 		t.broken = fmt.Errorf("step %d broke off half-way on the device: %w", r.Step, err)
 		return Report{}, t.broken
+	}
+	if t.exact != nil {
+		t.exact.apply()
 	}
 	t.applied = r.Step
 	return r, nil
@@ -210,14 +151,6 @@ func (v *view) takeSent() int64 {
 	sent := total - v.sent
 	v.sent = total
 	return sent
-}
-
-func slowest(accounts []account) float64 {
-	most := 0.0
-	for _, a := range accounts {
-		most = max(most, a.compute)
-	}
-	return most
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

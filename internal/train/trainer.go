@@ -23,6 +23,7 @@ type Trainer struct {
 	source   shard.Source
 	sampler  *shard.Sampler
 	op       collective.Op
+	exact    *exact // with sum-exact
 
 	optConfig optimizer.Config
 	optParams []optimizer.Param
@@ -41,7 +42,7 @@ func New(be kernels.Backend, spec config.Spec, source shard.Source) (*Trainer, e
 		return nil, fmt.Errorf("device %s keeps parameters in %v: gradients are reduced in float32, so it cannot train", be.Info().Device, p.Master)
 	}
 	t := &Trainer{spec: spec, be: be, source: source}
-	for _, build := range []func() error{t.chooseRules, t.buildModel, t.buildOptimizer} {
+	for _, build := range []func() error{t.chooseRules, t.buildModel, t.buildExact, t.buildOptimizer} {
 		if err := build(); err != nil {
 			t.Close()
 			return nil, err
@@ -73,6 +74,13 @@ func (t *Trainer) buildModel() error {
 	return t.model.Init(t.spec.Seed)
 }
 
+func (t *Trainer) buildExact() (err error) {
+	if t.op == collective.SumI32 {
+		t.exact, err = newExact(t.be, t.model.Layout(), t.spec.Train.Slots)
+	}
+	return err
+}
+
 func (t *Trainer) buildOptimizer() (err error) {
 	t.optConfig = OptimizerConfig(t.spec)
 	t.optParams = OptimizerParams(t.model.Layout())
@@ -90,6 +98,9 @@ func (t *Trainer) Close() {
 	t.leave()
 	if t.opt != nil {
 		t.opt.Close()
+	}
+	if t.exact != nil {
+		t.exact.free()
 	}
 	if t.model != nil {
 		t.model.Close()

@@ -25,6 +25,7 @@ type view struct {
 	loader *loader
 	losses kernels.Buffer // per token of all my slots
 
+	peaks        int   // that each rank tells of: the parameters with sum-exact, else 0
 	updateBounds []int // elements of the update buffer, by rank
 	buckets      []span
 	host         []float32 // the flat gradient, then the updates, on their way through the ring
@@ -53,6 +54,9 @@ func (t *Trainer) newView(v View) (next *view, err error) {
 	next = &view{comm: v.Comm, rank: rank, slots: v.Slots, sent: v.Comm.Stats().WireSent}
 	if next.mine, err = t.sampler.Assign(v.Slots[rank]); err != nil {
 		return nil, err
+	}
+	if t.exact != nil {
+		next.peaks = len(t.exact.params)
 	}
 	mine := len(v.Slots[rank])
 	// Evaluation uses one micro-batch, also on a rank without slots.

@@ -1,0 +1,183 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"parallax/internal/checkpoint"
+	"parallax/kernels"
+	"parallax/model"
+)
+
+// exact is what the reduction sum-exact needs: a gradient that does not depend on
+// how many ranks compute it, nor on which one computes which slot.
+//
+// Every micro-batch's gradient is rounded on its own to integers, and only
+// integers are added, on a rank and round the ring. A parameter's integers count
+// multiples of 2^(E-bits), where E, its exponent, is shared by all ranks: the
+// magnitudes of the step before, of the largest in any micro-batch, are below
+// 2^(E-headroom). Should one in this step not be below 2^E, all ranks see it in
+// the exchange, raise E, and compute the step once more. That is how the first
+// step finds its exponents too: it begins with the smallest.
+type exact struct {
+	be     kernels.Backend
+	params []model.Param
+	bits   int // of a micro-batch's integers
+	// exponents, by parameter, are part of the replicated state: they change with
+	// the parameters, when a step is applied. pass are those of the pass at hand,
+	// next those that follow from its magnitudes.
+	exponents, pass, next []int32
+
+	sum   kernels.Buffer // I32, as the flat gradient
+	peaks kernels.Buffer // I32, by parameter: of this rank's micro-batches
+}
+
+const (
+	// headroom is how many bits a gradient's largest magnitude may grow by from
+	// one step to the next.
+	headroom = 3
+	// Exponents below minExponent are not used: a gradient so small counts as 0
+	// in part. Numbers of maxExponent or more are as good as infinite.
+	minExponent = -96
+	maxExponent = 96
+	// exponentsTensor is the exponents' name in a checkpoint.
+	exponentsTensor = "exact.exponents"
+)
+
+// newExact allocates for gradients of a layout that slots micro-batches add to.
+func newExact(be kernels.Backend, l model.Layout, slots int) (x *exact, err error) {
+	x = &exact{be: be, params: l.Params, bits: 30 - bits.Len(uint(slots-1))}
+	x.exponents = slices.Repeat([]int32{minExponent}, len(l.Params))
+	x.pass, x.next = slices.Clone(x.exponents), slices.Clone(x.exponents)
+	if x.sum, err = be.Alloc(kernels.I32, l.Size); err != nil {
+		return nil, fmt.Errorf("sum-exact: %w", err)
+	}
+	if x.peaks, err = be.Alloc(kernels.I32, len(l.Params)); err != nil {
+		x.sum.Free()
+		return nil, fmt.Errorf("sum-exact: %w", err)
+	}
+	return x, nil
+}
+
+func (x *exact) free() {
+	x.sum.Free()
+	x.peaks.Free()
+}
+
+// begin starts a step with the exponents of the state.
+func (x *exact) begin() { copy(x.pass, x.exponents) }
+
+// clear forgets the micro-batches of the pass before.
+func (x *exact) clear() {
+	x.be.Zero(x.peaks)
+	x.be.Zero(x.sum)
+}
+
+// take adds the gradients of the parameters within [lo, hi), of one micro-batch, to
+// the sum and clears them.
+func (x *exact) take(grads kernels.Buffer, lo, hi int) {
+	for i, p := range x.params {
+		if p.Offset < lo || p.Offset >= hi {
+			continue
+		}
+		x.be.Quantize(kernels.Quantize{
+			FixedPoint: x.scale(i), Accumulate: true,
+			Sum:  x.sum.Slice(p.Offset, p.Offset+p.Len()),
+			G:    grads.Slice(p.Offset, p.Offset+p.Len()),
+			Peak: x.peaks.Slice(i, i+1),
+		})
+	}
+}
+
+// restore writes the reduced sum to the gradient.
+func (x *exact) restore(grads kernels.Buffer) {
+	for i, p := range x.params {
+		x.be.Dequantize(kernels.Dequantize{
+			FixedPoint: x.scale(i),
+			G:          grads.Slice(p.Offset, p.Offset+p.Len()),
+			Sum:        x.sum.Slice(p.Offset, p.Offset+p.Len()),
+		})
+	}
+}
+
+func (x *exact) scale(param int) kernels.FixedPoint {
+	return kernels.FixedPoint{Bits: x.bits, Exponent: int(x.pass[param])}
+}
+
+// readPeaks returns the exponents of this rank's largest magnitudes. It waits for
+// the device.
+func (x *exact) readPeaks() ([]float64, error) {
+	raw := x.be.HostAlloc(4 * len(x.params))
+	if err := x.be.CopyOut(raw, x.peaks).Wait(); err != nil {
+		return nil, err
+	}
+	exponents := make([]float64, len(x.params))
+	for i, peak := range kernels.Cast[int32](raw) {
+		exponents[i] = float64(kernels.PeakExponent(peak))
+	}
+	return exponents, nil
+}
+
+// judge hears the largest magnitudes of all ranks in a pass, and says whether one
+// was beyond its exponent, so that the pass must be made again.
+func (x *exact) judge(accounts []account) (beyond bool, err error) {
+	for i, e := range x.pass {
+		peak := accounts[0].peaks[i]
+		for _, a := range accounts[1:] {
+			peak = max(peak, a.peaks[i])
+		}
+		if peak > maxExponent {
+			return false, errInfinite
+		}
+		beyond = beyond || peak > float64(e)
+		x.next[i] = follow(e, int32(peak))
+	}
+	return beyond, nil
+}
+
+// follow is the exponent after e, where the largest magnitude was below 2^peak. It
+// stays where the gradient was zero.
+func follow(e, peak int32) int32 {
+	if peak == kernels.MinPeak {
+		return e
+	}
+	return min(max(peak+headroom, minExponent), maxExponent)
+}
+
+// raise makes the next pass of the same step one with exponents that fit.
+func (x *exact) raise() { copy(x.pass, x.next) }
+
+// apply makes the exponents for the next step part of the state.
+func (x *exact) apply() { copy(x.exponents, x.next) }
+
+var (
+	errInfinite = errors.New("a gradient is infinite or not a number")
+	errFickle   = errors.New("the same micro-batches have a larger gradient the second time: this device does not repeat its results, use another")
+)
+
+// tensor is the exponents as a checkpoint holds them: small integers, exact in
+// float32.
+func (x *exact) tensor() checkpoint.Tensor {
+	t := checkpoint.Tensor{Name: exponentsTensor, Shape: []int{len(x.exponents)}}
+	for _, e := range x.exponents {
+		t.Data = append(t.Data, float32(e))
+	}
+	return t
+}
+
+// load takes the exponents of a checkpoint.
+func (x *exact) load(c *checkpoint.Checkpoint) error {
+	t := x.tensor()
+	if err := c.ReadOptimizer(t.Name, t.Data); err != nil {
+		return err
+	}
+	for i, e := range t.Data {
+		if !(e >= minExponent && e <= maxExponent) || e != float32(int32(e)) {
+			return fmt.Errorf("tensor %s has %v for %s: want a whole number from %d to %d", t.Name, e, x.params[i].Name, minExponent, maxExponent)
+		}
+		x.exponents[i] = int32(e)
+	}
+	return nil
+}

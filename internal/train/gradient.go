@@ -1,0 +1,144 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"parallax/collective"
+	"parallax/kernels"
+)
+
+// pass is one computation of a step's gradient: backward of all slots, reduced.
+type pass struct {
+	accounts []account
+	computed float64 // seconds of forward and backward
+	exposed  float64 // seconds after them, until the exchange was done
+	waited   float64 // of which for slower ranks
+	again    bool    // it is the second
+}
+
+// gradient makes the pass of a step, and with sum-exact a second one where an
+// exponent was too low. Afterwards the gradient, or its sum of integers, is the
+// whole step's on every rank.
+func (t *Trainer) gradient(ctx context.Context, w *stopwatch) (pass, error) {
+	if t.exact != nil {
+		t.exact.begin()
+	}
+	p, beyond, err := t.computePass(ctx, w)
+	if err != nil || !beyond {
+		return p, err
+	}
+	t.exact.raise()
+	q, beyond, err := t.computePass(ctx, w)
+	if err == nil && beyond {
+		err = fmt.Errorf("step %d: %w", t.applied+1, errFickle)
+	}
+	q.computed, q.exposed, q.waited, q.again = q.computed+p.computed, q.exposed+p.exposed, q.waited+p.waited, true
+	return q, err
+}
+
+// computePass says whether, with sum-exact, an exponent was too low.
+func (t *Trainer) computePass(ctx context.Context, w *stopwatch) (p pass, beyond bool, err error) {
+	reduction := t.startReduction(ctx, t.applied+1)
+	if err := t.backward(reduction); err != nil {
+		reduction.abandon()
+		return pass{}, false, err
+	}
+	p.computed = w.lap()
+	if err := reduction.finish(); err != nil {
+		return pass{}, false, err
+	}
+	if p.accounts, err = t.exchangeStep(ctx, p.computed); err != nil {
+		return pass{}, false, err
+	}
+	p.exposed = w.lap()
+	p.waited = min(slowest(p.accounts)-p.computed, p.exposed)
+	if t.exact != nil {
+		beyond, err = t.judge(p.accounts)
+	}
+	return p, beyond, err
+}
+
+func (t *Trainer) judge(accounts []account) (beyond bool, err error) {
+	beyond, err = t.exact.judge(accounts)
+	if err != nil {
+		loss, _ := t.view.total(accounts)
+		return false, &DivergedError{Step: t.applied + 1, Loss: loss, GradNorm: math.Inf(1)}
+	}
+	return beyond, nil
+}
+
+// backward runs this rank's slots. The gradient is divided by the positions of
+// the whole step, scored or not, which every rank knows beforehand.
+func (t *Trainer) backward(r *reduction) error {
+	t.model.ZeroGrads()
+	scale := 1 / float64(t.spec.Train.Slots*t.positions())
+	if t.exact != nil {
+		t.exact.clear()
+	}
+	mine := t.view.slots[t.view.rank]
+	for i := range mine {
+		ready := func(lo, hi int) {
+			if t.exact != nil {
+				t.exact.take(t.model.Grads(), lo, hi)
+			}
+			if i == len(mine)-1 {
+				r.reached(lo)
+			}
+		}
+		t.model.ForwardBackward(t.view.loader.batches[i].device, scale, ready)
+		t.be.Copy(t.view.lossesOf(i, t.positions()), t.model.Losses())
+	}
+	if len(mine) == 0 {
+		r.reached(0)
+	}
+	return t.be.Sync()
+}
+
+func (v *view) lossesOf(i, positions int) kernels.Buffer {
+	return v.losses.Slice(i*positions, (i+1)*positions)
+}
+
+// exchangeStep tells and hears what the step came to on every rank.
+func (t *Trainer) exchangeStep(ctx context.Context, computed float64) ([]account, error) {
+	losses, err := t.slotLosses(len(t.view.slots[t.view.rank]))
+	if err != nil {
+		return nil, err
+	}
+	mine := account{compute: computed, stop: t.stop.Load(), losses: losses}
+	if t.exact != nil {
+		if mine.peaks, err = t.exact.readPeaks(); err != nil {
+			return nil, err
+		}
+	}
+	for i := range losses {
+		mine.scored = append(mine.scored, float64(t.view.loader.batches[i].scored))
+	}
+	return t.view.exchange(ctx, collective.Point{Step: t.applied + 1, Phase: "exchange"}, mine)
+}
+
+// slotLosses sums the losses of each of the first n micro-batches, in the order
+// of the tokens.
+func (t *Trainer) slotLosses(n int) ([]float64, error) {
+	sums := make([]float64, n)
+	if n == 0 {
+		return sums, nil
+	}
+	tokens, err := kernels.ReadFloats(t.be, t.view.losses.Slice(0, n*t.positions()))
+	if err != nil {
+		return nil, err
+	}
+	for i, loss := range tokens {
+		sums[i/t.positions()] += loss
+	}
+	return sums, nil
+}
+
+func slowest(accounts []account) float64 {
+	most := 0.0
+	for _, a := range accounts {
+		most = max(most, a.compute)
+	}
+	return most
+}
