@@ -529,6 +529,7 @@ type Welcome struct {
 	GossipAddress string                 `protobuf:"bytes,4,opt,name=gossip_address,json=gossipAddress,proto3" json:"gossip_address,omitempty"` // of the coordinator
 	GossipKey     []byte                 `protobuf:"bytes,5,opt,name=gossip_key,json=gossipKey,proto3" json:"gossip_key,omitempty"`
 	Cluster       *Cluster               `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	GossipOldKeys [][]byte               `protobuf:"bytes,7,rep,name=gossip_old_keys,json=gossipOldKeys,proto3" json:"gossip_old_keys,omitempty"` // understood as well, while keys are changed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -601,6 +602,13 @@ func (x *Welcome) GetGossipKey() []byte {
 func (x *Welcome) GetCluster() *Cluster {
 	if x != nil {
 		return x.Cluster
+	}
+	return nil
+}
+
+func (x *Welcome) GetGossipOldKeys() [][]byte {
+	if x != nil {
+		return x.GossipOldKeys
 	}
 	return nil
 }
@@ -2565,7 +2573,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x04rank\x18\v \x01(\x05H\x00R\x04rank\x88\x01\x01\x12\x1d\n" +
 	"\n" +
 	"world_size\x18\f \x01(\x05R\tworldSizeB\a\n" +
-	"\x05_rank\"\xd0\x01\n" +
+	"\x05_rank\"\xf8\x01\n" +
 	"\aWelcome\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
 	"\tspec_toml\x18\x02 \x01(\tR\bspecToml\x12\x1b\n" +
@@ -2573,7 +2581,8 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x0egossip_address\x18\x04 \x01(\tR\rgossipAddress\x12\x1d\n" +
 	"\n" +
 	"gossip_key\x18\x05 \x01(\fR\tgossipKey\x12.\n" +
-	"\acluster\x18\x06 \x01(\v2\x14.parallax.v1.ClusterR\acluster\"h\n" +
+	"\acluster\x18\x06 \x01(\v2\x14.parallax.v1.ClusterR\acluster\x12&\n" +
+	"\x0fgossip_old_keys\x18\a \x03(\fR\rgossipOldKeys\"h\n" +
 	"\aCluster\x12,\n" +
 	"\x12failure_timeout_ns\x18\x01 \x01(\x03R\x10failureTimeoutNs\x12\x17\n" +
 	"\arun_dir\x18\x02 \x01(\tR\x06runDir\x12\x16\n" +
