@@ -1,0 +1,89 @@
+package cpu
+
+import (
+	"time"
+
+	"parallax/kernels"
+)
+
+// Peak measures the micro-kernel on operands in L1, and a triad over arrays that
+// no cache holds, on all threads. Each is the best of some short runs.
+func (b *Backend) Peak() (kernels.Peak, error) {
+	f := newFlopJob(b.kernels, len(b.pool.workers))
+	t := newTriadJob(b.kernels, len(b.pool.workers))
+	return kernels.Peak{
+		FLOPS:     b.bestRate(f, f.flops()),
+		Bandwidth: b.bestRate(t, t.bytes()),
+	}, nil
+}
+
+// peakTasks is how many tasks each thread gets, so that none waits long for the
+// others at the end.
+const peakTasks = 16
+
+// bestRate runs a job some times, and returns the most work done in a second.
+func (b *Backend) bestRate(j job, work float64) float64 {
+	best := 0.0
+	for range 8 {
+		began := time.Now()
+		b.pool.run(peakTasks*len(b.pool.workers), j)
+		best = max(best, work/time.Since(began).Seconds())
+	}
+	return best
+}
+
+// flopJob runs the micro-kernel over and over. Each task has a block of its own,
+// which stays in L1.
+type flopJob struct {
+	set   *kernelSet
+	tiles []tile
+}
+
+const (
+	peakDepth = 96
+	peakCalls = 1000
+)
+
+func newFlopJob(set *kernelSet, threads int) *flopJob {
+	j := &flopJob{set: set, tiles: make([]tile, peakTasks*threads)}
+	for i := range j.tiles {
+		j.tiles[i] = tile{
+			a: alignedFloats(set.mr * peakDepth), b: alignedFloats(peakDepth * set.nr), c: alignedFloats(set.mr * set.nr),
+			aRow: peakDepth, aCol: 1, bRow: set.nr, cRow: set.nr, m: set.mr, n: set.nr, k: peakDepth, alpha: 1,
+		}
+	}
+	return j
+}
+
+func (j *flopJob) run(_ *worker, task int) {
+	for range peakCalls {
+		j.set.tile(&j.tiles[task])
+	}
+}
+
+func (j *flopJob) flops() float64 {
+	return float64(len(j.tiles)) * peakCalls * 2 * float64(j.set.mr) * float64(j.set.nr) * peakDepth
+}
+
+// triadJob is a = b + s*c. Each task has a piece of the arrays.
+type triadJob struct {
+	set     *kernelSet
+	a, b, c []float32
+	piece   int
+}
+
+const triadElements = 32 << 20 // 384 MiB in three arrays, more than any cache
+
+func newTriadJob(set *kernelSet, threads int) *triadJob {
+	j := &triadJob{set: set, a: alignedFloats(triadElements), b: alignedFloats(triadElements), c: alignedFloats(triadElements)}
+	j.piece = triadElements / (peakTasks * threads)
+	return j
+}
+
+func (j *triadJob) run(_ *worker, task int) {
+	lo, hi := task*j.piece, (task+1)*j.piece
+	j.set.combine(j.a[lo:hi], j.b[lo:hi], j.c[lo:hi], 1, 3)
+}
+
+// bytes counts two loads and a store of each element.
+func (j *triadJob) bytes() float64 { return 12 * float64(len(j.a)/j.piece*j.piece) }
