@@ -118,16 +118,9 @@ func TestNothingOutlivesSim(t *testing.T) {
 // Nodes that lose their coordinator stop together, save, and end with 69.
 func TestNodesWithoutCoordinator(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
-	p.writeRun(2000, 0)
-	flags := []string{"--listen", "127.0.0.1:0", "--gossip", "127.0.0.1:0", "--nodes", "2", "--spec", "run.toml", "--run-dir", "run"}
-	env := place{t, p.dir, append(p.env, "PARALLAX_DATA_PATH="+p.path("text.txt"))}
-	coordinator := env.startAs("coordinator", flags...)
-	address := coordinator.address()
-	var nodes []*process
-	for _, name := range []string{"a", "b"} {
-		nodes = append(nodes, p.startAs("node", "--coordinator", address, "--name", name, "--threads", "1"))
-	}
+	p := daemons(t, 2000)
+	coordinator, address := p.coordinator("2", "--spec", "run.toml")
+	nodes := []*process{p.node("a", address), p.node("b", address)}
 	coordinator.untilLine("step   20/2000 ")
 	coordinator.signal(syscall.SIGKILL)
 	began := time.Now()

@@ -274,6 +274,7 @@ func (c *process) address() string {
 // told is all that a run told by --json.
 type told struct {
 	all    []event
+	run    string // its id
 	losses map[int64]float64
 	done   event
 }
@@ -286,6 +287,8 @@ func (c *process) told() told {
 		e := parseEvent(c.t, line)
 		h.all = append(h.all, e)
 		switch {
+		case e.Event == "started":
+			h.run = e.Run
 		case e.Event == "step" && e.Loss != nil:
 			h.losses[e.Step] = *e.Loss
 		case e.Event == "done":

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -203,6 +204,12 @@ func runsExportCommand(ledger *string) *cobra.Command {
 }
 
 func exportRun(cmd *cobra.Command, l *record.Ledger, ref, format, table, out string) (err error) {
+	switch {
+	case format != "jsonl" && format != "csv":
+		return usageError("--format %s: use jsonl or csv", format)
+	case !slices.Contains(record.Tables, table):
+		return usageError("--table %s: use one of %v", table, record.Tables)
+	}
 	r, err := l.Run(ref)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -220,11 +227,8 @@ func exportRun(cmd *cobra.Command, l *record.Ledger, ref, format, table, out str
 		}()
 		w = f
 	}
-	switch format {
-	case "jsonl":
-		return l.ExportJSONL(w, r.ID)
-	case "csv":
+	if format == "csv" {
 		return l.ExportCSV(w, r.ID, table)
 	}
-	return usageError("--format %s: use jsonl or csv", format)
+	return l.ExportJSONL(w, r.ID)
 }

@@ -114,6 +114,14 @@ func (c Case) solve(f *File) error {
 		c.Scale = 1 / math.Sqrt(float64(c.HeadDim))
 	}
 	o := &oracle{Case: c, be: ref.New(), file: f}
+	if c.CuSeqlens != nil {
+		starts, err := kernels.DocStarts(c.CuSeqlens, c.Batch, c.SeqLen)
+		if err != nil {
+			return err
+		}
+		o.DocStart = o.alloc(kernels.I32, len(starts))
+		o.note(o.be.CopyIn(o.DocStart, kernels.Bytes(starts)).Wait())
+	}
 	outputs := o.run()
 	for name, m := range outputs {
 		values, err := kernels.ReadFloats(o.be, m.Buf)
@@ -129,9 +137,6 @@ func (c Case) solve(f *File) error {
 }
 
 func (o *oracle) run() map[string]kernels.Matrix {
-	if o.CuSeqlens != nil {
-		o.DocStart = o.documents()
-	}
 	stats := o.Batch * o.SeqLen * o.QHeads
 	out := map[string]kernels.Matrix{}
 	for _, name := range []string{"o", "grad_q", "grad_k", "grad_v"} {
@@ -165,14 +170,6 @@ func (o *oracle) matrix(name string) kernels.Matrix {
 		o.note(kernels.WriteFloats(o.be, b, values))
 	}
 	return kernels.Mat(b, rows, cols)
-}
-
-func (o *oracle) documents() kernels.Buffer {
-	starts, err := kernels.DocStarts(o.CuSeqlens, o.Batch, o.SeqLen)
-	o.note(err)
-	b := o.alloc(kernels.I32, len(starts))
-	o.note(o.be.CopyIn(b, kernels.Bytes(starts)).Wait())
-	return b
 }
 
 func (o *oracle) alloc(dt kernels.DType, n int) kernels.Buffer {
