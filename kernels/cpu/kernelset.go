@@ -41,6 +41,8 @@ type kernelSet struct {
 	combine       func(y, x, u []float32, a, b float32)
 	toBF16        func(dst []uint16, src []float32)
 	fromBF16      func(dst []float32, src []uint16)
+	quantize      func(sum []int32, g []float32, scale, limit float32) (peak int32)
+	dequantize    func(g []float32, sum []int32, unit float32)
 }
 
 var portable = kernelSet{
@@ -53,6 +55,7 @@ var portable = kernelSet{
 	rotate: rotatePortable, swiglu: swigluPortable, swigluGrad: swigluGradPortable,
 	adamw: adamwPortable, momentum: momentumPortable, combine: combinePortable,
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
+	quantize: quantizePortable, dequantize: dequantizePortable,
 }
 
 // availableSets are the kernel sets that this machine can run, the fastest first.

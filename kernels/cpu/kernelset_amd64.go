@@ -23,6 +23,7 @@ var avx512 = kernelSet{
 	rotate: rotateAVX512, swiglu: swigluAVX512, swigluGrad: swigluGradAVX512,
 	adamw: adamwAVX512, momentum: momentumAVX512, combine: combineAVX512,
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
+	quantize: quantizeAVX512, dequantize: dequantizeAVX512,
 }
 
 var avx2 = kernelSet{
@@ -35,4 +36,5 @@ var avx2 = kernelSet{
 	rotate: rotateAVX2, swiglu: swigluAVX2, swigluGrad: swigluGradAVX2,
 	adamw: adamwAVX2, momentum: momentumAVX2, combine: combineAVX2,
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
+	quantize: quantizeAVX2, dequantize: dequantizeAVX2,
 }

@@ -7,6 +7,7 @@ import (
 )
 
 type quantizeJob struct {
+	set        *kernelSet
 	sum        []int32
 	g          []float32
 	accumulate bool
@@ -19,7 +20,7 @@ type quantizeJob struct {
 func (b *Backend) Quantize(op kernels.Quantize) {
 	kernels.Must(op.Check())
 	j := &b.quantize
-	*j = quantizeJob{sum: ints(op.Sum), g: floats(op.G), accumulate: op.Accumulate,
+	*j = quantizeJob{set: b.kernels, sum: ints(op.Sum), g: floats(op.G), accumulate: op.Accumulate,
 		scale: float32(1 / op.Unit()), limit: float32(op.Limit())}
 	tasks := elementTasks(len(j.g))
 	j.peaks = kernels.Cast[int32](kernels.Bytes(b.shared.take(tasks)))
@@ -36,7 +37,7 @@ func (j *quantizeJob) run(_ *worker, task int) {
 	if !j.accumulate {
 		clear(sum)
 	}
-	j.peaks[task] = quantizePortable(sum, g, j.scale, j.limit)
+	j.peaks[task] = j.set.quantize(sum, g, j.scale, j.limit)
 }
 
 // quantizePortable adds g*scale, rounded and clamped, to sum, clears g, and returns
@@ -64,6 +65,7 @@ func quantizePortable(sum []int32, g []float32, scale, limit float32) (peak int3
 func roundToInt(y float32) int32 { return int32(math.Float64bits(float64(y) + 0x1.8p52)) }
 
 type dequantizeJob struct {
+	set  *kernelSet
 	g    []float32
 	sum  []int32
 	unit float32
@@ -72,13 +74,13 @@ type dequantizeJob struct {
 // Dequantize turns a sum of integers back into a gradient.
 func (b *Backend) Dequantize(op kernels.Dequantize) {
 	kernels.Must(op.Check())
-	b.dequantize = dequantizeJob{g: floats(op.G), sum: ints(op.Sum), unit: float32(op.Unit())}
+	b.dequantize = dequantizeJob{set: b.kernels, g: floats(op.G), sum: ints(op.Sum), unit: float32(op.Unit())}
 	b.pool.run(elementTasks(len(b.dequantize.g)), &b.dequantize)
 }
 
 func (j *dequantizeJob) run(_ *worker, task int) {
 	lo, hi := elementRange(task, len(j.g))
-	dequantizePortable(j.g[lo:hi], j.sum[lo:hi], j.unit)
+	j.set.dequantize(j.g[lo:hi], j.sum[lo:hi], j.unit)
 }
 
 func dequantizePortable(g []float32, sum []int32, unit float32) {
