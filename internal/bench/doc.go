@@ -1,0 +1,30 @@
+// Package bench measures what a user waits for: single operations of a device
+// (kernels.go) and whole training steps (step.go), against the device's peak,
+// measured on the spot. A figure is the median of several runs, with the fastest
+// and the slowest beside it; a machine that is busy with other things shows in
+// their distance. The commands are internal/cli/bench.go.
+package bench
+
+import (
+	"slices"
+	"time"
+)
+
+// Spread is a duration in seconds over several runs.
+type Spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+func spreadOf(seconds []float64) Spread {
+	sorted := slices.Sorted(slices.Values(seconds))
+	return Spread{Median: sorted[len(sorted)/2], Min: sorted[0], Max: sorted[len(sorted)-1]}
+}
+
+// timed runs f once and returns the seconds it took.
+func timed(f func() error) (float64, error) {
+	began := time.Now()
+	err := f()
+	return time.Since(began).Seconds(), err
+}

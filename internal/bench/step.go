@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"parallax/collective"
+	"parallax/internal/config"
+	"parallax/internal/train"
+	"parallax/kernels"
+	"parallax/shard"
+)
+
+// StepResult is the speed of whole training steps on one device.
+type StepResult struct {
+	Parameters int64   `json:"parameters"`
+	Tokens     int64   `json:"tokens_per_step"`
+	Seconds    Spread  `json:"seconds"`
+	Compute    float64 `json:"compute_seconds"` // means over the steps
+	Update     float64 `json:"update_seconds"`
+	Rate       float64 `json:"tokens_per_s"` // at the median
+	FLOPS      float64 `json:"flops_per_s"`  // model FLOPs
+	FLOPS6N    float64 `json:"flops_per_s_6n"`
+	Share      float64 `json:"share_of_peak,omitempty"`
+}
+
+// Step trains a spec's model on random tokens for warmup+steps steps, the first
+// of which do not count.
+func Step(ctx context.Context, be kernels.Backend, spec config.Spec, vocabulary int, peak kernels.Peak, warmup, steps int) (StepResult, error) {
+	source := noise{seqLen: spec.Train.SeqLen, vocabulary: vocabulary}
+	trainer, err := train.New(be, spec, source)
+	if err != nil {
+		return StepResult{}, err
+	}
+	defer trainer.Close()
+	comm, err := collective.New(collective.Config{Members: []collective.Member{{Name: "bench"}}}, nil)
+	if err != nil {
+		return StepResult{}, err
+	}
+	defer comm.Close()
+	if err := trainer.Enter(train.View{Comm: comm, Slots: shard.Deal(spec.Train.Slots, []float64{1})}); err != nil {
+		return StepResult{}, err
+	}
+	reports, err := makeSteps(ctx, trainer, warmup, steps)
+	if err != nil {
+		return StepResult{}, err
+	}
+	cfg := trainer.Model().Config()
+	r := summarize(reports)
+	r.Parameters = cfg.Parameters()
+	r.FLOPS = r.Rate * cfg.FLOPsPerToken(spec.Train.SeqLen)
+	r.FLOPS6N = r.Rate * cfg.FLOPsPerToken6N(spec.Train.SeqLen)
+	if peak.FLOPS > 0 {
+		r.Share = r.FLOPS / peak.FLOPS
+	}
+	return r, nil
+}
+
+func makeSteps(ctx context.Context, trainer *train.Trainer, warmup, steps int) ([]train.Report, error) {
+	var reports []train.Report
+	for i := range warmup + steps {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		r, err := trainer.Step(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if i >= warmup {
+			reports = append(reports, r)
+		}
+	}
+	return reports, nil
+}
+
+func summarize(reports []train.Report) StepResult {
+	var r StepResult
+	var seconds []float64
+	for _, step := range reports {
+		seconds = append(seconds, step.Seconds.Total)
+		r.Compute += step.Seconds.Compute / float64(len(reports))
+		r.Update += step.Seconds.Update / float64(len(reports))
+		r.Tokens = step.Tokens
+	}
+	r.Seconds = spreadOf(seconds)
+	r.Rate = float64(r.Tokens) / r.Seconds.Median
+	return r
+}
+
+// noise is a source of random tokens.
+type noise struct{ seqLen, vocabulary int }
+
+func (n noise) SeqLen() int               { return n.seqLen }
+func (n noise) Vocabulary() int           { return n.vocabulary }
+func (n noise) Sequences(shard.Split) int { return 1 << 20 }
+
+func (n noise) Fill(split shard.Split, indices []int, tokens, targets, docStart []int32) int {
+	shard.CheckFill(n, split, indices, tokens, targets, docStart)
+	clear(docStart)
+	for row, index := range indices {
+		r := rand.New(rand.NewPCG(uint64(split), uint64(index)))
+		for i := row * n.seqLen; i < (row+1)*n.seqLen; i++ {
+			tokens[i], targets[i] = r.Int32N(int32(n.vocabulary)), r.Int32N(int32(n.vocabulary))
+		}
+	}
+	return len(targets)
+}

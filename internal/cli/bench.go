@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parallax/internal/bench"
+	"parallax/internal/version"
+	"parallax/kernels"
+	"parallax/shard/tokenizer"
+)
+
+// benchFlags are what both measurements have in common.
+type benchFlags struct {
+	device  string
+	threads int
+	json    bool
+}
+
+func benchCommand() *cobra.Command {
+	var f benchFlags
+	cmd := group("bench", "Measure this host's kernels and training steps", benchKernelsCommand(&f), benchStepCommand(&f))
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&f.device, "device", "cpu", "device to measure: cpu, cuda:0")
+	flags.IntVar(&f.threads, "threads", 0, "host threads of a CPU device (default all)")
+	flags.BoolVar(&f.json, "json", false, "one JSON object per line")
+	return cmd
+}
+
+// on opens the device, measures its peak, says what it is, and measures.
+func (f *benchFlags) on(cmd *cobra.Command, measure func(kernels.Backend, kernels.Peak) error) error {
+	be, err := kernels.Open(f.device, kernels.Options{Threads: f.threads})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer be.Close()
+	var peak kernels.Peak
+	if p, can := be.(kernels.Peaker); can {
+		if peak, err = p.Peak(); err != nil {
+			return err
+		}
+	}
+	if err := f.describe(cmd, be, peak); err != nil {
+		return err
+	}
+	return measure(be, peak)
+}
+
+func (f *benchFlags) describe(cmd *cobra.Command, be kernels.Backend, peak kernels.Peak) error {
+	if f.json {
+		return f.encode(cmd, map[string]any{"device": f.device, "summary": be.Info().Summary, "peak_flops_per_s": peak.FLOPS,
+			"peak_bytes_per_s": peak.Bandwidth, "version": version.String(), "go": runtime.Version()})
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, peak %.0f GFLOP/s and %.1f GB/s, measured now; parallax %s, %s\n",
+		f.device, be.Info().Summary, peak.FLOPS/1e9, peak.Bandwidth/1e9, version.String(), runtime.Version())
+	return err
+}
+
+func (f *benchFlags) encode(cmd *cobra.Command, v any) error {
+	return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
+}
+
+func benchKernelsCommand(f *benchFlags) *cobra.Command {
+	var runs int
+	cmd := &cobra.Command{
+		Use:     "kernels",
+		Short:   "Measure single operations against the device's peak",
+		Example: "  parallax bench kernels\n  parallax bench kernels --threads 1 --runs 20 --json",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runs < 1 {
+				return usageError("--runs %d: at least one is needed", runs)
+			}
+			return f.on(cmd, func(be kernels.Backend, peak kernels.Peak) error {
+				var failed error
+				err := bench.Kernels(be, peak, runs, func(r bench.KernelResult) {
+					if err := f.kernel(cmd, r); err != nil {
+						failed = err
+					}
+				})
+				if err == nil {
+					err = failed
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().IntVar(&runs, "runs", 9, "runs of each operation, of which the median counts")
+	return cmd
+}
+
+func (f *benchFlags) kernel(cmd *cobra.Command, r bench.KernelResult) error {
+	if f.json {
+		return f.encode(cmd, r)
+	}
+	rate := fmt.Sprintf("%7.1f GFLOP/s", r.FLOPS/1e9)
+	if r.Bandwidth > 0 {
+		rate = fmt.Sprintf("%7.1f GB/s   ", r.Bandwidth/1e9)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%-50s %s %4.0f %%  %10v (%v to %v)\n", r.Name, rate, 100*r.Share,
+		duration(r.Seconds.Median), duration(r.Seconds.Min), duration(r.Seconds.Max))
+	return err
+}
+
+func duration(seconds float64) time.Duration {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Microsecond)
+}
+
+func benchStepCommand(f *benchFlags) *cobra.Command {
+	spec := specFlags{fallback: "small"}
+	var warmup, steps int
+	cmd := &cobra.Command{
+		Use:     "step",
+		Short:   "Measure whole training steps on random tokens",
+		Example: "  parallax bench step --preset small\n  parallax bench step --preset gpt2-124m --set train.slots=1 --steps 3 --json",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if steps < 1 || warmup < 0 {
+				return usageError("--steps %d --warmup %d: at least one step is needed", steps, warmup)
+			}
+			loaded, err := spec.load()
+			if err != nil {
+				return err
+			}
+			tok, err := tokenizer.New(loaded.Spec.Data.Tokenizer)
+			if err != nil {
+				return err
+			}
+			return f.on(cmd, func(be kernels.Backend, peak kernels.Peak) error {
+				r, err := bench.Step(cmd.Context(), be, loaded.Spec, tok.Vocabulary(), peak, warmup, steps)
+				if err != nil {
+					return err
+				}
+				return f.step(cmd, r)
+			})
+		},
+	}
+	spec.add(cmd)
+	cmd.Flags().IntVar(&warmup, "warmup", 2, "steps that do not count")
+	cmd.Flags().IntVar(&steps, "steps", 8, "steps measured, of which the median counts")
+	return cmd
+}
+
+func (f *benchFlags) step(cmd *cobra.Command, r bench.StepResult) error {
+	resident := residentBytes()
+	if f.json {
+		return f.encode(cmd, struct {
+			bench.StepResult
+			Resident int64 `json:"resident_bytes"`
+		}{r, resident})
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d parameters, %d tokens a step\n%.0f tokens/s, %.1f GFLOP/s (%.0f %% of the peak; %.1f GFLOP/s by 6N+12LHDT)\nstep %v (%v to %v): compute %v, update %v\nresident memory at most %.0f MB\n",
+		r.Parameters, r.Tokens, r.Rate, r.FLOPS/1e9, 100*r.Share, r.FLOPS6N/1e9,
+		duration(r.Seconds.Median), duration(r.Seconds.Min), duration(r.Seconds.Max), duration(r.Compute), duration(r.Update),
+		float64(resident)/1e6)
+	return err
+}
