@@ -1,0 +1,170 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"parallax/internal/certs"
+)
+
+// Caller is the client's side of the connections to one server. It notes what
+// gRPC would only try again: that one of the two sides refuses the other.
+type Caller struct {
+	creds   credentials.TransportCredentials
+	token   token
+	secure  bool
+	refused func(error) // may be nil
+
+	mu  sync.Mutex
+	err error // the refusal, once there was one
+	cut int   // connections in a row that ended before the server said anything
+}
+
+// Coordinator calls the coordinator, which must have a certificate for the host
+// that is dialled. Refused, unless it is nil, is told of a refusal at once: for
+// calls that wait until the server is there.
+func (t Trust) Coordinator(refused func(error)) *Caller {
+	c := t.caller("")
+	c.token, c.refused = t.token, refused
+	return c
+}
+
+// Node calls the node of that name, which must have the certificate of that name
+// wherever it is reached.
+func (t Trust) Node(name string) *Caller { return t.caller(name) }
+
+func (t Trust) caller(server string) *Caller {
+	c := &Caller{creds: insecure.NewCredentials(), secure: t.Secure()}
+	if t.Secure() {
+		c.creds = credentials.NewTLS(t.identity.ClientConfig(server))
+	}
+	return c
+}
+
+// DialOptions are what a connection needs. Calls that cannot be made because of a
+// refusal fail with the code Unauthenticated and the reason.
+func (c *Caller) DialOptions() []grpc.DialOption {
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(&callerCreds{c.creds, c}),
+		grpc.WithChainUnaryInterceptor(c.unary),
+		grpc.WithChainStreamInterceptor(c.stream),
+	}
+	if c.token != nil {
+		options = append(options, grpc.WithPerRPCCredentials(perCall{c.token, c.secure}))
+	}
+	return options
+}
+
+func (c *Caller) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return c.explain(invoke(ctx, method, req, reply, conn, opts...))
+}
+
+func (c *Caller) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := open(ctx, desc, conn, method, opts...)
+	return stream, c.explain(err)
+}
+
+// explain gives the reason for which no connection came about, if it is known.
+func (c *Caller) explain(err error) error {
+	if status.Code(err) != codes.Unavailable {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+		return status.Error(codes.Unauthenticated, c.err.Error())
+	case c.cut > 0 && !c.secure:
+		return status.Error(codes.Unauthenticated, errHangsUp.Error())
+	}
+	return err
+}
+
+var errHangsUp = errors.New("it hangs up on connections without TLS, as one that wants TLS does: try --tls-ca, --tls-cert and --tls-key")
+
+// refuse notes a refusal.
+func (c *Caller) refuse(err error) {
+	c.mu.Lock()
+	first := c.err == nil
+	if first {
+		c.err = err
+	}
+	c.mu.Unlock()
+	if first && c.refused != nil {
+		c.refused(err)
+	}
+}
+
+// maxCut is how many connections without TLS may be cut in a row. A server that
+// just ends cuts one or two.
+const maxCut = 3
+
+// heard notes how the first read of a connection ended. With TLS 1.3 that is how
+// a client learns that its certificate is refused; one without TLS learns nothing.
+func (c *Caller) heard(something bool, err error) {
+	if something {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cut = 0
+		return
+	}
+	if clause, refused := certs.Explain(err); refused {
+		c.refuse(errors.New(clause))
+		return
+	}
+	c.mu.Lock()
+	c.cut++
+	hopeless := c.cut >= maxCut && !c.secure
+	c.mu.Unlock()
+	if hopeless {
+		c.refuse(errHangsUp)
+	}
+}
+
+// callerCreds tell their caller how handshakes end.
+type callerCreds struct {
+	credentials.TransportCredentials
+	caller *Caller
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (k *callerCreds) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := k.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	if err == nil {
+		return &watched{Conn: conn, caller: k.caller}, info, nil
+	}
+	if clause, refused := certs.Explain(err); refused {
+		k.caller.refuse(errors.New(clause))
+	}
+	return nil, nil, err
+}
+
+// Clone implements credentials.TransportCredentials.
+func (k *callerCreds) Clone() credentials.TransportCredentials {
+	return &callerCreds{k.TransportCredentials.Clone(), k.caller}
+}
+
+// watched is a connection whose first read is told.
+type watched struct {
+	net.Conn
+	caller *Caller
+	told   bool // by the one goroutine that reads
+}
+
+// Read implements net.Conn.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if !w.told {
+		w.told = true
+		w.caller.heard(n > 0, err)
+	}
+	return n, err
+}
