@@ -17,24 +17,24 @@ import (
 type cluster []*Trainer
 
 // newCluster makes n trainers of a spec and enters them into a ring, with equal
-// shares of the slots.
-func newCluster(t *testing.T, spec config.Spec, n int) cluster {
+// shares of the slots, in which the faults happen.
+func newCluster(t *testing.T, spec config.Spec, n int, faults ...mem.Fault) cluster {
 	t.Helper()
 	c := make(cluster, n)
 	for i := range c {
 		c[i] = newTestTrainer(t, spec)
 	}
-	c.enter(t)
+	c.enter(t, faults...)
 	return c
 }
 
-func (c cluster) enter(t *testing.T) {
+func (c cluster) enter(t *testing.T, faults ...mem.Fault) {
 	t.Helper()
 	members := make([]collective.Member, len(c))
 	for i := range members {
 		members[i].Name = string(rune('a' + i))
 	}
-	transports := mem.NewRing(len(c))
+	transports := mem.NewRing(len(c), faults...)
 	slots := shard.Deal(c[0].spec.Train.Slots, make([]float64, len(c)))
 	for rank, trainer := range c {
 		var transport collective.Transport

@@ -1,0 +1,177 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"parallax/collective"
+	"parallax/collective/mem"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// faultWorld is the number of ranks in the tests of this file, faultStep the step
+// in which one dies.
+const (
+	faultWorld = 3
+	faultStep  = 3
+)
+
+// deaths are the places in a step where a rank can die, as the faults that make it
+// die there. Three all-gathers of a step have one coordinate: those of the
+// gradient's last bucket, of the accounts and of the updates; a rank sends
+// world-1 frames in each, so a place is reached by frames that are let through.
+var deaths = map[string]func(rank int) []mem.Fault{
+	"first gradients": func(rank int) []mem.Fault { return die(rank, collective.ReduceScatter, 0, 0) },
+	"last gradients":  func(rank int) []mem.Fault { return die(rank, collective.ReduceScatter, 1, 0) },
+	"summed":          func(rank int) []mem.Fault { return die(rank, collective.AllGather, 0, 0) },
+	"exchange":        func(rank int) []mem.Fault { return die(rank, collective.AllGather, 0, faultWorld-1) },
+	"updates":         func(rank int) []mem.Fault { return die(rank, collective.AllGather, 0, 2*(faultWorld-1)) },
+	"last updates":    func(rank int) []mem.Fault { return die(rank, collective.AllGather, 0, 3*(faultWorld-1)-1) },
+}
+
+// die lets some frames of a coordinate through, then breaks the rank's links.
+func die(rank int, phase collective.Phase, bucket, after int) []mem.Fault {
+	f := mem.Fault{Kind: mem.Delay, Rank: rank, Step: faultStep, Phase: phase, Bucket: bucket}
+	var all []mem.Fault
+	for range after {
+		all = append(all, f)
+	}
+	f.Kind = mem.Fail
+	return append(all, f)
+}
+
+// A rank that dies, wherever in a step, leaves the others whole: who has an error
+// has not applied the step, to the bit; who has none has applied it. A new ring
+// with a fresh rank in place of the dead one then ends with the bits of a run that
+// was not disturbed.
+func TestDeathInAStep(t *testing.T) {
+	for _, reduction := range []string{"sum-f32", "sum-exact"} {
+		// Large enough for two buckets.
+		spec := testSpec(t, "train.reduction="+reduction, "model.width=64", "model.head_dim=32", "model.ffn=160", "train.steps=5")
+		undisturbed := newCluster(t, spec, faultWorld)
+		if n := len(undisturbed[0].view.buckets); n != 2 {
+			t.Fatalf("the gradient has %d buckets, the test wants 2", n)
+		}
+		undisturbed.train(t, 5)
+		want := undisturbed.digest(t)
+		for place, faults := range deaths {
+			for victim := range faultWorld {
+				t.Run(fmt.Sprintf("%s/%s/rank %d", reduction, place, victim), func(t *testing.T) {
+					c := newCluster(t, spec, faultWorld, faults(victim)...)
+					c.train(t, faultStep-1)
+					c.loseStep(t, c.digest(t))
+					c.replace(t, victim)
+					c.train(t, 5-int(c[0].Applied()))
+					if !bytes.Equal(c.digest(t), want) {
+						t.Error("the run ends with other bits than the undisturbed one")
+					}
+				})
+			}
+		}
+	}
+}
+
+// loseStep makes the step in which a rank dies.
+func (c cluster) loseStep(t *testing.T, before []byte) {
+	t.Helper()
+	errs := make([]error, len(c))
+	var wg sync.WaitGroup
+	for rank, trainer := range c {
+		wg.Go(func() { _, errs[rank] = trainer.Step(context.Background()) })
+	}
+	wg.Wait()
+	broken := 0
+	for rank, err := range errs {
+		if err == nil {
+			if c[rank].Applied() != faultStep {
+				t.Errorf("rank %d has no error and %d steps", rank, c[rank].Applied())
+			}
+			continue
+		}
+		broken++
+		var ring *collective.Error
+		if !errors.As(err, &ring) {
+			t.Errorf("rank %d: %v", rank, err)
+		}
+		if d, err := c[rank].Digest(); err != nil || !bytes.Equal(d, before) {
+			t.Errorf("rank %d has an error and another state than before (%v)", rank, err)
+		}
+	}
+	if broken == 0 {
+		t.Error("nobody noticed")
+	}
+}
+
+// replace puts a fresh rank in the place of a dead one, closes a new ring, and
+// brings all to the state of the survivor that has applied the most steps.
+func (c cluster) replace(t *testing.T, dead int) {
+	t.Helper()
+	c[dead] = newTestTrainer(t, c[dead].spec)
+	root := (dead + 1) % len(c)
+	for rank := range c {
+		if c[rank].Applied() > c[root].Applied() {
+			root = rank
+		}
+	}
+	c.enter(t)
+	c.each(t, func(_ int, trainer *Trainer) error { return trainer.Synchronize(context.Background(), root) })
+}
+
+// A step that its context ends has not happened either.
+func TestInterruptedStep(t *testing.T) {
+	spec := testSpec(t)
+	undisturbed := newCluster(t, spec, 2)
+	undisturbed.train(t, 3)
+	c := newCluster(t, spec, 2)
+	c.train(t, 1)
+	before := c.digest(t)
+	ended, end := context.WithCancel(context.Background())
+	end()
+	for rank, trainer := range c {
+		if _, err := trainer.Step(ended); err == nil {
+			t.Errorf("rank %d made a step under a context that has ended", rank)
+		}
+	}
+	if !bytes.Equal(c.digest(t), before) {
+		t.Error("an interrupted step has changed the state")
+	}
+	c.enter(t)
+	c.train(t, 2)
+	if !bytes.Equal(c.digest(t), undisturbed.digest(t)) {
+		t.Error("the run ends with other bits than the undisturbed one")
+	}
+}
+
+// A run whose numbers are none any more ends, on all ranks in the same step, and
+// the state of before can be saved.
+func TestDivergence(t *testing.T) {
+	c := newCluster(t, testSpec(t, "optimizer.lr=1e30", "optimizer.adam_lr=1e30", "schedule.warmup=0"), 2)
+	steps := make([]int64, len(c))
+	c.each(t, func(rank int, trainer *Trainer) error {
+		for {
+			_, err := trainer.Step(context.Background())
+			var diverged *DivergedError
+			if errors.As(err, &diverged) {
+				steps[rank] = diverged.Step
+				return nil
+			}
+			if err != nil || trainer.Applied() == 12 {
+				return fmt.Errorf("after step %d: %v, want divergence", trainer.Applied(), err)
+			}
+		}
+	})
+	if steps[0] != steps[1] || steps[0] != c[0].Applied()+1 {
+		t.Errorf("the ranks diverged at steps %v, after %d", steps, c[0].Applied())
+	}
+	c.digest(t)
+	if _, err := c[0].Snapshot(); err != nil {
+		t.Error(err)
+	}
+}
