@@ -1,0 +1,74 @@
+package train
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"parallax/kernels"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden losses anew: only for who can explain why they differ")
+
+// TestGoldenLosses holds the losses of a small run to the last bit, for each
+// instruction set that this machine has: what does not mean to change arithmetic
+// must not change a bit of it.
+func TestGoldenLosses(t *testing.T) {
+	for _, set := range []string{"avx512", "avx2", "portable"} {
+		t.Run(set, func(t *testing.T) {
+			t.Setenv("PARALLAX_CPU", set)
+			got := goldenRun(t, 1)
+			if two := goldenRun(t, 2); two != got {
+				t.Errorf("two threads give other bits than one:\n%s\n%s", two, got)
+			}
+			file := filepath.Join("testdata", fmt.Sprintf("golden-%s-%s.txt", runtime.GOARCH, set))
+			if *rewrite {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if os.IsNotExist(err) {
+				t.Skipf("no golden losses were recorded for %s on %s", set, runtime.GOARCH)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("the losses are\n%s\nand were\n%s", got, want)
+			}
+		})
+	}
+}
+
+// goldenRun writes a line for each step: loss and gradient norm, in hexadecimal and
+// for people.
+func goldenRun(t *testing.T, threads int) string {
+	t.Helper()
+	be, err := kernels.Open("cpu", kernels.Options{Threads: threads})
+	if err != nil {
+		t.Skipf("this machine lacks the instruction set: %v", err)
+	}
+	defer be.Close()
+	spec := testSpec(t, "train.steps=8")
+	trainer, err := New(be, spec, text{seqLen: spec.Train.SeqLen, sequences: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	enterAlone(t, trainer)
+	var lines strings.Builder
+	for range spec.Train.Steps {
+		r, err := trainer.Step(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&lines, "step %d  loss %x = %.6f  norm %x = %.6f\n", r.Step, r.Loss, r.Loss, r.GradNorm, r.GradNorm)
+	}
+	return lines.String()
+}
