@@ -97,6 +97,7 @@ const trialSteps = 20
 func (a Arm) Trial() config.Spec {
 	s := a.Spec
 	s.Train.Steps = trialSteps
+	s.Schedule.Warmup = min(s.Schedule.Warmup, trialSteps)
 	s.Eval.Every, s.Eval.Batches = 0, 1
 	s.Checkpoint.Every = 0
 	return s

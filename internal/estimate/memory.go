@@ -1,0 +1,115 @@
+package estimate
+
+import (
+	"parallax/internal/train"
+	"parallax/model"
+	"parallax/optimizer"
+)
+
+// Part is one use of memory.
+type Part struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	Host  bool   `json:"host"` // in the host's memory, also where the device has its own
+	// Remedy is what to change when it is too large.
+	Remedy string `json:"-"`
+}
+
+// Memory is what a rank needs at most, at rank 0, which also writes checkpoints.
+type Memory []Part
+
+// Total is the sum of all parts: what a device needs that computes in the host's
+// memory.
+func (m Memory) Total() int64 {
+	sum := int64(0)
+	for _, p := range m {
+		sum += p.Bytes
+	}
+	return sum
+}
+
+// Host is the sum of the parts that are in the host's memory in any case.
+func (m Memory) Host() int64 {
+	sum := int64(0)
+	for _, p := range m {
+		if p.Host {
+			sum += p.Bytes
+		}
+	}
+	return sum
+}
+
+// Largest is the part that takes most.
+func (m Memory) Largest() Part {
+	largest := Part{}
+	for _, p := range m {
+		if p.Bytes > largest.Bytes {
+			largest = p
+		}
+	}
+	return largest
+}
+
+const (
+	smaller = "make the model smaller"
+	shorter = "make train.micro_batch or train.seq_len smaller"
+	// program is a node without a run: code, runtime, tokenizer, connections. The
+	// token file is mapped, and not counted: the system drops it when it must.
+	program = 36 << 20
+)
+
+func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory {
+	t := r.Spec.Train
+	cfg, params := train.OptimizerConfig(r.Spec), train.OptimizerParams(layout)
+	m := r.Model.Bytes(r.Precision, t.MicroBatch, t.SeqLen)
+	o := optimizer.MemoryBytes(cfg, params, r.Precision)
+	batches := batchBytes(r, slots)
+	parts := Memory{
+		{"parameters", m.Parameters + m.Work, false, smaller},
+		{"gradients", m.Gradients + exactBytes(r, layout), false, smaller},
+		{"optimizer state", o.State, false, smaller + ", or choose another optimizer.name"},
+		{"optimizer scratch", o.Scratch, false, smaller},
+		{"activations", m.Activations, false, shorter},
+		{"batches on the device", batches + lossBytes(r, slots), false, shorter + ", or use more nodes"},
+		{"batches on the host", batches, true, shorter + ", or use more nodes"},
+		{"copies of the state", stateCopies * (m.Parameters + o.State), true, smaller},
+		{"program", program, true, "use a larger host"},
+	}
+	if r.Nodes > 1 {
+		parts = append(parts, Part{"ring staging", stagingBytes(layout, plan), true, smaller})
+	}
+	return parts
+}
+
+// stateCopies is how many copies of parameters and optimizer state the host holds
+// at most: a checkpoint's on its way to disk, and one that was made for the
+// state's digest, until the garbage collector comes by.
+const stateCopies = 2
+
+// exactBytes are the integers that sum-exact adds gradients up in.
+func exactBytes(r Run, layout model.Layout) int64 {
+	if r.Spec.Train.Reduction != "sum-exact" {
+		return 0
+	}
+	return 4 * int64(layout.Size+len(layout.Params))
+}
+
+// batchBytes are the token ids, targets and, with documents, their starts, of the
+// slots of a step.
+func batchBytes(r Run, slots int) int64 {
+	lists := int64(2)
+	if r.Spec.Data.Documents {
+		lists++
+	}
+	return 4 * lists * int64(max(1, slots)) * int64(r.Spec.Train.MicroBatch) * int64(r.Spec.Train.SeqLen)
+}
+
+// lossBytes is one number for every token of the slots.
+func lossBytes(r Run, slots int) int64 {
+	return int64(r.Precision.Master.Size()) * int64(max(1, slots)) * int64(r.Spec.Train.MicroBatch) * int64(r.Spec.Train.SeqLen)
+}
+
+// stagingBytes is the flat gradient, or the updates, on the way through the ring.
+func stagingBytes(layout model.Layout, plan optimizer.Plan) int64 {
+	return 4 * int64(max(layout.Size, plan.Bounds()[plan.World]))
+}
