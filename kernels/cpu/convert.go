@@ -41,9 +41,9 @@ func (j *convertJob) run(_ *worker, task int) {
 	case from == to:
 		copy(dst, src)
 	case from == kernels.F32 && to == kernels.BF16:
-		j.set.toBF16(kernels.Cast[uint16](dst), kernels.Cast[float32](src))
+		toBF16(j.set, kernels.Cast[uint16](dst), kernels.Cast[float32](src))
 	case from == kernels.BF16 && to == kernels.F32:
-		j.set.fromBF16(kernels.Cast[float32](dst), kernels.Cast[uint16](src))
+		fromBF16(j.set, kernels.Cast[float32](dst), kernels.Cast[uint16](src))
 	default:
 		convertAny(dst, to, src, from)
 	}
@@ -80,6 +80,20 @@ func storeAs(dst []byte, to kernels.DType, i int, x float64) {
 	default:
 		kernels.Cast[int32](dst)[i] = int32(x)
 	}
+}
+
+// toBF16 and fromBF16 convert whole vectors with the kernel set, the rest in Go.
+
+func toBF16(set *kernelSet, dst []uint16, src []float32) {
+	whole := len(src) / set.lanes * set.lanes
+	set.toBF16(dst[:whole], src[:whole])
+	toBF16Portable(dst[whole:], src[whole:])
+}
+
+func fromBF16(set *kernelSet, dst []float32, src []uint16) {
+	whole := len(src) / set.lanes * set.lanes
+	set.fromBF16(dst[:whole], src[:whole])
+	fromBF16Portable(dst[whole:], src[whole:])
 }
 
 func toBF16Portable(dst []uint16, src []float32) {

@@ -18,7 +18,7 @@ import (
 const (
 	logitBytes = 64 << 20 // of Z^T, about
 	headRows   = 512      // most rows of X in a chunk
-	headWords  = 96      // words of the vocabulary in a block
+	headWords  = 96       // words of the vocabulary in a block
 	headGroups = 16       // parts of DX
 )
 

@@ -22,7 +22,7 @@ var avx512 = kernelSet{
 	scaledProduct: scaledProductAVX512, normDot: normDotAVX512, normApply: normApplyAVX512,
 	rotate: rotateAVX512, swiglu: swigluAVX512, swigluGrad: swigluGradAVX512,
 	adamw: adamwAVX512, momentum: momentumAVX512, combine: combineAVX512,
-	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
+	toBF16: toBF16AVX512, fromBF16: fromBF16AVX512,
 	quantize: quantizeAVX512, dequantize: dequantizeAVX512,
 }
 
@@ -35,6 +35,6 @@ var avx2 = kernelSet{
 	scaledProduct: scaledProductAVX2, normDot: normDotAVX2, normApply: normApplyAVX2,
 	rotate: rotateAVX2, swiglu: swigluAVX2, swigluGrad: swigluGradAVX2,
 	adamw: adamwAVX2, momentum: momentumAVX2, combine: combineAVX2,
-	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
+	toBF16: toBF16AVX2, fromBF16: fromBF16AVX2,
 	quantize: quantizeAVX2, dequantize: dequantizeAVX2,
 }

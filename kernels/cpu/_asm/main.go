@@ -29,6 +29,7 @@ var units = []struct {
 	{"headloss", headlossUnit},
 	{"rows", rowsUnit},
 	{"optim", optimUnit},
+	{"convert", convertUnit},
 	{"quantize", quantizeUnit},
 }
 
