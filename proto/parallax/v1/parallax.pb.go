@@ -75,6 +75,7 @@ type NodeMessage struct {
 	//	*NodeMessage_Failure
 	//	*NodeMessage_Leaving
 	//	*NodeMessage_Progress
+	//	*NodeMessage_Held
 	Kind          isNodeMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -189,6 +190,15 @@ func (x *NodeMessage) GetProgress() *Progress {
 	return nil
 }
 
+func (x *NodeMessage) GetHeld() *Held {
+	if x != nil {
+		if x, ok := x.Kind.(*NodeMessage_Held); ok {
+			return x.Held
+		}
+	}
+	return nil
+}
+
 type isNodeMessage_Kind interface {
 	isNodeMessage_Kind()
 }
@@ -225,6 +235,10 @@ type NodeMessage_Progress struct {
 	Progress *Progress `protobuf:"bytes,8,opt,name=progress,proto3,oneof"`
 }
 
+type NodeMessage_Held struct {
+	Held *Held `protobuf:"bytes,9,opt,name=held,proto3,oneof"`
+}
+
 func (*NodeMessage_Hello) isNodeMessage_Kind() {}
 
 func (*NodeMessage_Ready) isNodeMessage_Kind() {}
@@ -240,6 +254,8 @@ func (*NodeMessage_Failure) isNodeMessage_Kind() {}
 func (*NodeMessage_Leaving) isNodeMessage_Kind() {}
 
 func (*NodeMessage_Progress) isNodeMessage_Kind() {}
+
+func (*NodeMessage_Held) isNodeMessage_Kind() {}
 
 type CoordinatorMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -845,6 +861,7 @@ type Member struct {
 	Host          string                 `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	Device        string                 `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
 	Slots         []int32                `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"` // the micro-batch slots of every step that it computes
+	Fetch         bool                   `protobuf:"varint,7,opt,name=fetch,proto3" json:"fetch,omitempty"`        // with sync_state: its state differs, and it takes the source's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -921,6 +938,13 @@ func (x *Member) GetSlots() []int32 {
 	return nil
 }
 
+func (x *Member) GetFetch() bool {
+	if x != nil {
+		return x.Fetch
+	}
+	return false
+}
+
 // View is who takes part from a step on. Ranks are positions in members, and
 // the ring goes from each to the next.
 type View struct {
@@ -931,6 +955,7 @@ type View struct {
 	SourceRank    int32                  `protobuf:"varint,4,opt,name=source_rank,json=sourceRank,proto3" json:"source_rank,omitempty"` // whose state counts where states differ
 	SyncState     bool                   `protobuf:"varint,5,opt,name=sync_state,json=syncState,proto3" json:"sync_state,omitempty"`    // states differ: source_rank broadcasts its own first
 	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`                            // one sentence
+	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`                            // with sync_state: of the source's state; who fetches checks it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1007,14 +1032,25 @@ func (x *View) GetReason() string {
 	return ""
 }
 
+func (x *View) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 // HaltOrder says that a generation is over, because a member of it is lost:
 // leave its ring, apply nothing more, and answer with a Failure that tells the
 // step and digest of the state now held. What follows is a SaveOrder, a
 // StopOrder or the next View.
+//
+// At a boundary nobody is lost, somebody comes or goes: the ranks agree through
+// the ring to leave it after the same step, and each then says Held.
 type HaltOrder struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	AtBoundary    bool                   `protobuf:"varint,3,opt,name=at_boundary,json=atBoundary,proto3" json:"at_boundary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1063,6 +1099,75 @@ func (x *HaltOrder) GetReason() string {
 	return ""
 }
 
+func (x *HaltOrder) GetAtBoundary() bool {
+	if x != nil {
+		return x.AtBoundary
+	}
+	return false
+}
+
+// Held says that the ranks of a generation have left their ring together, and
+// what state this one holds.
+type Held struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	AppliedStep   int64                  `protobuf:"varint,2,opt,name=applied_step,json=appliedStep,proto3" json:"applied_step,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Held) Reset() {
+	*x = Held{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Held) ProtoMessage() {}
+
+func (x *Held) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Held.ProtoReflect.Descriptor instead.
+func (*Held) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Held) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Held) GetAppliedStep() int64 {
+	if x != nil {
+		return x.AppliedStep
+	}
+	return 0
+}
+
+func (x *Held) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 // StopOrder ends the run at the next step boundary, or at once. Before the
 // boundary the ranks agree on it through the ring, rank 0 saves, and each says
 // Leaving; a node that stops at once just ends its stream.
@@ -1077,7 +1182,7 @@ type StopOrder struct {
 
 func (x *StopOrder) Reset() {
 	*x = StopOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1194,7 @@ func (x *StopOrder) String() string {
 func (*StopOrder) ProtoMessage() {}
 
 func (x *StopOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1207,7 @@ func (x *StopOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopOrder.ProtoReflect.Descriptor instead.
 func (*StopOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{11}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StopOrder) GetReason() string {
@@ -1137,7 +1242,7 @@ type SaveOrder struct {
 
 func (x *SaveOrder) Reset() {
 	*x = SaveOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1254,7 @@ func (x *SaveOrder) String() string {
 func (*SaveOrder) ProtoMessage() {}
 
 func (x *SaveOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1267,7 @@ func (x *SaveOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveOrder.ProtoReflect.Descriptor instead.
 func (*SaveOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{12}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SaveOrder) GetReason() string {
@@ -1193,7 +1298,7 @@ type StepReport struct {
 
 func (x *StepReport) Reset() {
 	*x = StepReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1310,7 @@ func (x *StepReport) String() string {
 func (*StepReport) ProtoMessage() {}
 
 func (x *StepReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1323,7 @@ func (x *StepReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepReport.ProtoReflect.Descriptor instead.
 func (*StepReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{13}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StepReport) GetGeneration() uint64 {
@@ -1319,7 +1424,7 @@ type EvalReport struct {
 
 func (x *EvalReport) Reset() {
 	*x = EvalReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1436,7 @@ func (x *EvalReport) String() string {
 func (*EvalReport) ProtoMessage() {}
 
 func (x *EvalReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1449,7 @@ func (x *EvalReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvalReport.ProtoReflect.Descriptor instead.
 func (*EvalReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{14}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EvalReport) GetGeneration() uint64 {
@@ -1396,7 +1501,7 @@ type CheckpointReport struct {
 
 func (x *CheckpointReport) Reset() {
 	*x = CheckpointReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1513,7 @@ func (x *CheckpointReport) String() string {
 func (*CheckpointReport) ProtoMessage() {}
 
 func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1526,7 @@ func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointReport.ProtoReflect.Descriptor instead.
 func (*CheckpointReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{15}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckpointReport) GetStep() int64 {
@@ -1469,14 +1574,14 @@ type Failure struct {
 	Suspect       string                 `protobuf:"bytes,4,opt,name=suspect,proto3" json:"suspect,omitempty"` // node_id of the neighbour it blames, or empty
 	Fatal         bool                   `protobuf:"varint,5,opt,name=fatal,proto3" json:"fatal,omitempty"`    // this node cannot go on
 	ExitCode      int32                  `protobuf:"varint,6,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
-	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"` // of the state held; empty: it holds none that is whole
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1593,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1606,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Failure) GetGeneration() uint64 {
@@ -1566,7 +1671,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1683,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1696,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Leaving) GetAppliedStep() int64 {
@@ -1632,7 +1737,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1749,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1762,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Progress) GetDoing() string {
@@ -1678,7 +1783,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1795,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1808,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SubmitRequest) GetSpecToml() string {
@@ -1737,7 +1842,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1854,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1867,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SubmitResponse) GetRunId() string {
@@ -1789,7 +1894,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +1906,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +1919,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FollowRequest) GetRunId() string {
@@ -1841,7 +1946,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +1958,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +1971,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StopRequest) GetReason() string {
@@ -1891,7 +1996,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +2008,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2021,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
 }
 
 // RunEvent is one line of a run's history.
@@ -1940,7 +2045,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2057,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2070,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RunEvent) GetSequence() int64 {
@@ -2116,7 +2221,7 @@ type RunStarted struct {
 
 func (x *RunStarted) Reset() {
 	*x = RunStarted{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2233,7 @@ func (x *RunStarted) String() string {
 func (*RunStarted) ProtoMessage() {}
 
 func (x *RunStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2246,7 @@ func (x *RunStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStarted.ProtoReflect.Descriptor instead.
 func (*RunStarted) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RunStarted) GetRunId() string {
@@ -2239,7 +2344,7 @@ type StepSummary struct {
 
 func (x *StepSummary) Reset() {
 	*x = StepSummary{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2356,7 @@ func (x *StepSummary) String() string {
 func (*StepSummary) ProtoMessage() {}
 
 func (x *StepSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2369,7 @@ func (x *StepSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepSummary.ProtoReflect.Descriptor instead.
 func (*StepSummary) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StepSummary) GetStep() int64 {
@@ -2391,7 +2496,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2403,7 +2508,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2416,7 +2521,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Notice) GetText() string {
@@ -2455,7 +2560,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2572,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2585,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Done) GetStep() int64 {
@@ -2537,7 +2642,7 @@ var File_parallax_v1_parallax_proto protoreflect.FileDescriptor
 const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\n" +
 	"\x1aparallax/v1/parallax.proto\x12\vparallax.v1\"\a\n" +
-	"\x05Frame\"\xa5\x03\n" +
+	"\x05Frame\"\xce\x03\n" +
 	"\vNodeMessage\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.parallax.v1.HelloH\x00R\x05hello\x12*\n" +
 	"\x05ready\x18\x02 \x01(\v2\x12.parallax.v1.ReadyH\x00R\x05ready\x12-\n" +
@@ -2548,7 +2653,8 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"checkpoint\x120\n" +
 	"\afailure\x18\x06 \x01(\v2\x14.parallax.v1.FailureH\x00R\afailure\x120\n" +
 	"\aleaving\x18\a \x01(\v2\x14.parallax.v1.LeavingH\x00R\aleaving\x123\n" +
-	"\bprogress\x18\b \x01(\v2\x15.parallax.v1.ProgressH\x00R\bprogressB\x06\n" +
+	"\bprogress\x18\b \x01(\v2\x15.parallax.v1.ProgressH\x00R\bprogress\x12'\n" +
+	"\x04held\x18\t \x01(\v2\x11.parallax.v1.HeldH\x00R\x04heldB\x06\n" +
 	"\x04kind\"\xb3\x02\n" +
 	"\x12CoordinatorMessage\x120\n" +
 	"\awelcome\x18\x01 \x01(\v2\x14.parallax.v1.WelcomeH\x00R\awelcome\x120\n" +
@@ -2602,14 +2708,15 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x12flops_per_token_6n\x18\a \x01(\x01R\x0fflopsPerToken6n\x12!\n" +
 	"\fdata_summary\x18\b \x01(\tR\vdataSummary\x12\x1f\n" +
 	"\vdata_digest\x18\t \x01(\tR\n" +
-	"dataDigest\"\xa8\x01\n" +
+	"dataDigest\"\xbe\x01\n" +
 	"\x06Member\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12!\n" +
 	"\fring_address\x18\x03 \x01(\tR\vringAddress\x12\x12\n" +
 	"\x04host\x18\x04 \x01(\tR\x04host\x12\x16\n" +
 	"\x06device\x18\x05 \x01(\tR\x06device\x12\x14\n" +
-	"\x05slots\x18\x06 \x03(\x05R\x05slots\"\xce\x01\n" +
+	"\x05slots\x18\x06 \x03(\x05R\x05slots\x12\x14\n" +
+	"\x05fetch\x18\a \x01(\bR\x05fetch\"\xe6\x01\n" +
 	"\x04View\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -2621,12 +2728,21 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"sourceRank\x12\x1d\n" +
 	"\n" +
 	"sync_state\x18\x05 \x01(\bR\tsyncState\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"C\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06digest\x18\a \x01(\fR\x06digest\"d\n" +
 	"\tHaltOrder\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"Y\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vat_boundary\x18\x03 \x01(\bR\n" +
+	"atBoundary\"a\n" +
+	"\x04Held\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12!\n" +
+	"\fapplied_step\x18\x02 \x01(\x03R\vappliedStep\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\fR\x06digest\"Y\n" +
 	"\tStopOrder\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1b\n" +
 	"\texit_code\x18\x02 \x01(\x05R\bexitCode\x12\x17\n" +
@@ -2785,7 +2901,7 @@ func file_parallax_v1_parallax_proto_rawDescGZIP() []byte {
 	return file_parallax_v1_parallax_proto_rawDescData
 }
 
-var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*Frame)(nil),              // 0: parallax.v1.Frame
 	(*NodeMessage)(nil),        // 1: parallax.v1.NodeMessage
@@ -2798,64 +2914,66 @@ var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*Member)(nil),             // 8: parallax.v1.Member
 	(*View)(nil),               // 9: parallax.v1.View
 	(*HaltOrder)(nil),          // 10: parallax.v1.HaltOrder
-	(*StopOrder)(nil),          // 11: parallax.v1.StopOrder
-	(*SaveOrder)(nil),          // 12: parallax.v1.SaveOrder
-	(*StepReport)(nil),         // 13: parallax.v1.StepReport
-	(*EvalReport)(nil),         // 14: parallax.v1.EvalReport
-	(*CheckpointReport)(nil),   // 15: parallax.v1.CheckpointReport
-	(*Failure)(nil),            // 16: parallax.v1.Failure
-	(*Leaving)(nil),            // 17: parallax.v1.Leaving
-	(*Progress)(nil),           // 18: parallax.v1.Progress
-	(*SubmitRequest)(nil),      // 19: parallax.v1.SubmitRequest
-	(*SubmitResponse)(nil),     // 20: parallax.v1.SubmitResponse
-	(*FollowRequest)(nil),      // 21: parallax.v1.FollowRequest
-	(*StopRequest)(nil),        // 22: parallax.v1.StopRequest
-	(*StopResponse)(nil),       // 23: parallax.v1.StopResponse
-	(*RunEvent)(nil),           // 24: parallax.v1.RunEvent
-	(*RunStarted)(nil),         // 25: parallax.v1.RunStarted
-	(*StepSummary)(nil),        // 26: parallax.v1.StepSummary
-	(*Notice)(nil),             // 27: parallax.v1.Notice
-	(*Done)(nil),               // 28: parallax.v1.Done
+	(*Held)(nil),               // 11: parallax.v1.Held
+	(*StopOrder)(nil),          // 12: parallax.v1.StopOrder
+	(*SaveOrder)(nil),          // 13: parallax.v1.SaveOrder
+	(*StepReport)(nil),         // 14: parallax.v1.StepReport
+	(*EvalReport)(nil),         // 15: parallax.v1.EvalReport
+	(*CheckpointReport)(nil),   // 16: parallax.v1.CheckpointReport
+	(*Failure)(nil),            // 17: parallax.v1.Failure
+	(*Leaving)(nil),            // 18: parallax.v1.Leaving
+	(*Progress)(nil),           // 19: parallax.v1.Progress
+	(*SubmitRequest)(nil),      // 20: parallax.v1.SubmitRequest
+	(*SubmitResponse)(nil),     // 21: parallax.v1.SubmitResponse
+	(*FollowRequest)(nil),      // 22: parallax.v1.FollowRequest
+	(*StopRequest)(nil),        // 23: parallax.v1.StopRequest
+	(*StopResponse)(nil),       // 24: parallax.v1.StopResponse
+	(*RunEvent)(nil),           // 25: parallax.v1.RunEvent
+	(*RunStarted)(nil),         // 26: parallax.v1.RunStarted
+	(*StepSummary)(nil),        // 27: parallax.v1.StepSummary
+	(*Notice)(nil),             // 28: parallax.v1.Notice
+	(*Done)(nil),               // 29: parallax.v1.Done
 }
 var file_parallax_v1_parallax_proto_depIdxs = []int32{
 	3,  // 0: parallax.v1.NodeMessage.hello:type_name -> parallax.v1.Hello
 	7,  // 1: parallax.v1.NodeMessage.ready:type_name -> parallax.v1.Ready
-	13, // 2: parallax.v1.NodeMessage.step:type_name -> parallax.v1.StepReport
-	14, // 3: parallax.v1.NodeMessage.eval:type_name -> parallax.v1.EvalReport
-	15, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
-	16, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
-	17, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
-	18, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
-	4,  // 8: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
-	6,  // 9: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
-	9,  // 10: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
-	11, // 11: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
-	12, // 12: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
-	10, // 13: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
-	5,  // 14: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
-	8,  // 15: parallax.v1.View.members:type_name -> parallax.v1.Member
-	25, // 16: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
-	9,  // 17: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
-	26, // 18: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
-	14, // 19: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
-	15, // 20: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
-	27, // 21: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
-	28, // 22: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
-	1,  // 23: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
-	19, // 24: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
-	21, // 25: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
-	22, // 26: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
-	0,  // 27: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
-	2,  // 28: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
-	20, // 29: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
-	24, // 30: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
-	23, // 31: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
-	0,  // 32: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
-	28, // [28:33] is the sub-list for method output_type
-	23, // [23:28] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	14, // 2: parallax.v1.NodeMessage.step:type_name -> parallax.v1.StepReport
+	15, // 3: parallax.v1.NodeMessage.eval:type_name -> parallax.v1.EvalReport
+	16, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
+	17, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
+	18, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
+	19, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
+	11, // 8: parallax.v1.NodeMessage.held:type_name -> parallax.v1.Held
+	4,  // 9: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
+	6,  // 10: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
+	9,  // 11: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
+	12, // 12: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
+	13, // 13: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
+	10, // 14: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
+	5,  // 15: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
+	8,  // 16: parallax.v1.View.members:type_name -> parallax.v1.Member
+	26, // 17: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
+	9,  // 18: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
+	27, // 19: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
+	15, // 20: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
+	16, // 21: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
+	28, // 22: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
+	29, // 23: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
+	1,  // 24: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
+	20, // 25: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
+	22, // 26: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
+	23, // 27: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
+	0,  // 28: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
+	2,  // 29: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
+	21, // 30: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
+	25, // 31: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
+	24, // 32: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
+	0,  // 33: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
+	29, // [29:34] is the sub-list for method output_type
+	24, // [24:29] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_parallax_v1_parallax_proto_init() }
@@ -2872,6 +2990,7 @@ func file_parallax_v1_parallax_proto_init() {
 		(*NodeMessage_Failure)(nil),
 		(*NodeMessage_Leaving)(nil),
 		(*NodeMessage_Progress)(nil),
+		(*NodeMessage_Held)(nil),
 	}
 	file_parallax_v1_parallax_proto_msgTypes[2].OneofWrappers = []any{
 		(*CoordinatorMessage_Welcome)(nil),
@@ -2882,7 +3001,7 @@ func file_parallax_v1_parallax_proto_init() {
 		(*CoordinatorMessage_Halt)(nil),
 	}
 	file_parallax_v1_parallax_proto_msgTypes[3].OneofWrappers = []any{}
-	file_parallax_v1_parallax_proto_msgTypes[24].OneofWrappers = []any{
+	file_parallax_v1_parallax_proto_msgTypes[25].OneofWrappers = []any{
 		(*RunEvent_Started)(nil),
 		(*RunEvent_View)(nil),
 		(*RunEvent_Step)(nil),
@@ -2891,14 +3010,14 @@ func file_parallax_v1_parallax_proto_init() {
 		(*RunEvent_Notice)(nil),
 		(*RunEvent_Done)(nil),
 	}
-	file_parallax_v1_parallax_proto_msgTypes[28].OneofWrappers = []any{}
+	file_parallax_v1_parallax_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_parallax_v1_parallax_proto_rawDesc), len(file_parallax_v1_parallax_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
