@@ -14,13 +14,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"parallax/record"
+	"parallax/record/tensorboard"
 )
 
 func runsCommand() *cobra.Command {
 	var ledger string
-	cmd := group("runs", "List, show and export recorded runs",
+	cmd := group("runs", "List, show, export, name and remove recorded runs",
 		runsListCommand(&ledger), runsShowCommand(&ledger), runsExportCommand(&ledger),
-		runsServeCommand(&ledger))
+		runsServeCommand(&ledger), runsTagCommand(&ledger), runsRemoveCommand(&ledger), runsImportCommand(&ledger))
 	cmd.PersistentFlags().StringVar(&ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite file of the record")
 	return cmd
 }
@@ -185,50 +186,71 @@ func showRun(cmd *cobra.Command, l *record.Ledger, ref string) error {
 	return table.Flush()
 }
 
+// exportFlags say what of a run is written, as what, and where.
+type exportFlags struct {
+	format string
+	table  string
+	out    string
+}
+
 func runsExportCommand(ledger *string) *cobra.Command {
-	var format, table, out string
+	var f exportFlags
 	cmd := &cobra.Command{
 		Use:   "export [RUN]",
-		Short: "Write a run as JSON lines or CSV (default: the newest, to standard output)",
+		Short: "Write a run as JSON lines, CSV or TensorBoard's events (default: the newest, to standard output)",
 		Example: `  parallax runs export > run.jsonl
-  parallax runs export 20261123-1949 --format csv --table steps -o steps.csv`,
+  parallax runs export 20261123-1949 --format csv --table steps -o steps.csv
+  parallax runs export 20261123-1949 --format tensorboard -o tb && tensorboard --logdir tb`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withLedger(*ledger, func(l *record.Ledger) error { return exportRun(cmd, l, runArg(args), format, table, out) })
+			if err := f.check(); err != nil {
+				return err
+			}
+			return withLedger(*ledger, func(l *record.Ledger) error { return f.export(cmd, l, runArg(args)) })
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl (everything) or csv (one table)")
-	cmd.Flags().StringVar(&table, "table", "steps", fmt.Sprintf("of csv: one of %v", record.Tables))
-	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write")
+	cmd.Flags().StringVar(&f.format, "format", "jsonl", "jsonl (everything), csv (one table) or tensorboard (a folder for --logdir)")
+	cmd.Flags().StringVar(&f.table, "table", "steps", fmt.Sprintf("of csv: one of %v", record.Tables))
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "file to write, or folder for tensorboard")
 	return cmd
 }
 
-func exportRun(cmd *cobra.Command, l *record.Ledger, ref, format, table, out string) (err error) {
+func (f *exportFlags) check() error {
 	switch {
-	case format != "jsonl" && format != "csv":
-		return usageError("--format %s: use jsonl or csv", format)
-	case !slices.Contains(record.Tables, table):
-		return usageError("--table %s: use one of %v", table, record.Tables)
+	case !slices.Contains([]string{"jsonl", "csv", "tensorboard"}, f.format):
+		return usageError("--format %s: use jsonl, csv or tensorboard", f.format)
+	case !slices.Contains(record.Tables, f.table):
+		return usageError("--table %s: use one of %v", f.table, record.Tables)
+	case f.format == "tensorboard" && f.out == "":
+		return usageError("--format tensorboard writes a folder: name it with --output DIR")
 	}
+	return nil
+}
+
+func (f *exportFlags) export(cmd *cobra.Command, l *record.Ledger, ref string) (err error) {
 	r, err := l.Run(ref)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	if f.format == "tensorboard" {
+		path, err := tensorboard.Export(l, r.ID, f.out)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; look at it with: tensorboard --logdir %s\n", path, f.out)
+		return nil
+	}
 	w := cmd.OutOrStdout()
-	if out != "" {
-		f, err := os.Create(out)
+	if f.out != "" {
+		file, err := os.Create(f.out)
 		if err != nil {
 			return usageError("cannot write the export: %w", err)
 		}
-		defer func() {
-			if closeErr := f.Close(); err == nil {
-				err = closeErr
-			}
-		}()
-		w = f
+		defer func() { err = errors.Join(err, file.Close()) }()
+		w = file
 	}
-	if format == "csv" {
-		return l.ExportCSV(w, r.ID, table)
+	if f.format == "csv" {
+		return l.ExportCSV(w, r.ID, f.table)
 	}
 	return l.ExportJSONL(w, r.ID)
 }
