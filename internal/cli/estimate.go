@@ -1,0 +1,274 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"parallax/internal/estimate"
+	"parallax/kernels"
+	"parallax/record"
+)
+
+// estimateFlags are what is estimated, and where it would run.
+type estimateFlags struct {
+	spec    specFlags
+	nodes   int
+	oneHost bool
+	device  string
+	threads int
+	link    float64
+	ledger  string
+	json    bool
+}
+
+func estimateCommand() *cobra.Command {
+	f := estimateFlags{spec: specFlags{fallback: "sim"}}
+	cmd := &cobra.Command{
+		Use:   "estimate",
+		Short: "Say what a run will take: parameters, FLOPs, memory, traffic, time",
+		Long: `estimate counts what a run will need before it is started, for nodes on hosts like this
+one: bytes on every rank, traffic on the ring, seconds per step. The seconds come from
+this host's rate in matrix products, measured now, which no step exceeds; and, where the
+ledger has runs on such a device, from the best rate of their whole steps.
+
+What does not fit in this host's memory is refused with exit code 2, naming the part that
+takes most.`,
+		Example: `  parallax estimate --preset gpt2-124m --nodes 4
+  parallax estimate --config run.toml --nodes 8 --link 10
+  parallax estimate --preset sim --nodes 4 --one-host
+  parallax estimate --preset 1.7b --json | jq .memory_per_rank`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	f.spec.add(cmd)
+	flags := cmd.Flags()
+	flags.IntVarP(&f.nodes, "nodes", "n", 1, "number of nodes")
+	flags.BoolVar(&f.oneHost, "one-host", false, "all nodes share this host, as with parallax sim")
+	flags.StringVar(&f.device, "device", "cpu", "device to compute on")
+	flags.IntVar(&f.threads, "threads", 0, "host threads (default all)")
+	flags.Float64Var(&f.link, "link", 0, "bandwidth between two hosts in Gbit/s, for the time in the ring (default: left out)")
+	flags.StringVar(&f.ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite file of the record, if there is one")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object")
+	return cmd
+}
+
+func (f *estimateFlags) run(cmd *cobra.Command) error {
+	switch {
+	case f.nodes < 1:
+		return usageError("--nodes %d: a cluster has at least one node", f.nodes)
+	case !(f.link >= 0) || math.IsInf(f.link, 0):
+		return usageError("--link %v: give Gbit/s, or 0 to leave the ring's time out", f.link)
+	}
+	loaded, err := f.spec.load()
+	if err != nil {
+		return err
+	}
+	m, err := modelOf(loaded.Spec)
+	if err != nil {
+		return err
+	}
+	be, err := kernels.Open(f.device, kernels.Options{Threads: f.threads})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	defer be.Close()
+	e, err := estimate.New(estimate.Run{Spec: loaded.Spec, Model: m, Nodes: f.nodes, OneHost: f.oneHost, Precision: be.Info().Precision})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	speeds, err := f.speeds(e, be)
+	if err != nil {
+		return err
+	}
+	p := prediction{Estimate: e, Needed: f.neededHere(e.Memory), Speeds: speeds, RingSeconds: f.ringSeconds(e)}
+	if available, known := estimate.HostMemory(); known {
+		p.Available, p.Fits = available, p.Needed <= available
+	} else {
+		p.Fits = true
+	}
+	if err := p.print(cmd.OutOrStdout(), f.json); err != nil {
+		return err
+	}
+	return f.refuse(p)
+}
+
+// prediction is an estimate on this host.
+type prediction struct {
+	*estimate.Estimate
+	Needed      int64   `json:"needed_here"` // of this host's memory, in bytes
+	Available   int64   `json:"available_here"`
+	Fits        bool    `json:"fits"`
+	Speeds      []speed `json:"seconds_per_step"`
+	RingSeconds float64 `json:"ring_seconds_per_step,omitempty"` // that the wire alone takes
+}
+
+// speed is how long a step takes, by one way to know.
+type speed struct {
+	Seconds float64 `json:"seconds"`
+	Rate    float64 `json:"flops_per_s"`
+	Source  string  `json:"source"`
+}
+
+// neededHere is what the nodes on this host take of its memory. A device other
+// than the CPU has its own.
+func (f *estimateFlags) neededHere(m estimate.Memory) int64 {
+	bytes := m.Host()
+	if kind, _, err := kernels.ParseDevice(f.device); err == nil && kind == "cpu" {
+		bytes = m.Total()
+	}
+	if f.oneHost {
+		bytes *= int64(f.nodes)
+	}
+	return bytes
+}
+
+func (f *estimateFlags) ringSeconds(e *estimate.Estimate) float64 {
+	if f.link == 0 {
+		return 0
+	}
+	return 8 * float64(e.Traffic.Total()) / (f.link * 1e9)
+}
+
+func (f *estimateFlags) speeds(e *estimate.Estimate, be kernels.Backend) ([]speed, error) {
+	rate, err := estimate.MatMulRate(be)
+	if err != nil {
+		return nil, err
+	}
+	all := []speed{{e.SecondsInProducts(rate), rate, fmt.Sprintf("at least: matrix products on this %s, measured now", f.device)}}
+	best, run, err := bestStepRate(f.ledger, f.device)
+	if err == nil && run != "" {
+		all = append(all, speed{e.SecondsAtStepRate(best), best, fmt.Sprintf("at the best rate of whole steps on a host's %s in the ledger, of run %s", f.device, run)})
+	}
+	return all, err
+}
+
+// bestStepRate is the most model FLOP/s that a run in the ledger has made on each
+// of its hosts, over all its steps; run is "" if there is none on such a device.
+func bestStepRate(ledger, device string) (rate float64, run string, err error) {
+	if _, err := os.Stat(ledger); err != nil {
+		return 0, "", nil
+	}
+	err = withLedger(ledger, func(l *record.Ledger) error {
+		runs, err := l.Runs()
+		if err != nil {
+			return err
+		}
+		for _, r := range runs {
+			got, err := stepRate(l, r.ID, device)
+			if err != nil {
+				return err
+			}
+			if got > rate {
+				rate, run = got, r.ID
+			}
+		}
+		return nil
+	})
+	return rate, run, err
+}
+
+// stepRate is a run's model FLOP/s per host; 0 if it was on another device, or has
+// no steps.
+func stepRate(l *record.Ledger, run, device string) (float64, error) {
+	ranks, err := l.Ranks(run)
+	if err != nil || len(ranks) == 0 {
+		return 0, err
+	}
+	hosts := map[string]bool{}
+	for _, r := range ranks {
+		if r.Device != device {
+			return 0, nil
+		}
+		hosts[r.Host] = true
+	}
+	steps, err := l.Steps(run)
+	flops, seconds := 0.0, 0.0
+	for _, s := range steps {
+		flops += s.FLOPs
+		seconds += s.Seconds
+	}
+	if err != nil || !(seconds > 0) {
+		return 0, err
+	}
+	return flops / seconds / float64(len(hosts)), nil
+}
+
+// refuse is the error of a run that does not fit.
+func (f *estimateFlags) refuse(p prediction) error {
+	if p.Fits {
+		return nil
+	}
+	largest := p.Memory.Largest()
+	who := "a node"
+	if f.oneHost && f.nodes > 1 {
+		who = fmt.Sprintf("%d nodes on this host", f.nodes)
+	}
+	return usageError("%s would need %s, and %s are available: the largest part on a rank is %s with %s; %s", who,
+		gib(p.Needed), gib(p.Available), largest.Name, gib(largest.Bytes), largest.Remedy)
+}
+
+func (p prediction) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(p)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(table, name+"\t"+format+"\n", args...) }
+	row("parameters", "%d", p.Parameters)
+	row("FLOPs/token", "%.4g model, %.4g by 6N+12LHDT", p.FLOPsPerToken, p.FLOPsPerToken6N)
+	row("step", "%d tokens; %d micro-batches on the busiest rank", p.TokensPerStep, p.BusiestSlots)
+	for _, part := range p.Memory {
+		row("memory", "%s\t%s", gib(part.Bytes), part.Name)
+	}
+	row("", "%s\ton a rank", gib(p.Memory.Total()))
+	if p.Available > 0 {
+		row("", "%s\tneeded of this host, which has %s available", gib(p.Needed), gib(p.Available))
+	}
+	row("traffic", "%s\tof gradients, sent by a rank in a step", gib(p.Traffic.Gradients))
+	row("", "%s\tof updates", gib(p.Traffic.Updates))
+	if p.RingSeconds > 0 {
+		row("", "%s\ton the wire, partly hidden behind the backward pass", timeSpan(p.RingSeconds))
+	}
+	for _, s := range p.Speeds {
+		row("time", "%s\ta step, %s for %d, %s (%.4g GFLOP/s)", timeSpan(s.Seconds), timeSpan(s.Seconds*float64(p.Steps)), p.Steps, s.Source, s.Rate/1e9)
+	}
+	return table.Flush()
+}
+
+// gib writes bytes with a binary prefix.
+func gib(bytes int64) string {
+	switch {
+	case bytes >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(bytes)/(1<<30))
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+	case bytes > 0:
+		return fmt.Sprintf("%.1f KiB", float64(bytes)/(1<<10))
+	default:
+		return "none"
+	}
+}
+
+// timeSpan writes seconds as a person would say them.
+func timeSpan(s float64) string {
+	switch {
+	case s < 1:
+		return fmt.Sprintf("%.3g ms", 1e3*s)
+	case s < 120:
+		return fmt.Sprintf("%.3g s", s)
+	case s < 2*3600:
+		return fmt.Sprintf("%.0f min", s/60)
+	case s < 48*3600:
+		return fmt.Sprintf("%.1f h", s/3600)
+	default:
+		return fmt.Sprintf("%.0f days", s/86400)
+	}
+}
