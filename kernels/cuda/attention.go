@@ -104,14 +104,7 @@ func (b *Backend) Attention(op kernels.Attention) {
 	plan := planAttention(op.AttentionShape, probe, run(op.HeadDim, q, r, k, v) == 8)
 	if b.hopper(plan, o, vbar) {
 		b.queue.do("attention", func() error {
-			maps, err := newTensorMaps(op.AttentionShape, q, r, k, v)
-			if err != nil {
-				return err
-			}
-			p, shared := plan.forwardHopper()
-			g := grid{x: (op.SeqLen + 127) / 128, y: op.QHeads, z: op.Batch, threads: 384, shared: shared}
-			return b.launchMaps(p, g, maps, ptr(o.buf), ptr(vbar.buf), ptr(lse), ptr(tbar), ptr(first),
-				num(o.stride), num(vbar.stride), num(op.SeqLen), num(op.QHeads), num(op.KVHeads), real(op.Scale))
+			return b.attentionForwardHopper(op.AttentionShape, plan, o, vbar, q, r, k, v, lse, tbar, first)
 		})
 		return
 	}
@@ -129,26 +122,37 @@ func (b *Backend) Attention(op kernels.Attention) {
 func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 	kernels.Must(op.Check())
 	a := b.attentionArgs(op)
-	n := op.Batch * op.QHeads * op.SeqLen
-	stats, free, ok := b.scratch("attention backward", kernels.F32, 2*n)
+	first, free, ok := b.firstKeys(op.AttentionShape)
 	if !ok {
 		return
 	}
 	defer free()
-	first, freeFirst, ok := b.firstKeys(op.AttentionShape)
+	a.first = first
+	hopper := b.hopper(a.plan, a.dq, a.dr, a.dk, a.dv, a.o, a.vbar)
+	rows := op.Batch * op.QHeads * op.SeqLen
+	n := 2 * rows
+	if hopper {
+		n = op.Batch * op.QHeads * ((op.SeqLen + 63) / 64) * hopperStats
+	}
+	stats, freeStats, ok := b.scratch("attention backward", kernels.F32, n)
 	if !ok {
 		return
 	}
-	defer freeFirst()
-	a.first = first
-	a.tau, a.beta = stats.Slice(0, n).(*buffer), stats.Slice(n, 2*n).(*buffer)
-	b.queue.do("attention backward", func() error { return b.attentionBackward(op.AttentionShape, a) })
+	defer freeStats()
+	a.stats = stats
+	b.queue.do("attention backward", func() error {
+		if hopper {
+			return b.attentionBackwardHopper(op.AttentionShape, a)
+		}
+		a.tau, a.beta = stats.Slice(0, rows).(*buffer), stats.Slice(rows, n).(*buffer)
+		return b.attentionBackward(op.AttentionShape, a)
+	})
 }
 
 // attentionArgs are the checked arguments of a backward pass.
 type attentionArgs struct {
 	dq, dr, dk, dv, g, q, r, k, v, o, vbar matrix
-	lse, tbar, tau, beta, first            *buffer
+	lse, tbar, tau, beta, first, stats     *buffer
 	plan                                   attentionPlan
 }
 

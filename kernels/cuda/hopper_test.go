@@ -24,18 +24,17 @@ func TestHopperAgrees(t *testing.T) {
 	for _, length := range []int{1, 63, 111, 128, 1025} {
 		for _, dim := range []int{64, 128} {
 			for _, heads := range [][2]int{{2, 2}, {8, 2}, {8, 1}} {
+				s := kernels.AttentionShape{Batch: 2, SeqLen: length, QHeads: heads[0], KVHeads: heads[1], HeadDim: dim, Scale: 1 / math.Sqrt(float64(dim))}
+				d.compareHopper(s, true)
+				d.compareHopper(s, false)
+				if heads[0] != 2 {
+					continue
+				}
 				for _, window := range []int{0, 16, 64, 200} {
-					for _, probe := range []bool{true, false} {
-						s := kernels.AttentionShape{Batch: 2, SeqLen: length, QHeads: heads[0], KVHeads: heads[1], HeadDim: dim, Scale: 1 / math.Sqrt(float64(dim)), Window: window}
-						d.compareHopper(s, probe)
-						if window < 64 {
-							s.DocStart = d.documents(s)
-							d.compareHopper(s, probe)
-						}
-						if t.Failed() {
-							return
-						}
-					}
+					s.Window, s.DocStart = window, d.documents(s)
+					d.compareHopper(s, true)
+					s.DocStart = nil
+					d.compareHopper(s, window < 64)
 				}
 			}
 		}
@@ -97,20 +96,23 @@ func (d *bench) compareHopper(s kernels.AttentionShape, probe bool) {
 			}
 		}
 	}
-	for _, buf := range outputs {
-		buf.Free()
+	for _, m := range []kernels.Matrix{f.O, f.Q, f.R, f.K, f.V, f.VBar, b.DQ, b.DR, b.DK, b.DV, b.DO} {
+		if !m.Empty() {
+			m.Buf.Free()
+		}
 	}
 }
 
-// difference is rms(x - y) / rms(y).
+// difference is rms(x - y) / rms(y). Where y is all but zero, as gradients are with
+// one key, it is rms(x - y).
 func difference(x, y []float64) float64 {
 	var diff, ref float64
 	for i := range y {
 		diff += (x[i] - y[i]) * (x[i] - y[i])
 		ref += y[i] * y[i]
 	}
-	if ref < 1e-12*float64(len(y)) {
-		return math.Sqrt(diff / float64(len(y)))
+	if n := float64(len(y)); math.Sqrt(ref/n) < 1e-2 {
+		ref = n
 	}
 	return math.Sqrt(diff / ref)
 }

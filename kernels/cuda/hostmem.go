@@ -13,9 +13,11 @@ import (
 // and without the host's help. It is ordinary Go memory that the driver has
 // locked; a finalizer unlocks it before the garbage collector takes it back.
 type hostMemory struct {
-	mu     sync.RWMutex
-	ranges []hostRange // sorted, apart
-	spare  map[int][][]byte
+	mu     sync.RWMutex // of ranges
+	ranges []hostRange  // sorted, apart
+
+	spareMu sync.Mutex
+	spare   map[int][][]byte
 
 	pin   func(p unsafe.Pointer, bytes int) error
 	unpin func(p uintptr, owner *byte)
@@ -69,13 +71,10 @@ func (h *hostMemory) find(p uintptr) (int, bool) {
 func (h *hostMemory) drop(p *byte) {
 	lo := uintptr(unsafe.Pointer(p))
 	h.mu.Lock()
-	at, ok := h.find(lo)
-	if ok {
+	defer h.mu.Unlock()
+	if at, ok := h.find(lo); ok {
 		h.ranges = slices.Delete(h.ranges, at, at+1)
-	}
-	h.mu.Unlock()
-	if ok {
-		h.unpin(lo, p)
+		h.unpin(lo, p) // under the lock: close must not come between
 	}
 }
 
@@ -91,14 +90,14 @@ func (h *hostMemory) pinned(b []byte) bool {
 // stage returns locked memory of at least the size, from those given back or new.
 func (h *hostMemory) stage(bytes int) []byte {
 	class := int(sizeClass(int64(bytes)))
-	h.mu.Lock()
+	h.spareMu.Lock()
 	list := h.spare[class]
 	if n := len(list); n > 0 {
 		h.spare[class] = list[:n-1]
-		h.mu.Unlock()
+		h.spareMu.Unlock()
 		return list[n-1]
 	}
-	h.mu.Unlock()
+	h.spareMu.Unlock()
 	return h.alloc(class)
 }
 
@@ -106,8 +105,8 @@ func (h *hostMemory) stage(bytes int) []byte {
 const spareStages = 4
 
 func (h *hostMemory) unstage(stage []byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.spareMu.Lock()
+	defer h.spareMu.Unlock()
 	if class := len(stage); len(h.spare[class]) < spareStages {
 		h.spare[class] = append(h.spare[class], stage)
 	}
@@ -115,11 +114,13 @@ func (h *hostMemory) unstage(stage []byte) {
 
 // close unlocks everything.
 func (h *hostMemory) close() {
+	h.spareMu.Lock()
+	h.spare = nil
+	h.spareMu.Unlock()
 	h.mu.Lock()
-	ranges := h.ranges
-	h.ranges, h.spare = nil, nil
-	h.mu.Unlock()
-	for _, r := range ranges {
+	defer h.mu.Unlock()
+	for _, r := range h.ranges {
 		h.unpin(r.lo, nil)
 	}
+	h.ranges = nil
 }

@@ -2,7 +2,11 @@
 
 package cuda
 
+// #include "shim.h"
+import "C"
+
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"unsafe"
@@ -66,15 +70,31 @@ func (b *Backend) each(n int) grid {
 // launch runs a program on the compute stream; on the queue's goroutine. Each
 // argument fills 8 bytes, of which a kernel reads as many as its parameter has.
 func (b *Backend) launch(p program, g grid, args ...uint64) error {
+	return b.launchMaps(p, g, nil, args...)
+}
+
+// launchMaps runs a program whose first parameters are tensor maps. It does not use
+// cu's Launch: that writes pointers into fresh C memory from Go, where the garbage
+// collector takes what lay there before for a Go pointer and may stop the process.
+func (b *Backend) launchMaps(p program, g grid, maps []tensorMap, args ...uint64) error {
 	k, err := b.load(p, g.shared)
 	if err != nil {
 		return err
 	}
-	params := make([]unsafe.Pointer, len(args))
-	for i := range args {
-		params[i] = unsafe.Pointer(&args[i])
+	block := make([]byte, 0, len(maps)*len(tensorMap{})+8*len(args))
+	offsets := make([]C.uint, 0, len(maps)+len(args))
+	for i := range maps {
+		offsets = append(offsets, C.uint(len(block)))
+		block = append(block, maps[i][:]...)
 	}
-	if err := k.fn.Launch(g.x, g.y, g.z, g.threads, 1, 1, g.shared, b.queue.compute.stream, params); err != nil {
+	for _, a := range args {
+		offsets = append(offsets, C.uint(len(block)))
+		block = binary.NativeEndian.AppendUint64(block, a)
+	}
+	dims, threads := [3]C.uint{C.uint(g.x), C.uint(g.y), C.uint(g.z)}, [3]C.uint{C.uint(g.threads), 1, 1}
+	code := C.px_launch(functionHandle(k.fn), &dims[0], &threads[0], C.uint(g.shared), streamHandle(b.queue.compute.stream),
+		unsafe.Pointer(&block[0]), &offsets[0], C.int(len(offsets)))
+	if err := result(code); err != nil {
 		return fmt.Errorf("launch kernel %v: %w", p, err)
 	}
 	return nil

@@ -43,7 +43,7 @@ func (c *compiler) compile(source, name string, options []string) (image []byte,
 	csource, cname := C.CString(source), C.CString(name)
 	defer C.free(unsafe.Pointer(csource))
 	defer C.free(unsafe.Pointer(cname))
-	list := C.malloc(C.size_t(len(options)+1) * C.size_t(unsafe.Sizeof(csource)))
+	list := C.calloc(C.size_t(len(options)+1), C.size_t(unsafe.Sizeof(csource))) // zeroed: see launchMaps
 	defer C.free(list)
 	opts := unsafe.Slice((**C.char)(list), len(options)+1)
 	for i, o := range options {

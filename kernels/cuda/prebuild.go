@@ -27,16 +27,23 @@ func programsFor(arch string, headDims ...int) []program {
 	return all
 }
 
-// buildAll compiles programs on all cores.
+// buildAll compiles programs into the cache.
 func buildAll(arch string, all []program) error {
+	return onAllCores(all, func(p program) error {
+		_, err := p.build(arch)
+		return err
+	})
+}
+
+// onAllCores calls f for each program and joins the errors.
+func onAllCores(all []program, f func(program) error) error {
 	work := make(chan program)
 	errs := make([]error, runtime.GOMAXPROCS(0))
 	var group sync.WaitGroup
 	for i := range errs {
 		group.Go(func() {
 			for p := range work {
-				_, err := p.build(arch)
-				errs[i] = errors.Join(errs[i], err)
+				errs[i] = errors.Join(errs[i], f(p))
 			}
 		})
 	}

@@ -56,8 +56,7 @@ int px_plan_run(px_blas *b, px_plan *p, float alpha, CUdeviceptr a, CUdeviceptr 
 CUresult px_tensor_map(void *map, CUdeviceptr base, uint64_t cols, uint64_t rows, uint64_t batch, uint64_t stride);
 
 // px_launch launches with parameters that lie one after another in block;
-// offsets[i] is where parameter i begins. Unlike cu's Launch it passes
-// parameters of more than 8 bytes (tensor maps).
+// offsets[i] is where parameter i begins.
 CUresult px_launch(CUfunction fn, const unsigned int *grid, const unsigned int *threads, unsigned int shared, CUstream stream,
                    void *block, const unsigned int *offsets, int n);
 

@@ -19,12 +19,6 @@
 
 __device__ __forceinline__ int first_key(const int* first, int i) { return STARTS ? first[i] : 0; }
 
-template <int N>
-__device__ __forceinline__ void clear(float (&x)[N][4]) {
-#pragma unroll
-    for (int n = 0; n < N; n++) x[n][0] = x[n][1] = x[n][2] = x[n][3] = 0.f;
-}
-
 KERNEL void __launch_bounds__(384, 1)
     attention_forward_hopper(const __grid_constant__ TensorMap mq, const __grid_constant__ TensorMap mr,
                              const __grid_constant__ TensorMap mk, const __grid_constant__ TensorMap mv, bf16* o, bf16* vbar,
@@ -51,7 +45,7 @@ KERNEL void __launch_bounds__(384, 1)
     }
     __syncthreads();
 
-    int group = threadIdx.x / 128;
+    int group = warpgroup();
     if (group == 2) {
         registers_few();
         if (threadIdx.x != 256) return;
@@ -92,27 +86,18 @@ KERNEL void __launch_bounds__(384, 1)
     barrier_wait(&ready_q, 0);
     u64 q_operand = operand(qs + group * HALVES * TILE_BYTES), r_operand = operand(rs + group * HALVES * TILE_BYTES);
 
+    int stage = 0, phase = 0;
     for (int tile = lo; tile <= hi; tile++) {
-        int n = tile - lo, stage = n % STAGES, key0 = tile * KEYS;
+        int key0 = tile * KEYS;
+        barrier_wait(&ready[stage], phase);  // also to skip: or a warpgroup runs a round ahead
         if (tile <= last) {
-            barrier_wait(&ready[stage], n / STAGES & 1);
             u64 k_operand = operand(ring + stage * STAGE_BYTES);
             u64 v_operand = operand_trans(ring + stage * STAGE_BYTES + HALVES * TILE_BYTES);
             float s[KEYS / 8][4], t[KEYS / 8][4];
             wgmma_begin();
-#pragma unroll
-            for (int c = 0; c < DIM / 16; c++) {
-                int at = c / 4 * (TILE_BYTES >> 4) + c % 4 * 2;
-                wgmma_shared(s, q_operand + at, k_operand + at, c > 0);
-            }
+            product_shared<DIM>(s, q_operand, k_operand);
             wgmma_commit();
-            if constexpr (PROBE) {
-#pragma unroll
-                for (int c = 0; c < DIM / 16; c++) {
-                    int at = c / 4 * (TILE_BYTES >> 4) + c % 4 * 2;
-                    wgmma_shared(t, r_operand + at, k_operand + at, c > 0);
-                }
-            }
+            if (PROBE) product_shared<DIM>(t, r_operand, k_operand);
             wgmma_commit();
             wgmma_wait<1>();
 
@@ -161,7 +146,7 @@ KERNEL void __launch_bounds__(384, 1)
                 }
             }
             wgmma_wait<0>();
-            if constexpr (PROBE) {
+            if (PROBE) {
 #pragma unroll
                 for (int h = 0; h < 2; h++) {
                     bool starts = old[h] == unset && top[h] != unset;
@@ -186,18 +171,19 @@ KERNEL void __launch_bounds__(384, 1)
 #pragma unroll
             for (int c = 0; c < KEYS / 16; c++) {
                 as_a(ea[c], s[2 * c], s[2 * c + 1]);
-                if constexpr (PROBE) as_a(ta[c], t[2 * c], t[2 * c + 1]);
+                if (PROBE) as_a(ta[c], t[2 * c], t[2 * c + 1]);
             }
             wgmma_begin();
 #pragma unroll
             for (int c = 0; c < KEYS / 16; c++) {
                 wgmma_register(o1, ea[c], v_operand + c * (2048 >> 4));
-                if constexpr (PROBE) wgmma_register(o2, ta[c], v_operand + c * (2048 >> 4));
+                if (PROBE) wgmma_register(o2, ta[c], v_operand + c * (2048 >> 4));
             }
             wgmma_commit();
             wgmma_wait<0>();
         }
         if (lane == 0) barrier_arrive(&spent[stage]);
+        if (++stage == STAGES) stage = 0, phase ^= 1;
     }
 
     i64 base = (i64)batch * seq;
@@ -216,7 +202,7 @@ KERNEL void __launch_bounds__(384, 1)
 #pragma unroll
         for (int j = 0; j < DIM / 8; j++) {
             float a = o1[j][2 * h] * inv, b = o1[j][2 * h + 1] * inv;
-            if constexpr (PROBE) {
+            if (PROBE) {
                 *(u32*)(bar + 8 * j) = pack(a, b);
                 a = a * (1.f + mean) - o2[j][2 * h] * inv;
                 b = b * (1.f + mean) - o2[j][2 * h + 1] * inv;

@@ -46,6 +46,21 @@ __device__ __forceinline__ void copy_tile(void* to, const TensorMap* map, u64* b
         : "memory");
 }
 
+// copy_run starts to copy contiguous bytes, whole 16s of them.
+__device__ __forceinline__ void copy_run(void* to, const void* from, int bytes, u64* b) {
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     shared_address(to)),
+                 "l"(from), "r"(bytes), "r"(shared_address(b))
+                 : "memory");
+}
+
+// load_pair reads two floats at an address in shared memory.
+__device__ __forceinline__ float2 load_pair(u32 address) {
+    float2 v;
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(address));
+    return v;
+}
+
 // operand describes a tile to wgmma as rows of the product's outer dimension, k
 // along the columns: 8 rows are 1024 bytes. Add 2 for the next 16 columns.
 __device__ __forceinline__ u64 operand(const void* tile) {
@@ -68,6 +83,17 @@ __device__ __forceinline__ void wgmma_wait() {
 }
 
 #define ACC(x) "+f"(x[0]), "+f"(x[1]), "+f"(x[2]), "+f"(x[3])
+
+// d[64 x 32] = a b, or += where add is 1; a and b from shared memory.
+__device__ __forceinline__ void wgmma_shared(float (&d)[4][4], u64 a, u64 b, int add) {
+    asm volatile(
+        "{.reg .pred p; setp.ne.b32 p, %18, 0;"
+        "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
+        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+        "}, %16, %17, p, 1, 1, 0, 0;}"
+        : ACC(d[0]), ACC(d[1]), ACC(d[2]), ACC(d[3])
+        : "l"(a), "l"(b), "r"(add));
+}
 
 // d[64 x 64] = a b, or += where add is 1; a and b from shared memory.
 __device__ __forceinline__ void wgmma_shared(float (&d)[8][4], u64 a, u64 b, int add) {
@@ -105,6 +131,36 @@ __device__ __forceinline__ void wgmma_register(float (&d)[16][4], const u32 (&a)
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
+// warpgroup is the number of this thread's warpgroup, told to the compiler to be the
+// same for the whole warp.
+__device__ __forceinline__ int warpgroup() { return __shfl_sync(0xffffffffu, threadIdx.x / 128, 0); }
+
 // Registers move from the warpgroup that copies to those that compute.
 __device__ __forceinline__ void registers_few() { asm volatile("setmaxnreg.dec.sync.aligned.u32 24;"); }
 __device__ __forceinline__ void registers_many() { asm volatile("setmaxnreg.inc.sync.aligned.u32 240;"); }
+
+template <int N>
+__device__ __forceinline__ void clear(float (&x)[N][4]) {
+#pragma unroll
+    for (int n = 0; n < N; n++) x[n][0] = x[n][1] = x[n][2] = x[n][3] = 0.f;
+}
+
+// product_shared: d = a b over Dim columns, both operands as tiles side by side.
+template <int Dim, int N>
+__device__ __forceinline__ void product_shared(float (&d)[N][4], u64 a, u64 b) {
+#pragma unroll
+    for (int c = 0; c < Dim / 16; c++) {
+        int at = c / 4 * (TILE_BYTES >> 4) + c % 4 * 2;
+        wgmma_shared(d, a + at, b + at, c > 0);
+    }
+}
+
+// product_register: d += a b over 16 Steps rows of b, which lie along k.
+template <int N, int Steps>
+__device__ __forceinline__ void product_register(float (&d)[N][4], const u32 (&a)[Steps][4], u64 b) {
+#pragma unroll
+    for (int c = 0; c < Steps; c++) wgmma_register(d, a[c], b + c * (2048 >> 4));
+}
+
+// rows_on is what to add to an operand for n rows further on.
+__device__ __forceinline__ u64 rows_on(int n) { return n * 128 >> 4; }

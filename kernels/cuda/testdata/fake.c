@@ -1,0 +1,117 @@
+// A driver, an NVRTC and a cuBLASLt that do nothing but keep books: device memory is
+// host memory, streams run at once, kernels are not executed. One library plays all
+// three, for tests of the plumbing on hosts without a GPU.
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long ptr;
+#define LIMIT (1ull << 30)
+
+static size_t used;
+static int registered, blocks, events;
+
+int cuInit(unsigned flags) { return 0; }
+int cuGetErrorString(int code, const char **text) {
+    *text = code == 719 ? "the fake launch failed" : code == 2 ? "out of fake memory" : "a fake error";
+    return 0;
+}
+int cuDeviceGetCount(int *n) { *n = 1; return 0; }
+int cuDeviceGet(int *dev, int i) { *dev = i; return 0; }
+int cuDeviceGetName(char *name, int len, int dev) { strncpy(name, "Fake", len); return 0; }
+int cuDeviceTotalMem_v2(size_t *n, int dev) { *n = LIMIT; return 0; }
+
+// Attributes: compute capability 8.0, 4 multiprocessors; asked for the PCI numbers
+// (33, 34, 50), it tells how many host ranges, device blocks and events exist.
+int cuDeviceGetAttribute(int *v, int attribute, int dev) {
+    switch (attribute) {
+    case 75: *v = 8; break;
+    case 76: *v = 0; break;
+    case 16: *v = 4; break;
+    case 33: *v = __atomic_load_n(&registered, __ATOMIC_SEQ_CST); break;
+    case 34: *v = __atomic_load_n(&blocks, __ATOMIC_SEQ_CST); break;
+    case 50: *v = __atomic_load_n(&events, __ATOMIC_SEQ_CST); break;
+    default: return 1;
+    }
+    return 0;
+}
+int cuDevicePrimaryCtxRetain(void **ctx, int dev) { *ctx = (void *)1; return 0; }
+int cuDevicePrimaryCtxRelease_v2(int dev) { return 0; }
+int cuCtxSetCurrent(void *ctx) { return ctx == (void *)1 ? 0 : 201; }
+int cuCtxSynchronize(void) { return 0; }
+int cuStreamCreate(void **s, unsigned flags) { *s = malloc(1); return 0; }
+int cuStreamDestroy_v2(void *s) { free(s); return 0; }
+int cuStreamWaitEvent(void *s, void *e, unsigned flags) { return 0; }
+int cuEventCreate(void **e, unsigned flags) { *e = malloc(1); __atomic_add_fetch(&events, 1, __ATOMIC_SEQ_CST); return 0; }
+int cuEventDestroy_v2(void *e) { free(e); __atomic_sub_fetch(&events, 1, __ATOMIC_SEQ_CST); return 0; }
+int cuEventRecord(void *e, void *s) { return 0; }
+int cuEventSynchronize(void *e) { return 0; }
+int cuMemGetInfo_v2(size_t *f, size_t *total) { *f = LIMIT - used; *total = LIMIT; return 0; }
+
+int cuMemAlloc_v2(ptr *p, size_t n) {
+    if (used + n > LIMIT) return 2;
+    size_t *block = malloc(n + 256);
+    *block = n;
+    used += n;
+    __atomic_add_fetch(&blocks, 1, __ATOMIC_SEQ_CST);
+    *p = (ptr)(uintptr_t)block + 256;
+    memset((void *)(uintptr_t)*p, 0x41, n);
+    return 0;
+}
+int cuMemFree_v2(ptr p) {
+    size_t *block = (size_t *)(uintptr_t)(p - 256);
+    used -= *block;
+    __atomic_sub_fetch(&blocks, 1, __ATOMIC_SEQ_CST);
+    free(block);
+    return 0;
+}
+int cuMemcpyHtoDAsync_v2(ptr d, const void *s, size_t n, void *st) { memcpy((void *)(uintptr_t)d, s, n); return 0; }
+int cuMemcpyDtoHAsync_v2(void *d, ptr s, size_t n, void *st) { memcpy(d, (void *)(uintptr_t)s, n); return 0; }
+int cuMemcpyDtoDAsync_v2(ptr d, ptr s, size_t n, void *st) { memmove((void *)(uintptr_t)d, (void *)(uintptr_t)s, n); return 0; }
+int cuMemsetD8Async(ptr d, unsigned char v, size_t n, void *st) { memset((void *)(uintptr_t)d, v, n); return 0; }
+int cuMemHostRegister_v2(void *p, size_t n, unsigned flags) { __atomic_add_fetch(&registered, 1, __ATOMIC_SEQ_CST); return 0; }
+int cuMemHostUnregister(void *p) { __atomic_sub_fetch(&registered, 1, __ATOMIC_SEQ_CST); return 0; }
+int cuModuleLoadData(void **m, const void *image) { *m = strdup(image); return 0; }
+int cuModuleUnload(void *m) { free(m); return 0; }
+int cuModuleGetFunction(void **f, void *m, const char *name) { *f = m; return strcmp(m, name) ? 500 : 0; }
+int cuFuncSetAttribute(void *f, int a, int v) { return 0; }
+
+// The kernel clip_scale fails; all others succeed.
+int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                   void *s, void **params, void **extra) {
+    return strcmp(f, "clip_scale") ? 0 : 719;
+}
+
+// NVRTC: the machine code of NAME.cu is NAME.
+int nvrtcVersion(int *a, int *b) { *a = 12; *b = 9; return 0; }
+int nvrtcCreateProgram(void **p, const char *s, const char *name, int n, const char **h, const char **i) {
+    char *copy = strdup(name), *dot = strchr(copy, '.');
+    if (dot) *dot = 0;
+    *p = copy;
+    return 0;
+}
+int nvrtcDestroyProgram(void **p) { free(*p); return 0; }
+int nvrtcCompileProgram(void *p, int n, const char **o) { return 0; }
+int nvrtcGetProgramLogSize(void *p, size_t *n) { *n = 1; return 0; }
+int nvrtcGetProgramLog(void *p, char *log) { *log = 0; return 0; }
+int nvrtcGetCUBINSize(void *p, size_t *n) { *n = strlen(p); return 0; }
+int nvrtcGetCUBIN(void *p, char *image) { memcpy(image, p, strlen(p)); return 0; }
+const char *nvrtcGetErrorString(int code) { return "a fake error"; }
+
+// cuBLASLt: knows no algorithm.
+int cublasLtCreate(void **h) { *h = (void *)1; return 0; }
+int cublasLtDestroy(void *h) { return 0; }
+size_t cublasLtGetVersion(void) { return 120900; }
+int cublasLtMatmulDescCreate(void **d, int c, int s) { *d = malloc(1); return 0; }
+int cublasLtMatmulDescDestroy(void *d) { free(d); return 0; }
+int cublasLtMatmulDescSetAttribute(void *d, int a, const void *v, size_t n) { return 0; }
+int cublasLtMatrixLayoutCreate(void **l, int t, uint64_t r, uint64_t c, int64_t ld) { *l = malloc(1); return 0; }
+int cublasLtMatrixLayoutDestroy(void *l) { free(l); return 0; }
+int cublasLtMatmulPreferenceCreate(void **p) { *p = malloc(1); return 0; }
+int cublasLtMatmulPreferenceDestroy(void *p) { free(p); return 0; }
+int cublasLtMatmulPreferenceSetAttribute(void *p, int a, const void *v, size_t n) { return 0; }
+int cublasLtMatmulAlgoGetHeuristic(void *h, void *d, void *a, void *b, void *c, void *e, void *p, int n, void *r, int *found) {
+    *found = 0;
+    return 0;
+}
+int cublasLtMatmul(void) { return 1; }
