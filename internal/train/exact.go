@@ -37,7 +37,7 @@ type exact struct {
 const (
 	// headroom is how many bits a gradient's largest magnitude may grow by from
 	// one step to the next.
-	headroom = 3
+	headroom = 4
 	// Exponents below minExponent are not used: a gradient so small counts as 0
 	// in part. Numbers of maxExponent or more are as good as infinite.
 	minExponent = -96
