@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"parallax/collective/grpcring"
 	"parallax/internal/gossip"
 	"parallax/internal/train"
+	"parallax/internal/trust"
 	"parallax/internal/version"
 	"parallax/kernels"
 	pb "parallax/proto/parallax/v1"
@@ -36,10 +36,10 @@ type Options struct {
 	Rank        *int32 // that the launcher asks for, nil: any
 	World       int32  // that the launcher has started, 0: unknown
 
-	Credentials credentials.TransportCredentials // to the coordinator and along the ring
-	ServerCreds credentials.TransportCredentials // of the ring service
-	Patience    time.Duration                    // to wait for the coordinator at start
-	Log         *slog.Logger
+	Trust    trust.Trust   // what the coordinator and neighbours must show, and are shown
+	Insecure bool          // allows gossip that is not encrypted on other addresses than loopback
+	Patience time.Duration // to wait for the coordinator at start
+	Log      *slog.Logger
 }
 
 // advertised is the address that others are told for one that is listened on:
@@ -97,6 +97,9 @@ func (a *agent) openDevice(context.Context) (err error) {
 }
 
 func (a *agent) listen(context.Context) (err error) {
+	if err := a.o.Trust.CheckNode(a.o.Name); err != nil {
+		return usage("%w", err)
+	}
 	a.listener, err = net.Listen("tcp", a.o.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -104,8 +107,10 @@ func (a *agent) listen(context.Context) (err error) {
 	case err != nil:
 		return usage("cannot listen on %s: %w", a.o.Listen, err)
 	}
-	a.ring = grpcring.NewServer()
-	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(a.o.ServerCreds))...)
+	a.ring = grpcring.NewServer(grpcring.WithAuthorize(func(ctx context.Context, c grpcring.Claim) error {
+		return trust.CheckPeer(ctx, c.Name)
+	}))
+	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(a.o.Trust.ServerCredentials(a.log)))...)
 	a.ring.Register(a.server)
 	go a.server.Serve(a.listener)
 	return nil
@@ -131,7 +136,7 @@ func (a *agent) attach(ctx context.Context) (err error) {
 	select {
 	case m, open := <-a.link.orders:
 		if !open {
-			return unavailable("the coordinator at %s hung up: %w", a.o.Coordinator, a.link.lost())
+			return a.link.unwelcome(a.o.Coordinator)
 		}
 		return a.welcomed(m)
 	case <-ctx.Done():
@@ -169,12 +174,16 @@ func (a *agent) welcomed(m *pb.CoordinatorMessage) error {
 // joinGossip makes the node a member of the cluster that the coordinator is in,
 // with the key and the deadline it was welcomed with.
 func (a *agent) joinGossip(context.Context) error {
+	keys, err := a.gossipKeys()
+	if err != nil {
+		return err
+	}
 	tuning, err := gossip.TuningFor(a.failureTimeout())
 	if err != nil {
 		return usage("%w", err)
 	}
 	a.gossip, err = gossip.Start(gossip.Config{
-		Bind: a.o.Gossip, Advertise: a.o.advertised(a.o.Gossip), Key: a.welcome.GossipKey, Tuning: tuning, Log: a.log,
+		Bind: a.o.Gossip, Advertise: a.o.advertised(a.o.Gossip), Keys: keys, Tuning: tuning, Log: a.log,
 		Meta: gossip.Meta{ID: a.o.Name, Incarnation: a.incarnation, Role: gossip.Node, Address: a.address(), Device: a.o.Device},
 	})
 	if err != nil {
@@ -184,6 +193,18 @@ func (a *agent) joinGossip(context.Context) error {
 		return unavailable("cannot join the gossip cluster at %s: %w", a.welcome.GossipAddress, err)
 	}
 	return nil
+}
+
+// gossipKeys are the keys that the node was welcomed with. Without one it gossips
+// on loopback, or where that is asked for.
+func (a *agent) gossipKeys() ([][]byte, error) {
+	if len(a.welcome.GossipKey) > 0 {
+		return append([][]byte{a.welcome.GossipKey}, a.welcome.GossipOldKeys...), nil
+	}
+	if host, _, _ := net.SplitHostPort(a.o.Gossip); !a.o.Insecure && !trust.Loopback(host) {
+		return nil, usage("--gossip %s can be reached from other hosts, and the coordinator has no gossip key: give it one with --gossip-key-file, or allow this with --insecure on a network you trust", a.o.Gossip)
+	}
+	return nil, nil
 }
 
 func (a *agent) failureTimeout() time.Duration {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"parallax/internal/agent"
 	"parallax/internal/config"
@@ -84,7 +83,6 @@ func (r *rig) options(i int) agent.Options {
 	return agent.Options{
 		Name: fmt.Sprintf("node-%d", i), Coordinator: r.coord.Address(), Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0",
 		Device: "cpu", Threads: 1, CacheDir: r.cache, Patience: 10 * time.Second, Log: quiet,
-		Credentials: insecure.NewCredentials(), ServerCreds: insecure.NewCredentials(),
 	}
 }
 

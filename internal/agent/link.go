@@ -2,13 +2,17 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
+	"parallax/internal/trust"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -31,7 +35,10 @@ var alive = keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time
 // dial attaches to the coordinator, waiting for it up to o.Patience. The link
 // then lives until hangUp, whatever becomes of ctx.
 func dial(ctx context.Context, o Options, hello *pb.Hello) (*link, error) {
-	conn, err := grpc.NewClient(o.Coordinator, grpc.WithTransportCredentials(o.Credentials), grpc.WithKeepaliveParams(alive))
+	ctx, refused := context.WithCancelCause(ctx)
+	defer refused(nil)
+	conn, err := grpc.NewClient(o.Coordinator, append(o.Trust.Coordinator(refused).DialOptions(),
+		grpc.WithKeepaliveParams(alive), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))...)
 	if err != nil {
 		return nil, usage("the coordinator's address %q: %w", o.Coordinator, err)
 	}
@@ -40,6 +47,9 @@ func dial(ctx context.Context, o Options, hello *pb.Hello) (*link, error) {
 	if err := l.open(ctx, streamCtx, o.Patience); err != nil {
 		l.cancel()
 		conn.Close()
+		if refusal := new(trust.Refusal); errors.As(err, &refusal) {
+			return nil, usage("cannot attach to the coordinator at %s: %w", o.Coordinator, err)
+		}
 		return nil, unavailable("no coordinator answers at %s (%w): is it running, and is the address right?", o.Coordinator, err)
 	}
 	go l.receive()
@@ -63,6 +73,9 @@ func (l *link) receive() {
 	defer close(l.orders)
 	for {
 		m, err := l.stream.Recv()
+		if err == nil {
+			err = checkOrder(m)
+		}
 		if err != nil {
 			l.errMu.Lock()
 			l.err = err
@@ -78,6 +91,16 @@ func (l *link) lost() error {
 	l.errMu.Lock()
 	defer l.errMu.Unlock()
 	return l.err
+}
+
+// unwelcome says why a coordinator has ended the stream without an order.
+func (l *link) unwelcome(coordinator string) error {
+	err := l.lost()
+	switch s := status.Convert(err); s.Code() {
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return usage("the coordinator at %s refuses this node: %s", coordinator, s.Message())
+	}
+	return unavailable("the coordinator at %s hung up: %w", coordinator, err)
 }
 
 // send reports to the coordinator. That it no longer listens shows on orders.

@@ -41,9 +41,10 @@ func (a *agent) obey(ctx context.Context) error {
 // captain is what obey remembers between two messages.
 type captain struct {
 	*agent
-	training *training     // nil while no view is trained
-	stop     *pb.StopOrder // the order that ends the run after a step, once it came
-	orphaned error         // why there is no coordinator any more
+	training   *training     // nil while no view is trained
+	generation uint64        // of the newest view
+	stop       *pb.StopOrder // the order that ends the run after a step, once it came
+	orphaned   error         // why there is no coordinator any more
 }
 
 func (c *captain) outcome() <-chan outcome {
@@ -81,6 +82,12 @@ func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
 
 func (c *captain) enter(v *pb.View) (over bool, err error) {
 	c.haltTraining()
+	if err := checkView(v, c.saver.spec.Train.Slots, c.generation); err != nil {
+		err = fmt.Errorf("the coordinator sent a view that cannot be trained in: %w", err)
+		c.giveUp(err)
+		return true, err
+	}
+	c.generation = v.Generation
 	rank := c.rankIn(v)
 	if rank < 0 {
 		return true, fmt.Errorf("generation %d has no place for node %s: %s", v.Generation, c.o.Name, v.Reason)

@@ -43,13 +43,7 @@ func (t *training) run(ctx context.Context) outcome {
 		return outcome{err: err}
 	}
 	defer comm.Close()
-	slots := make([][]int, len(t.view.Members))
-	for rank, m := range t.view.Members {
-		for _, s := range m.Slots {
-			slots[rank] = append(slots[rank], int(s))
-		}
-	}
-	if err := t.trainer.Enter(train.View{Comm: comm, Slots: slots}); err != nil {
+	if err := t.trainer.Enter(train.View{Comm: comm, Slots: deal(t.view)}); err != nil {
 		return outcome{err: err}
 	}
 	if t.view.SyncState {
@@ -67,11 +61,21 @@ func (t *training) connect(ctx context.Context) (*collective.Comm, error) {
 	for _, m := range t.view.Members {
 		cfg.Members = append(cfg.Members, collective.Member{Name: m.NodeId, Host: m.Host, Address: m.RingAddress})
 	}
-	transport, err := t.ring.Connect(ctx, cfg, grpcring.WithCredentials(t.o.Credentials))
+	transport, err := t.ring.Connect(ctx, cfg, t.linkOptions(cfg)...)
 	if err != nil {
 		return nil, err
 	}
 	return collective.New(cfg, transport)
+}
+
+// linkOptions let us link to the next rank only if it has the certificate of the
+// node that the view says it is.
+func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
+	if !t.o.Trust.Secure() {
+		return nil
+	}
+	next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
+	return []grpcring.Option{grpcring.WithDialOptions(t.o.Trust.Node(next).DialOptions()...)}
 }
 
 // steps trains to the end of the run, or until the ranks stop together.

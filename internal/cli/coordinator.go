@@ -17,6 +17,7 @@ import (
 	"parallax/internal/config"
 	"parallax/internal/console"
 	"parallax/internal/coord"
+	"parallax/internal/trust"
 	"parallax/internal/version"
 	"parallax/internal/web"
 	"parallax/record"
@@ -26,6 +27,8 @@ import (
 type coordinatorFlags struct {
 	options coord.Options
 	spec    specFlags
+	trust   trustFlags
+	keys    string // file of the gossip keys
 	page    pageFlags
 	file    string
 	ledger  string
@@ -52,6 +55,8 @@ with 0; SIGUSR1 does so and exits with 75, which asks a scheduler to requeue. A 
 signal ends at once.`
 	cmd.Example = `  coordinator --nodes 4 --spec run.toml --run-dir runs/first
   coordinator --listen 10.0.0.1:7070 --gossip 10.0.0.1:7946 --nodes 8 --spec run.toml --insecure
+  coordinator --listen 10.0.0.1:7070 --gossip 10.0.0.1:7946 --nodes 8 --spec run.toml --gossip-key-file gossip.key \
+      --tls-ca tls/ca.pem --tls-cert tls/cert.pem --tls-key tls/key.pem
   coordinator --nodes 4 --spec run.toml --run-dir runs/first --resume`
 	cmd.Args = exactly()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -70,7 +75,8 @@ func (f *coordinatorFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&o.Advertise, "advertise", "", "host that nodes reach this one at (default: that of --listen)")
 	flags.StringVar(&o.AddressFile, "address-file", "", "write the HOST:PORT listened on to this file")
 	flags.StringVar(&o.Gossip, "gossip", "127.0.0.1:7946", "IP:PORT of the gossip cluster, port 0 for a free one")
-	flags.BoolVar(&o.Insecure, "insecure", false, "allow other addresses than loopback without TLS")
+	flags.StringVar(&f.keys, "gossip-key-file", "", "file of the gossip cluster's keys, the first is used and all are understood; see parallax certs gossip-key")
+	f.trust.add(flags)
 	flags.IntVar(&o.Nodes, "nodes", 1, "the run starts when so many nodes are ready")
 	flags.IntVar(&o.MinNodes, "min-nodes", 0, "and with so many when --join-timeout has passed (default: --nodes)")
 	flags.DurationVar(&o.JoinTimeout, "join-timeout", 0, "how long nodes are waited for (default: for ever)")
@@ -94,6 +100,9 @@ func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
 	if o.FailureTimeout, err = cmd.Flags().GetDuration("failure-timeout"); err != nil {
 		return err
 	}
+	if err := f.secure(); err != nil {
+		return err
+	}
 	if err := f.submission(); err != nil {
 		return err
 	}
@@ -107,6 +116,18 @@ func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}()
 	return f.serve(cmd.Context())
+}
+
+// secure reads what nodes and people must show.
+func (f *coordinatorFlags) secure() (err error) {
+	f.options.Insecure = f.trust.insecure
+	if f.options.Trust, err = f.trust.load("coordinator"); err != nil || f.keys == "" {
+		return err
+	}
+	if f.options.GossipKeys, err = trust.LoadGossipKeys(f.keys); err != nil {
+		return usageError("%w", err)
+	}
+	return nil
 }
 
 // begin makes the run's folder and opens the record.

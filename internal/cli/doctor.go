@@ -12,6 +12,7 @@ import (
 
 // doctorFlags say what is examined.
 type doctorFlags struct {
+	trust       trustFlags
 	device      string
 	threads     int
 	cache       string
@@ -27,10 +28,11 @@ func doctorCommand() *cobra.Command {
 		Long: `doctor opens the device and measures it, looks whether the cache can be written, and,
 with --coordinator, opens a connection to the coordinator and to every member of its
 ring from here. The exit code is 1 if anything is not well.`,
-		Example: "  parallax doctor\n  parallax doctor --coordinator 10.0.0.1:7070",
+		Example: "  parallax doctor\n  parallax doctor --coordinator 10.0.0.1:7070 --insecure",
 		Args:    exactly(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	f.trust.addForPeople(cmd)
 	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to examine: cpu, cuda:0")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "host threads of a CPU device (default all)")
 	cmd.Flags().StringVar(&f.cache, "cache", "", "folder of token files (default: the user's cache folder)")
@@ -75,7 +77,7 @@ func (f *doctorFlags) examine(cmd *cobra.Command) (findings []doctor.Finding, er
 	if !link.Well {
 		return findings, nil
 	}
-	client, hangUp, err := dialCoordinator(f.coordinator)
+	client, hangUp, err := f.trust.dial(cmd, f.coordinator)
 	if err != nil {
 		return nil, err
 	}

@@ -6,16 +6,16 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"parallax/internal/console"
+	"parallax/internal/trust"
 	pb "parallax/proto/parallax/v1"
 )
 
 // dialCoordinator returns a client, and what ends it.
-func dialCoordinator(address string) (pb.CoordinatorClient, func(), error) {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+func dialCoordinator(address string, t trust.Trust) (pb.CoordinatorClient, func(), error) {
+	conn, err := grpc.NewClient(address, t.Coordinator(nil).DialOptions()...)
 	if err != nil {
 		return nil, nil, usageError("the coordinator's address %q: %w", address, err)
 	}
@@ -40,6 +40,8 @@ func unanswered(address string, err error) error {
 		return nil
 	case s.Code() == codes.Unavailable:
 		return &exitError{exitQuorum, fmt.Errorf("no coordinator answers at %s: is it running, and is the address right?", address)}
+	case s.Code() == codes.Unauthenticated || s.Code() == codes.PermissionDenied:
+		return usageError("the coordinator at %s cannot be talked to: %s", address, s.Message())
 	case s.Code() == codes.InvalidArgument || s.Code() == codes.FailedPrecondition:
 		return usageError("the coordinator at %s refuses: %s", address, s.Message())
 	default:

@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"fmt"
-	"net"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"parallax/internal/agent"
 	"parallax/internal/config"
@@ -16,11 +13,11 @@ import (
 
 // nodeFlags are how a node is deployed.
 type nodeFlags struct {
-	options  agent.Options
-	spec     specFlags
-	file     string
-	insecure bool
-	verbose  bool
+	options agent.Options
+	spec    specFlags
+	trust   trustFlags
+	file    string
+	verbose bool
 }
 
 // Node is the daemon on a host with a device.
@@ -37,6 +34,8 @@ SLURM_* say which rank this is and where the coordinator is.
 SIGINT and SIGTERM drain: the cluster finishes the step under way, saves, and stops.`
 	cmd.Example = `  node --coordinator 10.0.0.1:7070 --listen 10.0.0.2:7071 --gossip 10.0.0.2:7947 --insecure
   node --coordinator 127.0.0.1:7070 --device cpu --threads 4
+  node --coordinator head:7070 --listen 0.0.0.0:7071 --gossip 0.0.0.0:7947 --advertise gpu07 --name gpu07 \
+      --tls-ca tls/ca.pem --tls-cert tls/cert.pem --tls-key tls/key.pem
   MASTER_ADDR=10.0.0.1 RANK=3 WORLD_SIZE=8 node --listen 10.0.0.5:7071 --gossip 10.0.0.5:7947 --insecure`
 	cmd.Args = exactly()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -60,7 +59,7 @@ func (f *nodeFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&o.Threads, "threads", 0, "host threads of a CPU device (default all)")
 	flags.StringVar(&o.CacheDir, "cache", "", "folder of token files (default: the user's cache folder)")
 	flags.DurationVar(&o.Patience, "patience", 2*time.Minute, "how long to wait for the coordinator")
-	flags.BoolVar(&f.insecure, "insecure", false, "allow other addresses than loopback without TLS")
+	f.trust.add(flags)
 	flags.StringVar(&f.spec.file, "spec", "", "TOML file with the settings that the run must have (default: whatever the coordinator says)")
 	flags.StringVar(&f.file, "settings", "", "TOML file with these flags' values")
 	flags.BoolVar(&f.verbose, "verbose", false, "log gossip too")
@@ -116,21 +115,18 @@ func (f *nodeFlags) expectSpec() error {
 	return nil
 }
 
-// secure refuses to be reachable without TLS unless that is asked for.
-func (f *nodeFlags) secure() error {
+// secure reads what the others must show, and refuses to be reachable without TLS
+// unless that is asked for.
+func (f *nodeFlags) secure() (err error) {
 	o := &f.options
-	for flag, address := range map[string]string{"--coordinator": o.Coordinator, "--listen": o.Listen, "--gossip": o.Gossip} {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return usageError("%s is %q, want HOST:PORT", flag, address)
-		}
-		if ip := net.ParseIP(host); !f.insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return usageError("%s %s is another address than loopback, and there is no TLS: allow that with --insecure on a network you trust", flag, address)
+	o.Insecure = f.trust.insecure
+	if o.Trust, err = f.trust.load("node"); err != nil {
+		return err
+	}
+	for _, address := range [][2]string{{"--coordinator", o.Coordinator}, {"--listen", o.Listen}, {"--gossip", o.Gossip}} {
+		if err := o.Trust.CheckAddress(address[0], address[1], o.Insecure); err != nil {
+			return usageError("%w", err)
 		}
 	}
-	if f.insecure {
-		fmt.Fprintln(os.Stderr, "node: --insecure: whoever reaches this network can read and change what is trained")
-	}
-	o.Credentials, o.ServerCreds = insecure.NewCredentials(), insecure.NewCredentials()
 	return nil
 }

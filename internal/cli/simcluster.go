@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parallax/internal/console"
+	"parallax/internal/trust"
 	"parallax/internal/web"
 	"parallax/launch"
 	pb "parallax/proto/parallax/v1"
@@ -118,7 +119,7 @@ func (s *simCluster) brokeDown(cluster *launch.Cluster, cause error) error {
 // followCluster shows the run's events until it is done. When ctx ends it asks the
 // coordinator to stop, once.
 func followCluster(ctx context.Context, cluster *launch.Cluster, printer console.Printer) (*pb.Done, error) {
-	client, hangUp, err := dialCoordinator(cluster.Address())
+	client, hangUp, err := dialCoordinator(cluster.Address(), trust.Trust{})
 	if err != nil {
 		return nil, err
 	}

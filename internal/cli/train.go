@@ -15,6 +15,7 @@ import (
 // trainFlags are how a run is submitted and followed.
 type trainFlags struct {
 	spec        specFlags
+	trust       trustFlags
 	coordinator string
 	name        string
 	resume      bool
@@ -30,14 +31,17 @@ func trainCommand() *cobra.Command {
 		Short: "Submit a run to a coordinator and follow it",
 		Long: `train hands a run's settings to a coordinator that was started without --spec, and
 shows the run until it is done. With --follow it only watches. Ctrl-C ends the
-watching, never the run; --stop ends the run, with a checkpoint.`,
-		Example: `  parallax train --coordinator 10.0.0.1:7070 --config run.toml
-  parallax train --coordinator 10.0.0.1:7070 --follow --json`,
+watching, never the run; --stop ends the run, with a checkpoint.
+
+The --tls flags and --join-token-file can also be given as PARALLAX_TLS_CA and so on
+in the environment.`,
+		Example: `  parallax train --coordinator 10.0.0.1:7070 --config run.toml --insecure
+  parallax train --coordinator head:7070 --follow --tls-ca ann/ca.pem --tls-cert ann/cert.pem --tls-key ann/key.pem`,
 		Args: exactly(),
 	}
 	var stop bool
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, hangUp, err := dialCoordinator(f.coordinator)
+		client, hangUp, err := f.trust.dial(cmd, f.coordinator)
 		if err != nil {
 			return err
 		}
@@ -54,6 +58,7 @@ watching, never the run; --stop ends the run, with a checkpoint.`,
 		return f.watch(cmd.Context(), client)
 	}
 	f.spec.add(cmd)
+	f.trust.addForPeople(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.coordinator, "coordinator", "127.0.0.1:7070", "HOST:PORT of the coordinator")
 	flags.StringVar(&f.name, "name", "", "name of the run, for people")

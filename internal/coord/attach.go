@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"parallax/internal/trust"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -119,6 +120,10 @@ func (c *Coordinator) listen(k *conn, stream pb.Coordinator_AttachServer) error 
 	hello, err := receiveHello(stream)
 	if err != nil {
 		return err
+	}
+	if err := trust.CheckPeer(stream.Context(), hello.NodeId); err != nil {
+		c.log.Warn("refused a node", "node", hello.NodeId, "host", hello.Host, "because", err)
+		return status.Error(codes.PermissionDenied, err.Error())
 	}
 	c.post(Attached{k.id, hello})
 	for {

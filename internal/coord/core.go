@@ -16,8 +16,16 @@ type Config struct {
 	MinNodes       int           // and with so many when JoinTimeout has passed; 0: Nodes
 	JoinTimeout    time.Duration // how long nodes are waited for, 0: for ever
 	FailureTimeout time.Duration // how long a silent node is waited for
-	GossipAddress  string        // handed to nodes, with the key
-	GossipKey      []byte
+	GossipAddress  string        // handed to nodes, with the keys
+	GossipKeys     [][]byte      // the first is the one to use, the others are understood too
+}
+
+// gossipKeys parts the key to use from those that are understood too.
+func (c Config) gossipKeys() (key []byte, old [][]byte) {
+	if len(c.GossipKeys) == 0 {
+		return nil, nil
+	}
+	return c.GossipKeys[0], c.GossipKeys[1:]
 }
 
 // saveTimeout is how long a survivor may take to write the last checkpoint.

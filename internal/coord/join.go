@@ -115,12 +115,14 @@ func (c *Core) refuse(conn Conn, code int, reason error) {
 }
 
 func (c *Core) welcome(n *node) {
+	key, oldKeys := c.config.gossipKeys()
 	c.send(n, welcome(&pb.Welcome{
 		RunId:         c.job.ID,
 		SpecToml:      string(config.Canonical(c.job.Spec)),
 		SpecHash:      config.Hash(c.job.Spec),
 		GossipAddress: c.config.GossipAddress,
-		GossipKey:     c.config.GossipKey,
+		GossipKey:     key,
+		GossipOldKeys: oldKeys,
 		Cluster: &pb.Cluster{
 			FailureTimeoutNs: int64(c.config.FailureTimeout),
 			RunDir:           c.job.Dir,

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	"parallax/internal/gossip"
@@ -70,18 +69,13 @@ func (c *Coordinator) writeAddress() error {
 }
 
 func (c *Coordinator) serverOptions() []grpc.ServerOption {
-	creds := c.o.Credentials
-	if creds == nil {
-		creds = insecure.NewCredentials()
-	}
 	half := c.o.FailureTimeout / 2
-	return []grpc.ServerOption{
-		grpc.Creds(creds),
+	return append(c.o.Trust.ServerOptions(c.log),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(16),
 		// A node that is stopped, or whose link is dead, loses its stream within
 		// the failure timeout.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: max(half, time.Second), Timeout: half}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-	}
+	)
 }

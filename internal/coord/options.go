@@ -6,9 +6,8 @@ import (
 	"net"
 	"time"
 
-	"google.golang.org/grpc/credentials"
-
 	"parallax/internal/gossip"
+	"parallax/internal/trust"
 	"parallax/record"
 )
 
@@ -18,11 +17,11 @@ type Options struct {
 	Advertise   string // host that nodes reach us at; empty: Listen's, or the host's name where that is 0.0.0.0
 	AddressFile string // our host:port is written there once we listen; empty: nowhere
 
-	Gossip    string // IP:port of memberlist, port 0: a free one
-	GossipKey []byte // 16, 24 or 32 bytes, handed to the nodes; empty: gossip is not encrypted
+	Gossip     string   // IP:port of memberlist, port 0: a free one
+	GossipKeys [][]byte // handed to the nodes, the first is the one to use; none: gossip is not encrypted
 
-	Credentials credentials.TransportCredentials // TLS; nil: none
-	Insecure    bool                             // allows addresses other than loopback without TLS
+	Trust    trust.Trust // what nodes and people must show, and are shown
+	Insecure bool        // allows addresses other than loopback without TLS
 
 	Nodes          int           // the run starts when so many are ready
 	MinNodes       int           // and with so many when JoinTimeout has passed; 0: Nodes
@@ -74,31 +73,29 @@ func (o *Options) check() error {
 			return usage("%w", err)
 		}
 	}
-	if err := o.checkExposure("--listen", o.Listen, o.Credentials != nil, "TLS"); err != nil {
-		return err
-	}
-	return o.checkExposure("--gossip", o.Gossip, len(o.GossipKey) > 0, "a gossip key")
+	return o.checkExposure()
 }
 
-// checkExposure refuses to be reachable from other hosts unprotected, unless asked to.
-func (o *Options) checkExposure(flag, address string, protected bool, protection string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return usage("%s is %q, which is not HOST:PORT", flag, address)
+// checkExposure refuses to be reachable from other hosts unprotected, unless
+// asked to, and ever to hand out the gossip key in the clear.
+func (o *Options) checkExposure() error {
+	if err := o.Trust.CheckServer(); err != nil {
+		return usage("%w", err)
 	}
-	if protected || o.Insecure || isLoopback(host) {
-		return nil
+	if err := o.Trust.CheckAddress("--listen", o.Listen, o.Insecure); err != nil {
+		return usage("%w", err)
 	}
-	return usage("%s %s can be reached from other hosts, and there is no %s: listen on 127.0.0.1, or allow it with --insecure on a network you trust",
-		flag, address, protection)
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
+	listen, _, _ := net.SplitHostPort(o.Listen)
+	host, _, err := net.SplitHostPort(o.Gossip)
+	switch {
+	case err != nil:
+		return usage("--gossip is %q, want HOST:PORT", o.Gossip)
+	case len(o.GossipKeys) > 0 && !o.Trust.Secure() && !trust.Loopback(listen):
+		return usage("nodes get the gossip key through --listen %s, where it could be read on the way without TLS: give --tls-ca, --tls-cert and --tls-key too", o.Listen)
+	case len(o.GossipKeys) == 0 && !o.Insecure && !trust.Loopback(host):
+		return usage("--gossip %s can be reached from other hosts, and gossip is not encrypted: give --gossip-key-file, or allow it with --insecure on a network you trust", o.Gossip)
 	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return nil
 }
 
 // gossipConfig is our membership; address is that of the gRPC service.
@@ -109,7 +106,7 @@ func (o *Options) gossipConfig(address string) (gossip.Config, error) {
 	}
 	c := gossip.Config{
 		Bind:   o.Gossip,
-		Key:    o.GossipKey,
+		Keys:   o.GossipKeys,
 		Tuning: tuning,
 		Log:    o.Log,
 		Meta: gossip.Meta{

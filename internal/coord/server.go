@@ -119,7 +119,7 @@ func Start(o Options) (*Coordinator, error) {
 		JoinTimeout:    o.JoinTimeout,
 		FailureTimeout: o.FailureTimeout,
 		GossipAddress:  c.gossip.Address(),
-		GossipKey:      o.GossipKey,
+		GossipKeys:     o.GossipKeys,
 	})
 	for _, begin := range []func() error{c.openLedger, c.writeAddress, c.submitOwn} {
 		if err := begin(); err != nil {

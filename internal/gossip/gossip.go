@@ -18,9 +18,9 @@ import (
 
 // Config says who we are and how we are reached.
 type Config struct {
-	Bind      string // IP:port to listen on, TCP and UDP; port 0: a free one
-	Advertise string // host:port that others are told; empty: Bind's, or a private IP where that is 0.0.0.0
-	Key       []byte // AES key of 16, 24 or 32 bytes that all members share; empty: not encrypted
+	Bind      string   // IP:port to listen on, TCP and UDP; port 0: a free one
+	Advertise string   // host:port that others are told; empty: Bind's, or a private IP where that is 0.0.0.0
+	Keys      [][]byte // AES keys of 16, 24 or 32 bytes: the first encrypts what we say, all are understood; none: not encrypted
 	Meta      Meta
 	Tuning    Tuning
 	Log       *slog.Logger // nil: slog's default
@@ -80,10 +80,11 @@ func (c Config) settings() (*memberlist.Config, error) {
 			return nil, err
 		}
 	}
-	if n := len(c.Key); n != 0 && n != 16 && n != 24 && n != 32 {
-		return nil, fmt.Errorf("the gossip key has %d bytes; it needs 16, 24 or 32", n)
+	if len(c.Keys) > 0 {
+		if s.Keyring, err = memberlist.NewKeyring(c.Keys, c.Keys[0]); err != nil {
+			return nil, fmt.Errorf("the gossip keys cannot be used, each needs 16, 24 or 32 bytes: %w", err)
+		}
 	}
-	s.SecretKey = c.Key
 	if c.Tuning == (Tuning{}) {
 		return nil, errors.New("no timings given; derive them with TuningFor")
 	}

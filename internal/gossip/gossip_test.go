@@ -130,9 +130,9 @@ func TestGenerationTravels(t *testing.T) {
 
 func TestWrongKeyIsKeptOut(t *testing.T) {
 	keyed := member("a")
-	keyed.Key = bytes.Repeat([]byte{1}, 32)
+	keyed.Keys = [][]byte{bytes.Repeat([]byte{1}, 32)}
 	wrong := member("b")
-	wrong.Key = bytes.Repeat([]byte{2}, 32)
+	wrong.Keys = [][]byte{bytes.Repeat([]byte{2}, 32)}
 	a := start(t, keyed)
 	for _, stranger := range []Config{wrong, member("c")} {
 		err := start(t, stranger).Join(a.Address())
@@ -142,6 +142,23 @@ func TestWrongKeyIsKeptOut(t *testing.T) {
 	}
 	if n := len(a.Members()); n != 1 {
 		t.Errorf("%d members, want only a itself", n)
+	}
+}
+
+// TestKeysAreChanged: members understand each other at every stage of a change.
+func TestKeysAreChanged(t *testing.T) {
+	old, next := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 16)
+	stages := [][][]byte{{old}, {old, next}, {next, old}, {next}}
+	for i := range len(stages) - 1 {
+		before, after := member("a"), member("b")
+		before.Keys, after.Keys = stages[i], stages[i+1]
+		a, b := start(t, before), start(t, after)
+		if err := b.Join(a.Address()); err != nil {
+			t.Fatalf("from stage %d to %d: %v", i, i+1, err)
+		}
+		if e := <-a.Events(); e.Kind != Joined || e.Meta.ID != "b" {
+			t.Errorf("stage %d: a heard %+v", i, e)
+		}
 	}
 }
 
@@ -166,7 +183,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}{
 		"no port":    {func(c *Config) { c.Bind = "127.0.0.1" }, "not HOST:PORT"},
 		"name":       {func(c *Config) { c.Bind = "localhost:0" }, "must be an IP address"},
-		"key":        {func(c *Config) { c.Key = []byte("short") }, "needs 16, 24 or 32"},
+		"key":        {func(c *Config) { c.Keys = [][]byte{[]byte("short")} }, "needs 16, 24 or 32"},
 		"id":         {func(c *Config) { c.Meta.ID = "a b" }, "only letters, digits"},
 		"no timings": {func(c *Config) { c.Tuning = Tuning{} }, "TuningFor"},
 	} {

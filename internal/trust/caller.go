@@ -2,7 +2,6 @@ package trust
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync"
 
@@ -24,12 +23,18 @@ type Caller struct {
 	refused func(error) // may be nil
 
 	mu  sync.Mutex
-	err error // the refusal, once there was one
-	cut int   // connections in a row that ended before the server said anything
+	err *Refusal // once there was one
+	cut int      // connections in a row that ended before the server said anything
 }
 
+// Refusal is why one side of a connection does not want the other. Trying again
+// does not help.
+type Refusal struct{ Why string }
+
+func (r *Refusal) Error() string { return r.Why }
+
 // Coordinator calls the coordinator, which must have a certificate for the host
-// that is dialled. Refused, unless it is nil, is told of a refusal at once: for
+// that is dialled. Refused, unless it is nil, is told of a *Refusal at once: for
 // calls that wait until the server is there.
 func (t Trust) Coordinator(refused func(error)) *Caller {
 	c := t.caller("")
@@ -81,25 +86,26 @@ func (c *Caller) explain(err error) error {
 	defer c.mu.Unlock()
 	switch {
 	case c.err != nil:
-		return status.Error(codes.Unauthenticated, c.err.Error())
+		return status.Error(codes.Unauthenticated, c.err.Why)
 	case c.cut > 0 && !c.secure:
-		return status.Error(codes.Unauthenticated, errHangsUp.Error())
+		return status.Error(codes.Unauthenticated, hangsUp)
 	}
 	return err
 }
 
-var errHangsUp = errors.New("it hangs up on connections without TLS, as one that wants TLS does: try --tls-ca, --tls-cert and --tls-key")
+const hangsUp = "it hangs up on connections without TLS, as one that wants TLS does: try --tls-ca, --tls-cert and --tls-key"
 
 // refuse notes a refusal.
-func (c *Caller) refuse(err error) {
+func (c *Caller) refuse(why string) {
+	refusal := &Refusal{why}
 	c.mu.Lock()
 	first := c.err == nil
 	if first {
-		c.err = err
+		c.err = refusal
 	}
 	c.mu.Unlock()
 	if first && c.refused != nil {
-		c.refused(err)
+		c.refused(refusal)
 	}
 }
 
@@ -107,7 +113,8 @@ func (c *Caller) refuse(err error) {
 // just ends cuts one or two.
 const maxCut = 3
 
-// heard notes how the first read of a connection ended. With TLS 1.3 that is how
+// heard notes how the first read of a connection ended, and whether it read
+// something. With TLS 1.3 that is how
 // a client learns that its certificate is refused; one without TLS learns nothing.
 func (c *Caller) heard(something bool, err error) {
 	if something {
@@ -117,7 +124,7 @@ func (c *Caller) heard(something bool, err error) {
 		return
 	}
 	if clause, refused := certs.Explain(err); refused {
-		c.refuse(errors.New(clause))
+		c.refuse(clause)
 		return
 	}
 	c.mu.Lock()
@@ -125,7 +132,7 @@ func (c *Caller) heard(something bool, err error) {
 	hopeless := c.cut >= maxCut && !c.secure
 	c.mu.Unlock()
 	if hopeless {
-		c.refuse(errHangsUp)
+		c.refuse(hangsUp)
 	}
 }
 
@@ -142,7 +149,7 @@ func (k *callerCreds) ClientHandshake(ctx context.Context, authority string, raw
 		return &watched{Conn: conn, caller: k.caller}, info, nil
 	}
 	if clause, refused := certs.Explain(err); refused {
-		k.caller.refuse(errors.New(clause))
+		k.caller.refuse(clause)
 	}
 	return nil, nil, err
 }
