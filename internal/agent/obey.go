@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"parallax/collective"
+	"parallax/internal/train"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -43,6 +43,7 @@ type captain struct {
 	*agent
 	training   *training     // nil while no view is trained
 	generation uint64        // of the newest view
+	told       uint64        // the generation after which it was last told what state is held
 	stop       *pb.StopOrder // the order that ends the run after a step, once it came
 	orphaned   error         // why there is no coordinator any more
 }
@@ -60,19 +61,18 @@ func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
 	case *pb.CoordinatorMessage_View:
 		return c.enter(k.View)
 	case *pb.CoordinatorMessage_Halt:
-		c.haltTraining()
-		c.reportState(k.Halt.Generation, k.Halt.Reason)
+		c.halt(k.Halt)
 	case *pb.CoordinatorMessage_Save:
 		c.haltTraining()
 		c.saver.save(c.trainer)
 		c.saver.wait()
 	case *pb.CoordinatorMessage_Stop:
-		if k.Stop.AtOnce || c.training == nil {
+		if k.Stop.AtOnce || c.generation == 0 {
 			c.haltTraining()
 			return true, exit(k.Stop)
 		}
 		c.stop = k.Stop
-		c.trainer.RequestStop()
+		c.trainer.Ask(train.Stop)
 	case *pb.CoordinatorMessage_Refusal:
 		c.haltTraining()
 		return true, &Error{int(k.Refusal.ExitCode), fmt.Errorf("the coordinator refuses this node: %s", k.Refusal.Reason)}
@@ -88,6 +88,7 @@ func (c *captain) enter(v *pb.View) (over bool, err error) {
 		return true, err
 	}
 	c.generation = v.Generation
+	c.trainer.ForgetLeave()
 	rank := c.rankIn(v)
 	if rank < 0 {
 		return true, fmt.Errorf("generation %d has no place for node %s: %s", v.Generation, c.o.Name, v.Reason)
@@ -107,26 +108,35 @@ func (c *captain) rankIn(v *pb.View) int {
 }
 
 // haltTraining leaves the ring, whatever the step is at, and waits until the
-// device is ours again.
-func (c *captain) haltTraining() {
-	if c.training != nil {
-		c.training.halt()
-		c.training = nil
+// device is ours again. It returns how training ended, nil if it had before.
+func (c *captain) haltTraining() error {
+	if c.training == nil {
+		return nil
 	}
+	out := c.training.halt()
+	c.training = nil
+	return out.err
 }
 
 // trainingEnded handles the end of a view's training that nobody ordered from
 // here.
 func (c *captain) trainingEnded(out outcome) (over bool, err error) {
-	view := c.training.view
+	view, rank := c.training.view, c.training.rank
 	c.training = nil
 	switch {
 	case out.err != nil && c.orphaned != nil:
 		return true, unavailable("%w; the ring then broke too: %w", c.orphaned, out.err)
 	case out.err != nil:
-		c.reportFailure(view, out.err)
+		c.log.Error("training broke off", "cause", out.err)
+		c.tellFailure(view.Generation, out.err)
 		return false, nil // an order follows
+	case out.left && c.orphaned == nil:
+		c.tellHeld(view.Generation)
+		return false, nil
 	case c.orphaned != nil:
+		if out.left && rank == 0 {
+			c.saver.save(c.trainer)
+		}
 		return true, unavailable("%w; the nodes stopped together after step %d", c.orphaned, c.trainer.Applied())
 	}
 	reason := "the run is complete"
@@ -146,31 +156,6 @@ func exit(stop *pb.StopOrder) error {
 	return &Error{int(stop.ExitCode), errors.New(stop.Reason)}
 }
 
-// reportFailure says why training broke off. What the ring reports leaves this
-// node whole; anything else is its own fault, and fatal.
-func (c *captain) reportFailure(view *pb.View, cause error) {
-	f := &pb.Failure{Generation: view.Generation, AppliedStep: c.trainer.Applied(), Error: cause.Error()}
-	var ring *collective.Error
-	if errors.As(cause, &ring) {
-		f.Suspect = ring.PeerName
-		f.Digest, _ = c.trainer.Digest()
-	} else {
-		f.Fatal, f.ExitCode = true, 1
-	}
-	c.log.Error("training broke off", "cause", cause)
-	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
-}
-
-// reportState answers a halt: the step and digest of the state held now.
-func (c *captain) reportState(generation uint64, reason string) {
-	digest, err := c.trainer.Digest()
-	f := &pb.Failure{Generation: generation, AppliedStep: c.trainer.Applied(), Error: reason, Digest: digest}
-	if err != nil {
-		f.Error, f.Fatal, f.ExitCode = err.Error(), true, 1
-	}
-	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
-}
-
 // drain asks to leave in good order.
 func (c *captain) drain() {
 	c.log.Info("draining")
@@ -186,6 +171,6 @@ func (c *captain) coordinatorLost() error {
 	if c.training == nil {
 		return unavailable("%w", c.orphaned)
 	}
-	c.trainer.RequestStop()
+	c.trainer.Ask(train.Stop)
 	return nil
 }

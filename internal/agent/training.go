@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
@@ -21,6 +23,7 @@ type training struct {
 // outcome is how a view's training ended.
 type outcome struct {
 	complete bool  // all steps are made; else the ranks have stopped together
+	left     bool  // or they have left the ring together, to be in another view
 	err      error // or it broke off
 }
 
@@ -32,9 +35,9 @@ func startTraining(a *agent, v *pb.View, rank int) *training {
 }
 
 // halt breaks training off and waits for it.
-func (t *training) halt() {
+func (t *training) halt() outcome {
 	t.cancel()
-	<-t.done
+	return <-t.done
 }
 
 func (t *training) run(ctx context.Context) outcome {
@@ -46,14 +49,42 @@ func (t *training) run(ctx context.Context) outcome {
 	if err := t.trainer.Enter(train.View{Comm: comm, Slots: deal(t.view)}); err != nil {
 		return outcome{err: err}
 	}
-	if t.view.SyncState {
-		if err := t.trainer.Synchronize(ctx, int(t.view.SourceRank)); err != nil {
-			return outcome{err: err}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-comm.Failed(): // while this rank computes
+			stop(comm.Err())
+		case <-ctx.Done():
 		}
+	}()
+	if err := t.fetch(ctx); err != nil {
+		return outcome{err: err}
 	}
-	complete, err := t.steps(ctx)
-	return outcome{complete: complete, err: err}
+	return t.steps(ctx)
 }
+
+// fetch has the states of all ranks made equal where they differ.
+func (t *training) fetch(ctx context.Context) error {
+	if !t.view.SyncState {
+		return nil
+	}
+	mine := t.view.Members[t.rank].Fetch
+	if err := t.trainer.Synchronize(ctx, int(t.view.SourceRank), mine); err != nil || !mine {
+		return err
+	}
+	digest, err := t.trainer.Digest()
+	if err == nil && !bytes.Equal(digest, t.view.Digest) {
+		source := t.view.Members[t.view.SourceRank]
+		err = fmt.Errorf("the state fetched from %s has digest %.8x, but %s holds %.8x: check both hosts with parallax verify",
+			source.NodeId, digest, source.NodeId, t.view.Digest)
+	}
+	return err
+}
+
+// connectTimeouts is how many failure timeouts a neighbour may take to enter a
+// view: another node's state may have to leave the device first.
+const connectTimeouts = 3
 
 // connect closes the ring of this view.
 func (t *training) connect(ctx context.Context) (*collective.Comm, error) {
@@ -61,6 +92,8 @@ func (t *training) connect(ctx context.Context) (*collective.Comm, error) {
 	for _, m := range t.view.Members {
 		cfg.Members = append(cfg.Members, collective.Member{Name: m.NodeId, Host: m.Host, Address: m.RingAddress})
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeouts*t.failureTimeout())
+	defer cancel()
 	transport, err := t.ring.Connect(ctx, cfg, t.linkOptions(cfg)...)
 	if err != nil {
 		return nil, err
@@ -78,33 +111,40 @@ func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
 	return []grpcring.Option{grpcring.WithDialOptions(t.o.Trust.Node(next).DialOptions()...)}
 }
 
-// steps trains to the end of the run, or until the ranks stop together.
-func (t *training) steps(ctx context.Context) (complete bool, err error) {
-	for int(t.trainer.Applied()) < t.saver.spec.Train.Steps {
-		r, err := t.trainer.Step(ctx)
-		if err != nil {
-			return false, err
-		}
-		t.report(r)
-		complete = int(r.Step) == t.saver.spec.Train.Steps
-		if err := t.afterStep(ctx, r, complete); err != nil {
-			return false, err
-		}
-		if r.Stop && !complete {
-			return false, nil
+// steps trains to the end of the run, or until the ranks agree to stop or leave.
+// What is due after the step at which a later view begins may not have come about
+// in the view before, so it is done again.
+func (t *training) steps(ctx context.Context) outcome {
+	end := int64(t.saver.spec.Train.Steps)
+	if step := t.trainer.Applied(); t.view.Generation > 1 && step > 0 {
+		if err := t.afterStep(ctx, step, step == end, step == end); err != nil {
+			return outcome{err: err}
 		}
 	}
-	return true, nil
+	for t.trainer.Applied() < end {
+		r, err := t.trainer.Step(ctx)
+		if err != nil {
+			return outcome{err: err}
+		}
+		t.report(r)
+		complete := r.Step == end
+		if err := t.afterStep(ctx, r.Step, complete, complete || r.Wish == train.Stop); err != nil {
+			return outcome{err: err}
+		}
+		if r.Wish != train.GoOn && !complete {
+			return outcome{left: r.Wish == train.Leave}
+		}
+	}
+	return outcome{complete: true}
 }
 
 // afterStep saves, then evaluates, when the step is due for it.
-func (t *training) afterStep(ctx context.Context, r train.Report, complete bool) error {
+func (t *training) afterStep(ctx context.Context, step int64, complete, last bool) error {
 	spec := t.saver.spec
-	last := complete || r.Stop
-	if t.rank == 0 && (last || due(r.Step, spec.Checkpoint.Every)) {
+	if t.rank == 0 && (last || due(step, spec.Checkpoint.Every)) {
 		t.saver.save(t.trainer)
 	}
-	if t.trainer.HasValidation() && (complete || !last && due(r.Step, spec.Eval.Every)) {
+	if t.trainer.HasValidation() && (complete || !last && due(step, spec.Eval.Every)) {
 		if err := t.evaluate(ctx); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 // field is one float64 on the ring.
 type account struct {
 	compute float64 // seconds
-	stop    bool
+	wish    Wish
 	losses  []float64 // summed nats, by slot
 	scored  []float64 // tokens, by slot
 	peaks   []float64 // exponents of the largest magnitudes, by parameter; see exact
@@ -45,10 +45,7 @@ func (v *view) exchange(ctx context.Context, at collective.Point, mine account) 
 }
 
 func (a account) encode(fields []float64) {
-	fields[0] = a.compute
-	if a.stop {
-		fields[1] = 1
-	}
+	fields[0], fields[1] = a.compute, float64(a.wish)
 	rest := fields[header:]
 	for _, list := range [][]float64{a.peaks, a.losses, a.scored} {
 		rest = rest[copy(rest, list):]
@@ -56,7 +53,7 @@ func (a account) encode(fields []float64) {
 }
 
 func decodeAccount(fields []float64, peaks int) account {
-	a := account{compute: fields[0], stop: fields[1] != 0, peaks: fields[header : header+peaks]}
+	a := account{compute: fields[0], wish: Wish(fields[1]), peaks: fields[header : header+peaks]}
 	slots := fields[header+peaks:]
 	n := len(slots) / perSlot
 	a.losses, a.scored = slots[:n], slots[n:]

@@ -121,7 +121,10 @@ func (c cluster) replace(t *testing.T, dead int) {
 		}
 	}
 	c.enter(t)
-	c.each(t, func(_ int, trainer *Trainer) error { return trainer.Synchronize(context.Background(), root) })
+	most := c[root].Applied()
+	c.each(t, func(rank int, trainer *Trainer) error {
+		return trainer.Synchronize(context.Background(), root, rank == dead || trainer.Applied() < most)
+	})
 }
 
 // A step that its context ends has not happened either.
@@ -174,4 +177,40 @@ func TestDivergence(t *testing.T) {
 	if _, err := c[0].Snapshot(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A rank that dies while another fetches its state hurts only the one that fetches,
+// and that one knows.
+func TestDeathWhileFetching(t *testing.T) {
+	spec := testSpec(t)
+	c := newCluster(t, spec, 3)
+	c.train(t, 2)
+	want, err := c[0].Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c[2] = newTestTrainer(t, spec)
+	c.enter(t, mem.Fault{Kind: mem.Fail, Rank: 1, Step: 0, Phase: collective.Broadcast, Bucket: 2})
+	errs := make([]error, len(c))
+	var wg sync.WaitGroup
+	for rank, trainer := range c {
+		wg.Go(func() { errs[rank] = trainer.Synchronize(context.Background(), 0, rank == 2) })
+	}
+	wg.Wait()
+	for rank, trainer := range c[:2] {
+		if d, err := trainer.Digest(); errs[rank] == nil || err != nil || !bytes.Equal(d, want) || trainer.Whole() != nil {
+			t.Errorf("rank %d: %v, and its state has changed (%v)", rank, errs[rank], err)
+		}
+	}
+	if _, err := c[2].Step(context.Background()); err == nil || c[2].Whole() == nil {
+		t.Errorf("half a state is taken for whole: %v, %v", err, c[2].Whole())
+	}
+	c.enter(t)
+	c.each(t, func(rank int, trainer *Trainer) error {
+		return trainer.Synchronize(context.Background(), 1, rank == 2)
+	})
+	if !bytes.Equal(c.digest(t), want) {
+		t.Error("the second attempt brings another state")
+	}
+	c.train(t, 1)
 }

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -41,7 +42,7 @@ func (t *Trainer) gradient(ctx context.Context, w *stopwatch) (pass, error) {
 // computePass says whether, with sum-exact, an exponent was too low.
 func (t *Trainer) computePass(ctx context.Context, w *stopwatch) (p pass, beyond bool, err error) {
 	reduction := t.startReduction(ctx, t.applied+1)
-	if err := t.backward(reduction); err != nil {
+	if err := t.backward(ctx, reduction); err != nil {
 		reduction.abandon()
 		return pass{}, false, err
 	}
@@ -70,8 +71,9 @@ func (t *Trainer) judge(accounts []account) (beyond bool, err error) {
 }
 
 // backward runs this rank's slots. The gradient is divided by the positions of
-// the whole step, scored or not, which every rank knows beforehand.
-func (t *Trainer) backward(r *reduction) error {
+// the whole step, scored or not, which every rank knows beforehand. When ctx ends
+// it makes no further slot.
+func (t *Trainer) backward(ctx context.Context, r *reduction) error {
 	t.model.ZeroGrads()
 	scale := 1 / float64(t.spec.Train.Slots*t.positions())
 	if t.exact != nil {
@@ -79,6 +81,9 @@ func (t *Trainer) backward(r *reduction) error {
 	}
 	mine := t.view.slots[t.view.rank]
 	for i := range mine {
+		if ctx.Err() != nil {
+			return errors.Join(context.Cause(ctx), t.be.Sync())
+		}
 		ready := func(lo, hi int) {
 			if t.exact != nil {
 				t.exact.take(t.model.Grads(), lo, hi)
@@ -106,7 +111,7 @@ func (t *Trainer) exchangeStep(ctx context.Context, computed float64) ([]account
 	if err != nil {
 		return nil, err
 	}
-	mine := account{compute: computed, stop: t.stop.Load(), losses: losses}
+	mine := account{compute: computed, wish: Wish(t.wish.Load()), losses: losses}
 	if t.exact != nil {
 		if mine.peaks, err = t.exact.readPeaks(); err != nil {
 			return nil, err

@@ -160,10 +160,10 @@ func TestIdleRanksAndVariants(t *testing.T) {
 // A rank that asks to stop stops all, after the same step.
 func TestStopTogether(t *testing.T) {
 	c := newCluster(t, testSpec(t), 3)
-	c[2].RequestStop()
+	c[2].Ask(Stop)
 	c.each(t, func(_ int, trainer *Trainer) error {
 		r, err := trainer.Step(context.Background())
-		if err == nil && !r.Stop {
+		if err == nil && r.Wish != Stop {
 			t.Error("a step after a request to stop says nothing of it")
 		}
 		return err
@@ -222,7 +222,7 @@ func TestSynchronize(t *testing.T) {
 	c.train(t, 3)
 	c = cluster{newTestTrainer(t, spec), c[1]}
 	c.enter(t)
-	c.each(t, func(_ int, trainer *Trainer) error { return trainer.Synchronize(context.Background(), 1) })
+	c.each(t, func(rank int, trainer *Trainer) error { return trainer.Synchronize(context.Background(), 1, rank == 0) })
 	if c[0].Applied() != 3 {
 		t.Errorf("the fresh rank says %d steps are applied, want 3", c[0].Applied())
 	}

@@ -44,22 +44,30 @@ func (t *Trainer) copyOut(b kernels.Buffer) ([]byte, error) {
 	return host, t.be.CopyOut(host, b).Wait()
 }
 
-// Synchronize replaces the state of every rank by the root's. If the ring breaks
-// meanwhile the state of the others is unusable, and the trainer says so from
-// then on.
-func (t *Trainer) Synchronize(ctx context.Context, root int) error {
-	if err := t.receiveState(ctx, root); err != nil {
-		if t.view.rank != root {
+// Synchronize sends the root's state round the ring. Ranks that fetch take it for
+// theirs; the others, who hold the same already, only pass it on. If the ring
+// breaks meanwhile the state of those who fetch is unusable, and the trainer says
+// so until it has fetched again.
+func (t *Trainer) Synchronize(ctx context.Context, root int, fetch bool) error {
+	fetch = fetch && t.view.rank != root
+	if err := t.passState(ctx, root, fetch); err != nil {
+		if fetch {
 			t.broken = err
 		}
 		return err
+	}
+	if !fetch {
+		return nil
 	}
 	t.broken = nil
 	t.model.SyncWork()
 	return t.be.Sync()
 }
 
-func (t *Trainer) receiveState(ctx context.Context, root int) error {
+// Whole is nil, or says why the state that this rank holds must not be used.
+func (t *Trainer) Whole() error { return t.broken }
+
+func (t *Trainer) passState(ctx context.Context, root int, fetch bool) error {
 	at := collective.Point{Phase: "state"} // the ranks' steps differ
 	head := append(binary.LittleEndian.AppendUint64(nil, uint64(t.applied)), t.exponents()...)
 	if err := t.view.comm.Broadcast(ctx, at, head, root); err != nil {
@@ -67,21 +75,23 @@ func (t *Trainer) receiveState(ctx context.Context, root int) error {
 	}
 	for i, b := range t.buffers() {
 		at.Bucket = i + 1
-		if err := t.broadcastBuffer(ctx, at, b, root); err != nil {
+		if err := t.passBuffer(ctx, at, b, root, fetch); err != nil {
 			return err
 		}
 	}
-	t.applied = int64(binary.LittleEndian.Uint64(head))
-	copy(t.exponents(), head[8:])
+	if fetch {
+		t.applied = int64(binary.LittleEndian.Uint64(head))
+		copy(t.exponents(), head[8:])
+	}
 	return t.view.comm.Barrier(ctx, at)
 }
 
-func (t *Trainer) broadcastBuffer(ctx context.Context, at collective.Point, b kernels.Buffer, root int) error {
+func (t *Trainer) passBuffer(ctx context.Context, at collective.Point, b kernels.Buffer, root int, fetch bool) error {
 	host, err := t.copyOut(b)
 	if err != nil {
 		return err
 	}
-	if err := t.view.comm.Broadcast(ctx, at, host, root); err != nil {
+	if err := t.view.comm.Broadcast(ctx, at, host, root); err != nil || !fetch {
 		return err
 	}
 	return t.be.CopyIn(b, host).Wait()

@@ -21,7 +21,7 @@ type Report struct {
 	Seconds      Seconds
 	WireBytes    int64 // sent by this rank
 	Recomputed   bool  // with sum-exact: a gradient had outgrown its exponent
-	Stop         bool  // some rank has asked to stop after this step
+	Wish         Wish  // what all ranks do after this step
 }
 
 // Seconds is where a step's time went on this rank.
@@ -70,10 +70,7 @@ func (t *Trainer) loadStep() error {
 // nothing.
 func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error) {
 	loss, _ := t.view.total(accounts)
-	r := Report{Step: t.applied + 1, Loss: loss, Tokens: int64(t.spec.Train.Slots * t.positions())}
-	for _, a := range accounts {
-		r.Stop = r.Stop || a.stop
-	}
+	r := Report{Step: t.applied + 1, Loss: loss, Tokens: int64(t.spec.Train.Slots * t.positions()), Wish: granted(accounts)}
 	if t.exact != nil {
 		t.exact.restore(t.model.Grads())
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Trainer holds the state of a run on one rank. It is used from one goroutine,
-// but for RequestStop.
+// but for Ask.
 type Trainer struct {
 	spec     config.Spec
 	be       kernels.Backend
@@ -28,10 +28,10 @@ type Trainer struct {
 	optConfig optimizer.Config
 	optParams []optimizer.Param
 
-	applied int64   // steps
-	rate    float64 // of the matrices, before the schedule
-	broken  error   // why the state must not be used any more
-	stop    atomic.Bool
+	applied int64        // steps
+	rate    float64      // of the matrices, before the schedule
+	broken  error        // why the state must not be used any more
+	wish    atomic.Int32 // a Wish
 	view    *view
 }
 
@@ -115,7 +115,3 @@ func (t *Trainer) Applied() int64 { return t.applied }
 
 // Epoch is how often the training sequences have been seen.
 func (t *Trainer) Epoch() float64 { return t.sampler.Epoch(t.applied) }
-
-// RequestStop asks all ranks, through the next step's exchange, to stop
-// together after that step. It may be called from any goroutine.
-func (t *Trainer) RequestStop() { t.stop.Store(true) }
