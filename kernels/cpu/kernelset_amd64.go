@@ -4,7 +4,7 @@ import "golang.org/x/sys/cpu"
 
 // vectorSets are the assembly versions that cpuid allows.
 func vectorSets() (sets []*kernelSet) {
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasBMI2 {
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 {
 		sets = append(sets, &avx512)
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2 {

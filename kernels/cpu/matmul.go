@@ -26,8 +26,11 @@ const (
 	tasksPerThread = 8
 	// minPanels is the narrowest task, in panels of B.
 	minPanels = 2
-	// reuseToPackA is the number of panels that must read a block of A before a
-	// copy of it pays.
+	// pageFloats is the distance at which addresses fall into one set of an L1
+	// cache.
+	pageFloats = 1024
+	// reuseToPackA is the number of panels that must read a block of A, whose rows
+	// are a multiple of pageFloats apart, before a copy of it pays.
 	reuseToPackA = 4
 )
 
@@ -106,10 +109,11 @@ func (b *Backend) gemmColumns(beta float32, add kernels.Matrix) {
 // shapeTasks picks the size of a task's block of C, as large as leaves several
 // tasks for every thread. Nothing but speed depends on it.
 //
-// A task packs the A that it reads, into its core's L2, so the cuts run between
-// rows. Where that gives too few tasks, a transposed A is packed once for all:
+// A is read as it lies where it can be. Where its rows share cache sets, or it is
+// transposed, a task packs what it reads, into its core's L2, so the cuts run
+// between rows. Where that gives too few tasks, a transposed A is packed once for all:
 // short rows of it are slow to copy. (Packing it at once always was slower for
-// more than a few blocks of rows, reading it as it lies always.)
+// more than a few blocks of rows, reading it transposed as it lies always.)
 func (g *gemmJob) shapeTasks(threads int) {
 	want := tasksPerThread * threads
 	g.rows = maxRows
@@ -227,7 +231,7 @@ func (g *gemmJob) loadA(w *worker, i0, i1, p0, cols int) []float32 {
 		packed := w.scratch.take(g.rows * kBlock)
 		packRows(packed, g.rows, a.data[p0*a.stride+i0:], a.stride, t.k, i1-i0)
 		return packed
-	case cols < reuseToPackA*g.set.nr:
+	case a.stride%pageFloats != 0 || cols < reuseToPackA*g.set.nr:
 		t.aRow, t.aCol = a.stride, 1
 		return a.data[i0*a.stride+p0:]
 	}
