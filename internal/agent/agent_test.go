@@ -25,11 +25,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is a coordinator and nodes in this process, on loopback.
 type rig struct {
-	t       *testing.T
-	coord   *coord.Coordinator
-	dir     string // the run's
-	cache   string
-	results chan error
+	t          *testing.T
+	coord      *coord.Coordinator
+	dir        string // the run's
+	cache      string
+	unwritable bool // no checkpoint can be saved
+	results    chan error
+	drain      context.CancelFunc // interrupts the nodes
 }
 
 func writeText(t *testing.T, bytes int) string {
@@ -73,15 +75,19 @@ func newRig(t *testing.T, spec config.Spec, n int, dir string, resume bool) *rig
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, drain := context.WithCancel(context.Background())
+	t.Cleanup(drain)
+	r.drain = drain
 	for i := range n {
-		go func() { r.results <- agent.Run(context.Background(), r.options(i)) }()
+		go func() { r.results <- agent.Run(ctx, r.options(i, r.coord.Address())) }()
 	}
 	return r
 }
 
-func (r *rig) options(i int) agent.Options {
+// options are those of node i.
+func (r *rig) options(i int, coordinator string) agent.Options {
 	return agent.Options{
-		Name: fmt.Sprintf("node-%d", i), Coordinator: r.coord.Address(), Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0",
+		Name: fmt.Sprintf("node-%d", i), Coordinator: coordinator, Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0",
 		Device: "cpu", Threads: 1, CacheDir: r.cache, Patience: 10 * time.Second, Log: quiet,
 	}
 }
@@ -91,6 +97,7 @@ type history struct {
 	losses      map[int64]float64
 	evals       map[int64]float64
 	checkpoints map[int64]string
+	unsaved     []string
 	notices     []string
 	done        *pb.Done
 }
@@ -108,10 +115,14 @@ func (r *rig) watch(on func(*pb.RunEvent)) history {
 		case *pb.RunEvent_Eval:
 			h.evals[k.Eval.Step] = k.Eval.Loss
 		case *pb.RunEvent_Checkpoint:
-			if k.Checkpoint.Error != "" {
+			if k.Checkpoint.Error == "" {
+				h.checkpoints[k.Checkpoint.Step] = k.Checkpoint.Path
+				continue
+			}
+			h.unsaved = append(h.unsaved, k.Checkpoint.Error)
+			if !r.unwritable {
 				r.t.Errorf("checkpoint of step %d: %s", k.Checkpoint.Step, k.Checkpoint.Error)
 			}
-			h.checkpoints[k.Checkpoint.Step] = k.Checkpoint.Path
 		case *pb.RunEvent_Notice:
 			h.notices = append(h.notices, k.Notice.Text)
 		case *pb.RunEvent_Done:
