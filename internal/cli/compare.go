@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -199,43 +198,4 @@ func (f *compareFlags) show(cmd *cobra.Command, r *compare.Report) error {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "plots   %s\n", strings.Join(curveFiles(f.out), ", "))
 	}
 	return err
-}
-
-// trainAll makes whatever runs are missing, and reads all of them.
-func (b *armsBench) trainAll(ctx context.Context, arms []compare.Arm, budget compare.Budget, seeds int) ([]compare.Trained, error) {
-	if err := b.setSteps(ctx, arms, budget); err != nil {
-		return nil, err
-	}
-	runs := compare.Runs(arms, seeds)
-	b.expect(len(runs))
-	var trained []compare.Trained
-	for _, r := range runs {
-		t, err := b.train(ctx, fmt.Sprintf("%s, seed %d", arms[r.Arm].Label, r.Seed), r.Spec)
-		if err != nil {
-			return nil, err
-		}
-		t.Run = r
-		trained = append(trained, t)
-	}
-	return trained, nil
-}
-
-// setSteps gives the arms their lengths, after trial runs where they are needed.
-func (b *armsBench) setSteps(ctx context.Context, arms []compare.Arm, budget compare.Budget) error {
-	rates := make([]float64, len(arms))
-	if budget == compare.EqualSeconds {
-		b.expect(len(arms))
-		for i, a := range arms {
-			t, err := b.train(ctx, a.Label+", trial", a.Trial())
-			if err != nil {
-				return err
-			}
-			end := t.Curve.End()
-			rates[i] = end.Tokens / end.Seconds
-		}
-	}
-	if err := compare.SetSteps(arms, budget, rates); err != nil {
-		return &exitError{exitFailed, err}
-	}
-	return nil
 }

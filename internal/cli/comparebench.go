@@ -31,6 +31,45 @@ type armsBench struct {
 // expect begins a part of total runs.
 func (b *armsBench) expect(total int) { b.total, b.at = total, 0 }
 
+// trainAll makes whatever runs are missing, and reads all of them.
+func (b *armsBench) trainAll(ctx context.Context, arms []compare.Arm, budget compare.Budget, seeds int) ([]compare.Trained, error) {
+	if err := b.setSteps(ctx, arms, budget); err != nil {
+		return nil, err
+	}
+	runs := compare.Runs(arms, seeds)
+	b.expect(len(runs))
+	var trained []compare.Trained
+	for _, r := range runs {
+		t, err := b.train(ctx, fmt.Sprintf("%s, seed %d", arms[r.Arm].Label, r.Seed), r.Spec)
+		if err != nil {
+			return nil, err
+		}
+		t.Run = r
+		trained = append(trained, t)
+	}
+	return trained, nil
+}
+
+// setSteps gives the arms their lengths, after trial runs where they are needed.
+func (b *armsBench) setSteps(ctx context.Context, arms []compare.Arm, budget compare.Budget) error {
+	rates := make([]float64, len(arms))
+	if budget == compare.EqualSeconds {
+		b.expect(len(arms))
+		for i, a := range arms {
+			t, err := b.train(ctx, a.Label+", trial", a.Trial())
+			if err != nil {
+				return err
+			}
+			end := t.Curve.End()
+			rates[i] = end.Tokens / end.Seconds
+		}
+	}
+	if err := compare.SetSteps(arms, budget, rates); err != nil {
+		return &exitError{exitFailed, err}
+	}
+	return nil
+}
+
 // train returns a run of a spec: a recorded one, or the rest of an interrupted
 // one, or a new one.
 func (b *armsBench) train(ctx context.Context, label string, spec config.Spec) (compare.Trained, error) {
@@ -115,31 +154,35 @@ func (b *armsBench) find(spec config.Spec) (found *record.Run, err error) {
 		return nil, nil
 	}
 	err = withLedger(b.ledgerFile(), func(l *record.Ledger) error {
-		runs, err := l.Runs()
+		runs, err := l.Runs() // the newest first
 		if err != nil {
 			return err
 		}
-		hash := config.Hash(spec)
-		for _, r := range runs { // the newest first
-			usable := r.SpecHash == hash && (r.Status == record.Done || found == nil && canGoOn(r))
-			if !usable {
-				continue
-			}
-			world, err := worldOf(l, r.ID)
-			if err != nil {
+		for _, r := range runs {
+			alike, err := b.alike(l, r, config.Hash(spec))
+			switch {
+			case err != nil:
 				return err
-			}
-			if world != 0 && world != b.cluster.nodes {
-				continue
-			}
-			found = &r
-			if r.Status == record.Done {
+			case alike && r.Status == record.Done:
+				found = &r
 				return nil
+			case alike && found == nil && canGoOn(r):
+				found = &r
 			}
 		}
 		return nil
 	})
 	return found, err
+}
+
+// alike says whether a run is of a spec, and of as many nodes as ours; one that
+// never had a node is.
+func (b *armsBench) alike(l *record.Ledger, r record.Run, specHash string) (bool, error) {
+	if r.SpecHash != specHash {
+		return false, nil
+	}
+	world, err := worldOf(l, r.ID)
+	return world == 0 || world == b.cluster.nodes, err
 }
 
 func canGoOn(r record.Run) bool {

@@ -66,37 +66,40 @@ func (f *estimateFlags) run(cmd *cobra.Command) error {
 	case !(f.link >= 0) || math.IsInf(f.link, 0):
 		return usageError("--link %v: give Gbit/s, or 0 to leave the ring's time out", f.link)
 	}
-	loaded, err := f.spec.load()
+	p, err := f.predict()
 	if err != nil {
 		return err
-	}
-	m, err := modelOf(loaded.Spec)
-	if err != nil {
-		return err
-	}
-	be, err := kernels.Open(f.device, kernels.Options{Threads: f.threads})
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	defer be.Close()
-	e, err := estimate.New(estimate.Run{Spec: loaded.Spec, Model: m, Nodes: f.nodes, OneHost: f.oneHost, Precision: be.Info().Precision})
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	speeds, err := f.speeds(e, be)
-	if err != nil {
-		return err
-	}
-	p := prediction{Estimate: e, Needed: f.neededHere(e.Memory), Speeds: speeds, RingSeconds: f.ringSeconds(e)}
-	if available, known := estimate.HostMemory(); known {
-		p.Available, p.Fits = available, p.Needed <= available
-	} else {
-		p.Fits = true
 	}
 	if err := p.print(cmd.OutOrStdout(), f.json); err != nil {
 		return err
 	}
 	return f.refuse(p)
+}
+
+func (f *estimateFlags) predict() (p prediction, err error) {
+	loaded, err := f.spec.load()
+	if err != nil {
+		return p, err
+	}
+	m, err := modelOf(loaded.Spec)
+	if err != nil {
+		return p, err
+	}
+	be, err := kernels.Open(f.device, kernels.Options{Threads: f.threads})
+	if err != nil {
+		return p, &exitError{exitUsage, err}
+	}
+	defer be.Close()
+	e, err := estimate.New(estimate.Run{Spec: loaded.Spec, Model: m, Nodes: f.nodes, OneHost: f.oneHost, Precision: be.Info().Precision})
+	if err != nil {
+		return p, &exitError{exitUsage, err}
+	}
+	p = prediction{Estimate: e, Needed: f.neededHere(e.Memory), Fits: true, RingSeconds: f.ringSeconds(e)}
+	if available, known := estimate.HostMemory(); known {
+		p.Available, p.Fits = available, p.Needed <= available
+	}
+	p.Speeds, err = f.speeds(e, be)
+	return p, err
 }
 
 // prediction is an estimate on this host.
