@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -102,12 +101,8 @@ func (s *Server) getRun(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.reads.leave()
 	run, err := s.o.Ledger.Run(r.PathValue("id"))
-	if errors.Is(err, record.ErrNoRun) {
+	if err != nil { // there is none, or there are several
 		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
-	if err != nil {
-		s.fail(w, err)
 		return
 	}
 	answer, err := readRun(s.o.Ledger, run)

@@ -60,7 +60,7 @@ func (s *Server) parseCursor(text string) (after int64, ours bool, err error) {
 	}
 	boot, number, _ := strings.Cut(text, "-")
 	after, err = strconv.ParseInt(number, 10, 64)
-	if err != nil || after < 0 || len(text) > 64 {
+	if err != nil || after < 0 || boot == "" || len(text) > 64 {
 		return 0, false, fmt.Errorf("a stream resumes behind an event id such as %s", s.cursor(1))
 	}
 	return after, boot == s.boot, nil

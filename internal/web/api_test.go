@@ -1,0 +1,157 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"parallax/record"
+)
+
+func TestStateOfARunUnderWay(t *testing.T) {
+	run := newFeed()
+	s, url := serve(t, Options{Run: run})
+	run.add(notice("b", "b: tokenising 41 of 72 MB", false), started(), view(), step(1), step(2), eval(2), notice("a", "a is late", true))
+	s.await(t, 7)
+	code, body := get(t, url+"/api/state")
+	var state struct {
+		Cursor string
+		Live   bool
+		Latest []struct{ Event, Text, Reason string }
+		Nodes  []struct{ Node, Text string }
+		Events []struct {
+			Event, Text string
+			Sequence    int
+		}
+		Series struct {
+			Step, Tokens, Seconds, Loss, Tokens_per_s, Ring []float64
+		}
+		Evals struct{ Step, Loss []float64 }
+	}
+	must(t, json.Unmarshal([]byte(body), &state))
+	if code != 200 || !state.Live || state.Cursor != s.cursor(7) {
+		t.Errorf("%d, live %v, cursor %q", code, state.Live, state.Cursor)
+	}
+	if fmt.Sprint(state.Series) != "{[1 2] [1000 2000] [0.5 1] [4.999 4.998] [2000 2000] [0.125 0.125]}" {
+		t.Errorf("series %v", state.Series)
+	}
+	if fmt.Sprint(state.Evals) != "{[2] [4.5]}" {
+		t.Errorf("evaluations %v", state.Evals)
+	}
+	if len(state.Nodes) != 2 || state.Nodes[0].Text != "b: tokenising 41 of 72 MB" || state.Nodes[1].Node != "a" {
+		t.Errorf("nodes %v", state.Nodes)
+	}
+	if len(state.Latest) != 4 || state.Latest[1].Reason != "generation 3: 2 of 2 nodes are ready" {
+		t.Errorf("latest %v", state.Latest)
+	}
+	if len(state.Events) != 5 || state.Events[4].Text != "warning: a is late" || state.Events[4].Sequence != 7 {
+		t.Errorf("events %v", state.Events)
+	}
+}
+
+// A resumed run shows its earlier part too, from the ledger; what this process has
+// made comes by its events alone.
+func TestStateOfAResumedRun(t *testing.T) {
+	l, run := newLedger(t), newFeed()
+	const id = "20261123-194946-7f3a"
+	recordRun(t, l, id, 5)
+	must(t, l.AppendStep(id, record.Step{Step: 6, Loss: 1, Tokens: 1000, Time: start.Add(1e12)})) // later than its start
+	s, _ := serve(t, Options{Run: run, Ledger: l})
+	run.add(started(), step(4), step(5))
+	s.await(t, 3)
+	state, _ := s.status.snapshot()
+	if fmt.Sprint(state.Series.Step) != "[1 2 3 4 5]" || fmt.Sprint(state.Series.Loss) != "[5 5 5 4.996 4.995]" || state.Series.Tokens[4] != 5000 {
+		t.Errorf("series %+v", state.Series)
+	}
+}
+
+// What a newcomer is sent, and what is kept for him, does not grow with the run.
+func TestStateIsBounded(t *testing.T) {
+	s := newStatus(nil)
+	size := func() int {
+		state, _ := s.snapshot()
+		text, err := json.Marshal(state)
+		must(t, err)
+		return len(text)
+	}
+	n := int64(0)
+	grow := func(steps int64) {
+		for range steps {
+			n++
+			must(t, s.apply(step(n)))
+			must(t, s.apply(notice("a", "something happens again", false)))
+			must(t, s.apply(eval(n)))
+		}
+	}
+	grow(5000)
+	before := size()
+	grow(15000) // the points are as many again
+	if after := size(); after > before*5/4 || after > 1<<20 {
+		t.Errorf("%d bytes after 5000 steps, %d after 20000", before, after)
+	}
+}
+
+func TestRecordedRuns(t *testing.T) {
+	l := newLedger(t)
+	recordRun(t, l, "20261123-000000-aaaa", 3)
+	recordRun(t, l, "20261123-000001-bbbb", 10000)
+	for rank := range 8 {
+		must(t, l.AppendRank("20261123-000001-bbbb", record.Rank{Generation: 1, Rank: rank, Node: fmt.Sprint("old-", rank)}))
+		must(t, l.AppendRank("20261123-000001-bbbb", record.Rank{Generation: 2, Rank: rank, Node: fmt.Sprint("node-", rank), Slots: 2}))
+	}
+	must(t, l.AppendEvent("20261123-000001-bbbb", record.Event{Sequence: 1, Time: start, Kind: "view", Text: "generation 2"}))
+	_, url := serve(t, Options{Ledger: l})
+
+	var runs []struct{ Run, Status string }
+	_, body := get(t, url+"/api/runs")
+	must(t, json.Unmarshal([]byte(body), &runs))
+	if len(runs) != 2 || runs[0].Run != "20261123-000001-bbbb" || runs[0].Status != "running" {
+		t.Errorf("runs %v", runs)
+	}
+	code, body := get(t, url+"/api/runs/20261123-000001-bbbb")
+	var run struct {
+		Run    string
+		Series struct {
+			Stride       int
+			Step, Tokens []float64
+		}
+		Members []struct {
+			Node  string
+			Slots int
+		}
+		Events []struct{ Event, Text string }
+	}
+	must(t, json.Unmarshal([]byte(body), &run))
+	if n := len(run.Series.Step); code != 200 || n > maxPoints || run.Series.Step[n-1] != 10000 || run.Series.Tokens[n-1] != 1e7 || len(body) > 1<<19 {
+		t.Errorf("%d: %d points in %d bytes", code, n, len(body))
+	}
+	if len(run.Members) != 8 || run.Members[7].Node != "node-7" || run.Members[7].Slots != 2 {
+		t.Errorf("members %v", run.Members)
+	}
+	if len(run.Events) != 1 || run.Events[0].Text != "generation 2" || run.Events[0].Event != "view" {
+		t.Errorf("events %v", run.Events)
+	}
+	if code, body := get(t, url+"/api/runs/2026"); code != 404 || !strings.Contains(body, "fits several runs") {
+		t.Errorf("%d %s", code, body)
+	}
+}
+
+func TestNothingIsUnderWay(t *testing.T) {
+	_, url := serve(t, Options{})
+	if code, body := get(t, url+"/api/state"); code != 200 || !strings.Contains(body, `"live":false`) {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, _ := get(t, url+"/api/stream"); code != 404 {
+		t.Errorf("the stream answers %d", code)
+	}
+	if code, body := get(t, url+"/api/runs"); code != 200 || body != "[]\n" {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, _ := get(t, url+"/api/runs/x"); code != 404 {
+		t.Errorf("a run without a ledger: %d", code)
+	}
+	if code, body := get(t, url+"/metrics"); code != 200 || !strings.Contains(body, "parallax_build_info") {
+		t.Errorf("%d %s", code, body)
+	}
+}

@@ -1,0 +1,54 @@
+package web
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+func TestMetrics(t *testing.T) {
+	run := newFeed()
+	s, url := serve(t, Options{Run: run, Version: "v1"})
+	run.add(notice("a", "a: reading", false), started(), view(), step(1), step(2), eval(2), notice("a", "a is late", true),
+		&pb.RunEvent{Kind: &pb.RunEvent_Checkpoint{Checkpoint: &pb.CheckpointReport{Step: 2, Path: "p", Seconds: 0.25, Bytes: 4096}}},
+		&pb.RunEvent{Kind: &pb.RunEvent_Checkpoint{Checkpoint: &pb.CheckpointReport{Step: 2, Error: "disk full"}}}, done())
+	s.await(t, 10)
+	_, text := get(t, url+"/metrics")
+	for _, line := range []string{
+		`parallax_build_info{version="v1"} 1`,
+		`parallax_run_info{name="<first>",run="20261123-194946-7f3a",spec_hash="9ba6"} 1`,
+		`parallax_step 2`, `parallax_planned_steps 1000`, `parallax_loss_nats 4.998`, `parallax_validation_loss_nats 4.5`,
+		`parallax_steps_total 2`, `parallax_tokens_total 2000`, `parallax_flops_total 20000`, `parallax_wire_bytes_total 8192`,
+		`parallax_step_seconds{part="compute"} 0.25`, `parallax_step_seconds{part="ring"} 0.125`, `parallax_step_seconds{part="other"} 0.03125`,
+		`parallax_train_seconds_total{part="wait"} 0.125`, `parallax_train_seconds_total{part="update"} 0.0625`,
+		`parallax_members 2`, `parallax_generation 3`, `parallax_member_slots{device="cpu",host="h",node="b",rank="1"} 1`,
+		`parallax_notices_total{warning="yes"} 1`, `parallax_notices_total{warning="no"} 1`,
+		`parallax_checkpoint_step 2`, `parallax_checkpoint_bytes 4096`, `parallax_checkpoint_failures_total 1`, `parallax_finished 1`,
+	} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("there is no line %s", line)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	must(t, err)
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// Before the run has begun there are no numbers that could be taken for it.
+func TestMetricsBeforeTheRun(t *testing.T) {
+	_, url := serve(t, Options{Run: newFeed()})
+	_, text := get(t, url+"/metrics")
+	for _, name := range []string{"parallax_step ", "parallax_loss_nats", "parallax_members", "parallax_run_info", "parallax_checkpoint_step"} {
+		if strings.Contains(text, "\n"+name) {
+			t.Errorf("there is %s already", name)
+		}
+	}
+	if !strings.Contains(text, "\nparallax_tokens_total 0\n") || !strings.Contains(text, "\nparallax_finished 0\n") {
+		t.Errorf("got %s", text)
+	}
+}
