@@ -160,7 +160,7 @@ func exit(stop *pb.StopOrder) error {
 func (c *captain) drain() {
 	c.log.Info("draining")
 	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
-		AppliedStep: c.trainer.Applied(), Reason: "the host asked for it", Drain: true}}})
+		Reason: "the host asked for it", Drain: true}}})
 }
 
 // coordinatorLost lets training end together with the other nodes, which have
