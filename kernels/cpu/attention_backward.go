@@ -10,12 +10,17 @@ import "parallax/kernels"
 //	dK += [ds dt]^T [scale q; r]     dV += w^T g
 //	dQ  = scale ds K                 dR  = dt K
 //
-// are 8 products in all. dK and dV are summed over tiles by the one worker that
-// has the head, in the order of the tiles.
+// are 8 products in all. dK and dV are summed over tiles by the one task that has
+// the head, in the order of the tiles. Where there are few heads, a head's tiles
+// are dealt out to several tasks, and their sums added in the order of the tasks.
 
 const (
 	backwardRows = 48
 	backwardKeys = 256 // a multiple of every kernel set's nr
+	// backwardTasks are wanted: fewer heads are cut into segments, of at least
+	// segmentRows rows.
+	backwardTasks = 8
+	segmentRows   = 256
 )
 
 type attentionBackwardJob struct {
@@ -25,6 +30,10 @@ type attentionBackwardJob struct {
 	q, r, k, v     matrix
 	o, vbar        matrix
 	lse, tbar      []float32
+
+	segments int       // of a key head; tile i is in segment i mod segments
+	parts    []float32 // dK and dV of each segment, with more than one
+	summing  bool
 }
 
 // headScratch is what one key head's backward holds.
@@ -55,7 +64,25 @@ func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 	if !a.r.empty() {
 		a.dr, a.tbar = view(op.DR), floats(op.TBar)
 	}
-	b.pool.run(op.Batch*op.KVHeads, a)
+	pairs := op.Batch * op.KVHeads
+	a.segments = max(1, min(backwardTasks/pairs, op.SeqLen/segmentRows))
+	if a.segments == 1 {
+		b.pool.run(pairs, a)
+		return
+	}
+	a.parts = b.shared.take(pairs * a.segments * 2 * a.partFloats())
+	b.pool.run(pairs*a.segments, a)
+	a.summing = true
+	b.pool.run(pairs, a)
+}
+
+func (a *attentionBackwardJob) partFloats() int { return lines(a.SeqLen * a.HeadDim) }
+
+// part is where a task sums dK and dV.
+func (a *attentionBackwardJob) part(task int) (dk, dv []float32) {
+	n := a.partFloats()
+	at := a.parts[task*2*n:]
+	return at[:a.SeqLen*a.HeadDim], at[n:][:a.SeqLen*a.HeadDim]
 }
 
 // sides is the number of score rows per query: s and t, or s alone.
@@ -79,8 +106,16 @@ func (a *attentionBackwardJob) headScratch(w *worker) (h headScratch) {
 }
 
 func (a *attentionBackwardJob) run(w *worker, task int) {
-	seq, kvHead := task/a.KVHeads, task%a.KVHeads
+	if a.summing {
+		a.sumParts(task)
+		return
+	}
+	pair, segment := task/a.segments, task%a.segments
+	seq, kvHead := pair/a.KVHeads, pair%a.KVHeads
 	h := a.headScratch(w)
+	if a.segments > 1 {
+		h.dk, h.dv = a.part(task)
+	}
 	a.packKeys(h.keysT, a.k, seq, kvHead)
 	a.packKeys(h.valuesT, a.v, seq, kvHead)
 	a.packDense(h.keys, a.k, seq, kvHead)
@@ -88,15 +123,34 @@ func (a *attentionBackwardJob) run(w *worker, task int) {
 	clear(h.dv)
 	group := a.QHeads / a.KVHeads
 	for head := kvHead * group; head < (kvHead+1)*group; head++ {
-		for i0 := 0; i0 < a.SeqLen; i0 += backwardRows {
+		for i0 := segment * backwardRows; i0 < a.SeqLen; i0 += a.segments * backwardRows {
 			a.queryTile(w, &h, seq, head, i0)
 		}
 	}
-	at, d := seq*a.SeqLen, a.HeadDim
-	for j := range a.SeqLen {
-		copy(a.dk.head(at+j, kvHead, d), h.dk[j*d:])
-		copy(a.dv.head(at+j, kvHead, d), h.dv[j*d:])
+	if a.segments == 1 {
+		a.storeRows(a.dk, h.dk, pair)
+		a.storeRows(a.dv, h.dv, pair)
 	}
+}
+
+// storeRows copies one head's rows to dst.
+func (a *attentionBackwardJob) storeRows(dst matrix, rows []float32, pair int) {
+	at, d := pair/a.KVHeads*a.SeqLen, a.HeadDim
+	for j := range a.SeqLen {
+		copy(dst.head(at+j, pair%a.KVHeads, d), rows[j*d:])
+	}
+}
+
+// sumParts adds up the segments of one head.
+func (a *attentionBackwardJob) sumParts(pair int) {
+	dk, dv := a.part(pair * a.segments)
+	for segment := 1; segment < a.segments; segment++ {
+		k, v := a.part(pair*a.segments + segment)
+		a.set.addTo(dk, k)
+		a.set.addTo(dv, v)
+	}
+	a.storeRows(a.dk, dk, pair)
+	a.storeRows(a.dv, dv, pair)
 }
 
 // queryTile adds the rows [i0, i0+backwardRows) of one query head.

@@ -24,7 +24,7 @@ func TestAttention(t *testing.T) {
 		{batch: 2, seqLen: 100, qHeads: 1, kvHeads: 1, dim: 32, cu: []int{0, 3, 60, 100, 101, 200}},
 		{batch: 2, seqLen: 100, qHeads: 2, kvHeads: 1, dim: 32, window: 20, cu: []int{0, 3, 60, 100, 101, 200}},
 		{batch: 1, seqLen: 77, qHeads: 2, kvHeads: 1, dim: 24, softmax: true},
-		{batch: 1, seqLen: 600, qHeads: 1, kvHeads: 1, dim: 20},
+		{batch: 1, seqLen: 600, qHeads: 2, kvHeads: 1, dim: 20},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) { agree(t, 1e-5, c.run) })
 	}
