@@ -19,7 +19,7 @@ Begin with:  parallax sim        a cluster of four nodes on this machine`
 	root.Args = subcommandArgs
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(simCommand(), trainCommand(), evalCommand(), sampleCommand(), runsCommand(), compareCommand(), estimateCommand(), verifyCommand(), doctorCommand(), benchCommand(),
-		configCommand(), dataCommand(), launchCommand(), Coordinator(), Node())
+		configCommand(), dataCommand(), launchCommand(), certsCommand(), Coordinator(), Node())
 	return root
 }
 
