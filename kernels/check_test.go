@@ -75,7 +75,7 @@ func TestChecksRefuseWhatDoesNotFit(t *testing.T) {
 		"momentum: GradScale has 4 elements, want 1":         Momentum{U: row, M: row, G: row, GradScale: col},
 		"momentum: M is missing":                             Momentum{},
 		"normalize: X is missing":                            Normalize{},
-		"quantize: 31 bits are not in 1..30":                 Quantize{FixedPoint: FixedPoint{31, 0}, Sum: ints(6), G: row, Peak: ints(1)},
+		"quantize: 32 bits are not in 1..31":                 Quantize{FixedPoint: FixedPoint{32, 0}, Sum: ints(6), G: row, Peak: ints(1)},
 		"quantize: 30 bits below 2^-97":                      Quantize{FixedPoint: FixedPoint{30, -97}, Sum: ints(6), G: row, Peak: ints(1)},
 		"quantize: G has 4 elements, want 6":                 Quantize{FixedPoint: FixedPoint{20, 0}, Sum: ints(6), G: col, Peak: ints(1)},
 		"quantize: Peak is float32, want int32":              Quantize{FixedPoint: FixedPoint{20, 0}, Sum: ints(6), G: row, Peak: buf(1)},

@@ -6,7 +6,7 @@ import (
 )
 
 // FixedPoint is how numbers below 2^Exponent in magnitude are written as integers
-// up to 2^Bits: as multiples of 2^(Exponent-Bits). Sums of such integers do not
+// below 2^Bits: as multiples of 2^(Exponent-Bits). Sums of such integers do not
 // depend on the order of the additions.
 type FixedPoint struct{ Bits, Exponent int }
 
@@ -17,12 +17,12 @@ const MaxShift = 126
 // Unit is the number that the integer 1 stands for.
 func (f FixedPoint) Unit() float64 { return math.Ldexp(1, f.Exponent-f.Bits) }
 
-// Limit is the largest integer in use, 2^Bits.
-func (f FixedPoint) Limit() int32 { return 1 << f.Bits }
+// Limit is the largest integer in use: the largest below 2^Bits that is a float32.
+func (f FixedPoint) Limit() int32 { return int32(uint32(1)<<f.Bits - uint32(1)<<max(0, f.Bits-24)) }
 
 func (f FixedPoint) check() error {
-	if f.Bits < 1 || f.Bits > 30 {
-		return fmt.Errorf("%d bits are not in 1..30", f.Bits)
+	if f.Bits < 1 || f.Bits > 31 {
+		return fmt.Errorf("%d bits are not in 1..31", f.Bits)
 	}
 	if shift := f.Bits - f.Exponent; shift < -MaxShift || shift > MaxShift {
 		return fmt.Errorf("%d bits below 2^%d: the unit is no normal float32", f.Bits, f.Exponent)

@@ -25,7 +25,14 @@ func TestPeakExponent(t *testing.T) {
 
 func TestFixedPoint(t *testing.T) {
 	f := FixedPoint{Bits: 20, Exponent: -3}
-	if f.Unit() != 0x1p-23 || f.Limit() != 1<<20 || float64(f.Limit())*f.Unit() != 0x1p-3 {
+	if f.Unit() != 0x1p-23 || float64(f.Limit()+1)*f.Unit() != 0x1p-3 {
 		t.Errorf("20 bits below 2^-3: unit %v, limit %d", f.Unit(), f.Limit())
+	}
+	for bits := 1; bits <= 31; bits++ {
+		limit := FixedPoint{Bits: bits}.Limit()
+		next := math.Nextafter32(float32(math.Ldexp(1, bits)), 0)
+		if want := int64(math.Floor(float64(next))); int64(limit) != want {
+			t.Errorf("the limit of %d bits is %d, want %d", bits, limit, want)
+		}
 	}
 }

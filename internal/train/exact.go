@@ -16,15 +16,15 @@ import (
 //
 // Every micro-batch's gradient is rounded on its own to integers, and only
 // integers are added, on a rank and round the ring. A parameter's integers count
-// multiples of 2^(E-bits), where E, its exponent, is shared by all ranks: the
-// magnitudes of the step before, of the largest in any micro-batch, are below
-// 2^(E-headroom). Should one in this step not be below 2^E, all ranks see it in
-// the exchange, raise E, and compute the step once more. That is how the first
-// step finds its exponents too: it begins with the smallest.
+// multiples of 2^(E-bits), where E, its exponent, is shared by all ranks: in the
+// step before, the magnitudes in all micro-batches were below 2^(E-headroom).
+// Should one in this step not be below 2^E, all ranks see it in the exchange, raise
+// E, and compute the step once more. That is how the first step finds its exponents
+// too: it begins with the smallest.
 type exact struct {
 	be     kernels.Backend
 	params []model.Param
-	bits   int // of a micro-batch's integers
+	bits   int // of a micro-batch's integers: those of all slots add up to 31
 	// exponents, by parameter, are part of the replicated state: they change with
 	// the parameters, when a step is applied. pass are those of the pass at hand,
 	// next those that follow from its magnitudes.
@@ -36,11 +36,13 @@ type exact struct {
 
 const (
 	// headroom is how many bits a gradient's largest magnitude may grow by from
-	// one step to the next.
-	headroom = 4
+	// one step to the next. Gains have one more: a gain's gradient is what is left
+	// of many terms of both signs, and jumps.
+	headroom     = 3
+	gainHeadroom = 4
 	// Exponents below minExponent are not used: a gradient so small counts as 0
 	// in part. Numbers of maxExponent or more are as good as infinite.
-	minExponent = -96
+	minExponent = -95
 	maxExponent = 96
 	// exponentsTensor is the exponents' name in a checkpoint.
 	exponentsTensor = "exact.exponents"
@@ -48,7 +50,7 @@ const (
 
 // newExact allocates for gradients of a layout that slots micro-batches add to.
 func newExact(be kernels.Backend, l model.Layout, slots int) (x *exact, err error) {
-	x = &exact{be: be, params: l.Params, bits: 30 - bits.Len(uint(slots-1))}
+	x = &exact{be: be, params: l.Params, bits: 31 - bits.Len(uint(slots-1))}
 	x.exponents = slices.Repeat([]int32{minExponent}, len(l.Params))
 	x.pass, x.next = slices.Clone(x.exponents), slices.Clone(x.exponents)
 	if x.sum, err = be.Alloc(kernels.I32, l.Size); err != nil {
@@ -132,18 +134,23 @@ func (x *exact) judge(accounts []account) (beyond bool, err error) {
 			return false, errInfinite
 		}
 		beyond = beyond || peak > float64(e)
-		x.next[i] = follow(e, int32(peak))
+		x.next[i] = x.follow(i, int32(peak))
 	}
 	return beyond, nil
 }
 
-// follow is the exponent after e, where the largest magnitude was below 2^peak. It
-// stays where the gradient was zero.
-func follow(e, peak int32) int32 {
+// follow is a parameter's exponent after a pass in which its largest magnitude was
+// below 2^peak. It stays where the gradient was zero, and falls by one at most, so
+// that magnitudes that go up and down seldom cost a second pass.
+func (x *exact) follow(param int, peak int32) int32 {
+	e, room := x.pass[param], int32(headroom)
+	if x.params[param].Kind == model.Norm {
+		room = gainHeadroom
+	}
 	if peak == kernels.MinPeak {
 		return e
 	}
-	return min(max(peak+headroom, minExponent), maxExponent)
+	return min(max(peak+room, e-1, minExponent), maxExponent)
 }
 
 // raise makes the next pass of the same step one with exponents that fit.

@@ -6,8 +6,12 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
+	"parallax/collective"
+	"parallax/collective/mem"
 	"parallax/internal/checkpoint"
 	"parallax/kernels"
 )
@@ -36,12 +40,6 @@ func (c cluster) run(t *testing.T, steps int) (losses []float64, again int, dige
 		}
 	}
 	return losses, again, c.digest(t)
-}
-
-func (c cluster) close() {
-	for _, trainer := range c {
-		trainer.Close()
-	}
 }
 
 // The same bits on any number of ranks, among them more ranks than slots: losses,
@@ -77,18 +75,15 @@ func TestExactOnAnyWorld(t *testing.T) {
 	}
 }
 
-// spike trains for some steps, with a loss that becomes very steep in the middle
-// because the head's weights are blown up on every rank.
-func (c cluster) spike(t *testing.T) (again int, digest []byte) {
+// setNorm sets the gain of the last norm to x on every rank, and with it the scale
+// of all gradients.
+func (c cluster) setNorm(t *testing.T, x float64) {
 	t.Helper()
-	c.run(t, 3)
 	c.each(t, func(_ int, trainer *Trainer) error {
 		p, _ := trainer.model.Layout().Find("model.norm.weight")
-		blown := trainer.model.Params().Slice(p.Offset, p.Offset+p.Len())
-		return kernels.WriteFloats(trainer.be, blown, slices.Repeat([]float64{300}, p.Len()))
+		gain := trainer.model.Params().Slice(p.Offset, p.Offset+p.Len())
+		return kernels.WriteFloats(trainer.be, gain, slices.Repeat([]float64{x}, p.Len()))
 	})
-	_, again, digest = c.run(t, 3)
-	return again, digest
 }
 
 // A gradient that outgrows its exponent is seen by all, and the step made again to
@@ -97,7 +92,10 @@ func TestExactOverflow(t *testing.T) {
 	spec := testSpec(t, "train.reduction=sum-exact")
 	var want []byte
 	for _, world := range exactWorlds {
-		again, digest := newCluster(t, spec, world).spike(t)
+		c := newCluster(t, spec, world)
+		c.run(t, 3)
+		c.setNorm(t, 300)
+		_, again, digest := c.run(t, 3)
 		if again != 1 {
 			t.Errorf("%d ranks: %d steps after the spike were computed twice, want 1", world, again)
 		}
@@ -114,10 +112,7 @@ func TestExactOverflow(t *testing.T) {
 func TestExactDiverges(t *testing.T) {
 	c := newCluster(t, testSpec(t, "train.reduction=sum-exact"), 2)
 	c.run(t, 2)
-	c.each(t, func(_ int, trainer *Trainer) error {
-		p, _ := trainer.model.Layout().Find("model.norm.weight")
-		return kernels.WriteFloats(trainer.be, trainer.model.Params().Slice(p.Offset, p.Offset+1), []float64{math.Inf(1)})
-	})
+	c.setNorm(t, math.Inf(1))
 	before := c.digest(t)
 	c.each(t, func(_ int, trainer *Trainer) error {
 		var diverged *DivergedError
@@ -132,26 +127,36 @@ func TestExactDiverges(t *testing.T) {
 }
 
 // The reduced gradient against the sum in float64 of the micro-batches' float32
-// gradients: the largest error of an element, relative to the largest magnitude of
-// its tensor, and the error's norm relative to the gradient's. In the third step,
-// whose exponents come from the second.
+// gradients, in the third step, whose exponents come from the second: the largest
+// error of an element, relative to the largest magnitude in its tensor, and the
+// norm of the error, relative to the norm of the gradient.
 func TestExactError(t *testing.T) {
-	spec := testSpec(t, "train.reduction=sum-exact", "train.slots=8")
-	c := newCluster(t, spec, 1)
-	c.run(t, 2)
-	trainer := c[0]
+	for _, slots := range []string{"1", "8", "64"} {
+		c := newCluster(t, testSpec(t, "train.reduction=sum-exact", "train.slots="+slots), 1)
+		c.run(t, 2)
+		element, norm := reductionError(t, c[0])
+		t.Logf("%s slots: largest error of an element %.2g of its tensor's largest, of the norm %.2g", slots, element, norm)
+		if element > 1e-6 || norm > 1e-6 {
+			t.Errorf("%s slots: largest error of an element %.2g of its tensor's largest, of the norm %.2g: want 1e-6 at most", slots, element, norm)
+		}
+	}
+}
+
+// reductionError makes the next step's gradient, twice.
+func reductionError(t *testing.T, trainer *Trainer) (element, norm float64) {
+	t.Helper()
 	want := microBatchSum(t, trainer)
 	var w stopwatch
 	w.start()
 	if p, err := trainer.gradient(context.Background(), &w); err != nil || p.again {
-		t.Fatalf("the third step's gradient: computed again %v, %v", p.again, err)
+		t.Fatalf("the gradient was computed again: %v; %v", p.again, err)
 	}
 	trainer.exact.restore(trainer.model.Grads())
 	got, err := kernels.ReadFloats(trainer.be, trainer.model.Grads())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var error2, norm2, worst float64
+	var error2, norm2 float64
 	for _, p := range trainer.model.Layout().Params {
 		errMax, refMax := 0.0, 0.0
 		for i := p.Offset; i < p.Offset+p.Len(); i++ {
@@ -159,13 +164,9 @@ func TestExactError(t *testing.T) {
 			errMax, refMax = max(errMax, diff), max(refMax, math.Abs(want[i]))
 			error2, norm2 = error2+diff*diff, norm2+want[i]*want[i]
 		}
-		worst = max(worst, errMax/refMax)
+		element = max(element, errMax/refMax)
 	}
-	norm := math.Sqrt(error2 / norm2)
-	t.Logf("largest error of an element %.2g of its tensor's largest, error's norm %.2g of the gradient's", worst, norm)
-	if worst > 1e-6 || norm > 1e-6 {
-		t.Errorf("largest error of an element %.2g of its tensor's largest, error's norm %.2g of the gradient's: want 1e-6 at most", worst, norm)
-	}
+	return element, math.Sqrt(error2 / norm2)
 }
 
 // microBatchSum is the next step's gradient, added up in float64.
@@ -205,15 +206,11 @@ func TestExactResume(t *testing.T) {
 			restore(t, resumed[i], at)
 		}
 		resumed.enter(t)
-		if again, got, _ := resumed.after(t, 4, want); again != 0 || !got {
-			t.Errorf("%d ranks, resumed: %d steps computed twice, same bits as without stopping: %v", world, again, got)
+		_, again, got := resumed.run(t, 4)
+		if again != 0 || !bytes.Equal(got, want) {
+			t.Errorf("%d ranks, resumed: %d steps computed twice, and the bits of not stopping: %v", world, again, bytes.Equal(got, want))
 		}
 	}
-}
-
-func (c cluster) after(t *testing.T, steps int, want []byte) (again int, same bool, digest []byte) {
-	_, again, digest = c.run(t, steps)
-	return again, bytes.Equal(digest, want), digest
 }
 
 // save writes a checkpoint and returns its folder.
@@ -240,5 +237,103 @@ func restore(t *testing.T, trainer *Trainer, dir string) {
 	defer c.Close()
 	if err := trainer.Restore(c); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A checkpoint whose exponents are none is refused.
+func TestExactRefusesBadExponents(t *testing.T) {
+	for _, bad := range []float32{97, -96, 0.5, float32(math.NaN())} {
+		trainer := newTestTrainer(t, testSpec(t, "train.reduction=sum-exact"))
+		s, err := trainer.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Optimizer[len(s.Optimizer)-1].Data[2] = bad
+		s.RunID, s.Spec, s.SpecHash = "test", "test", "test"
+		saved, err := checkpoint.Save(t.TempDir(), s, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := checkpoint.Load(saved.Path, checkpoint.Want{Layout: trainer.Layout()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := trainer.Restore(c); err == nil || !strings.Contains(err.Error(), "exact.exponents has") {
+			t.Errorf("an exponent of %v: error %v", bad, err)
+		}
+		c.Close()
+	}
+}
+
+// A rank dies at some moment of the first step, whose gradient is computed twice,
+// and the others go on without it: the bits are those of one rank alone, whether or
+// not the exponents had been raised.
+func TestExactLosesARank(t *testing.T) {
+	spec := testSpec(t, "train.reduction=sum-exact")
+	_, _, want := newCluster(t, spec, 1).run(t, 3)
+	for frames := range 10 {
+		var faults []mem.Fault
+		for i := range frames + 1 {
+			f := mem.Fault{Kind: mem.Delay, Rank: 1, Step: 1, Phase: collective.AllGather}
+			if i == frames {
+				f.Kind = mem.Fail
+			}
+			faults = append(faults, f)
+		}
+		c := newCluster(t, spec, 3, faults...)
+		errs := make([]error, len(c))
+		var wg sync.WaitGroup
+		for rank, trainer := range c {
+			wg.Go(func() { _, errs[rank] = trainer.Step(context.Background()) })
+		}
+		wg.Wait()
+		if errs[0] == nil && errs[2] == nil {
+			t.Fatalf("after %d frames rank 1 did not die in step 1", frames)
+		}
+		c = cluster{c[0], c[2]}
+		c.enter(t)
+		c.catchUp(t)
+		if _, _, got := c.run(t, 3-int(c[0].Applied())); !bytes.Equal(got, want) {
+			t.Errorf("a death after %d frames of the first step changes the result", frames)
+		}
+	}
+}
+
+// catchUp brings who has not applied the last step to the state of who has.
+func (c cluster) catchUp(t *testing.T) {
+	t.Helper()
+	root := 0
+	for rank, trainer := range c {
+		if trainer.Applied() > c[root].Applied() {
+			root = rank
+		}
+	}
+	most := c[root].Applied()
+	c.each(t, func(_ int, trainer *Trainer) error {
+		return trainer.Synchronize(context.Background(), root, trainer.Applied() < most)
+	})
+}
+
+// What travels is as much as with sum-f32, but for the magnitudes: 8 bytes for each
+// parameter, to every other rank.
+func TestExactWireBytes(t *testing.T) {
+	const n = 4
+	sent := map[string]int64{}
+	for _, reduction := range []string{"sum-f32", "sum-exact"} {
+		c := newCluster(t, testSpec(t, "train.reduction="+reduction), n)
+		c.run(t, 1)
+		c.each(t, func(rank int, trainer *Trainer) error {
+			r, err := trainer.Step(context.Background())
+			if rank == 0 {
+				sent[reduction] = r.WireBytes
+			}
+			return err
+		})
+		if reduction == "sum-exact" {
+			sent["magnitudes"] = int64(8 * len(c[0].exact.params) * (n - 1))
+		}
+	}
+	if got, want := sent["sum-exact"], sent["sum-f32"]+sent["magnitudes"]; got != want {
+		t.Errorf("sum-exact sent %d bytes, want %d: %v", got, want, sent)
 	}
 }
