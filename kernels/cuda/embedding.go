@@ -43,7 +43,7 @@ func (b *Backend) EmbeddingBackward(op kernels.EmbeddingBackward) {
 		if err := cu.MemsetD32Async(head.ptr, 1, int64(n), b.queue.compute.stream); err != nil {
 			return err
 		}
-		if err := b.launch(program{name: "embedding_chain"}, blocks((n+127)/128, 128), ptr(next), ptr(head), ptr(tokens), num(n)); err != nil {
+		if err := b.launch(program{name: "embedding_chain"}, blocks((n+7)/8, 256), ptr(next), ptr(head), ptr(tokens), num(n)); err != nil {
 			return err
 		}
 		g := grid{x: n, y: (dy.cols + 127) / 128, z: 1, threads: 128}

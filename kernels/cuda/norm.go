@@ -11,7 +11,7 @@ import (
 // gradBlocks is how many blocks share the rows of a norm's backward pass; each
 // leaves a share of the gain's gradient. It depends on the number of rows alone, so
 // that the order of summation does too.
-func gradBlocks(rows int) int { return min(rows, 512) }
+func gradBlocks(rows int) int { return min(rows, 1024) }
 
 // RMSNorm normalises rows.
 func (b *Backend) RMSNorm(op kernels.RMSNorm) {
@@ -65,7 +65,7 @@ func (b *Backend) RMSNormBackward(op kernels.RMSNormBackward) {
 
 // reduceRows adds rows of partial sums to dst.
 func (b *Backend) reduceRows(dst, partial *buffer, rows, cols int) error {
-	return b.launch(program{name: "reduce_rows"}, blocks((cols+31)/32, 256), ptr(dst), ptr(partial), num(rows), num(cols))
+	return b.launch(program{name: "reduce_rows"}, blocks((cols+31)/32, 1024), ptr(dst), ptr(partial), num(rows), num(cols))
 }
 
 // scratch is device memory that one operation uses: free it when the operation has
@@ -79,6 +79,16 @@ func (b *Backend) scratch(op string, dt kernels.DType, n int) (s *buffer, free f
 	return s, s.Free, true
 }
 
+// rotary is the program for a head size, which takes two elements an access where
+// that leaves no lane idle.
+func rotary(name string, dim int, norm bool, ms ...matrix) program {
+	vec := 1
+	if dim%128 == 0 && run(dim, ms...) == 8 {
+		vec = 2
+	}
+	return program{name, fmt.Sprintf("DIM=%d VEC=%d %s", dim, vec, flag("NORM", norm))}
+}
+
 // HeadRotary normalises and rotates each head's vector.
 func (b *Backend) HeadRotary(op kernels.HeadRotary) {
 	kernels.Must(op.Check())
@@ -88,7 +98,7 @@ func (b *Backend) HeadRotary(op kernels.HeadRotary) {
 	if x.rows == 0 {
 		return
 	}
-	p := program{"rotary_forward", fmt.Sprintf("DIM=%d %s", op.HeadDim, flag("NORM", gain != nil))}
+	p := rotary("rotary_forward", op.HeadDim, gain != nil, y, x)
 	b.queue.do("head rotary", func() error {
 		return b.launch(p, blocks((x.rows*op.Heads+7)/8, 256), ptr(y.buf), ptr(x.buf), ptr(table), ptr(gain), ptr(rstd),
 			num(x.rows), num(op.Heads), num(op.SeqLen), num(y.stride), num(x.stride), real(op.Eps))
@@ -103,13 +113,13 @@ func (b *Backend) HeadRotaryBackward(op kernels.HeadRotaryBackward) {
 	if dy.rows == 0 {
 		return
 	}
-	p := program{"rotary_backward", fmt.Sprintf("DIM=%d %s", op.HeadDim, flag("NORM", gain != nil))}
 	n := gradBlocks((dy.rows*op.Heads + 7) / 8)
 	args := func(x matrix, rstd, partial *buffer) []uint64 {
 		return []uint64{ptr(dx.buf), ptr(dy.buf), ptr(x.buf), ptr(table), ptr(gain), ptr(rstd), ptr(partial),
 			num(dy.rows), num(op.Heads), num(op.SeqLen), num(dx.stride), num(dy.stride), num(x.stride)}
 	}
 	if gain == nil {
+		p := rotary("rotary_backward", op.HeadDim, false, dx, dy)
 		b.queue.do("head rotary backward", func() error {
 			return b.launch(p, blocks((dy.rows*op.Heads+7)/8, 256), args(matrix{}, nil, nil)...)
 		})
@@ -117,6 +127,7 @@ func (b *Backend) HeadRotaryBackward(op kernels.HeadRotaryBackward) {
 	}
 	x, rstd := b.mat("head rotary X", op.X, kernels.BF16), b.typed("head rotary RStd", op.RStd, kernels.F32)
 	dgain := b.typed("head rotary DGain", op.DGain, kernels.F32)
+	p := rotary("rotary_backward", op.HeadDim, true, dx, dy, x)
 	partial, free, ok := b.scratch("head rotary backward", kernels.F32, n*op.HeadDim)
 	if !ok {
 		return

@@ -103,9 +103,10 @@ func headPrograms(dims []int) []program {
 	var all []program
 	for _, dim := range dims {
 		size := fmt.Sprintf("DIM=%d", dim)
-		if dim%2 == 0 {
-			all = append(all, variants("rotary_forward", both("NORM", size)...)...)
-			all = append(all, variants("rotary_backward", both("NORM", size)...)...)
+		for _, norm := range []bool{false, true} {
+			if dim%2 == 0 {
+				all = append(all, rotary("rotary_forward", dim, norm), rotary("rotary_backward", dim, norm))
+			}
 		}
 		all = append(all, variants("attention_stats", both("PROBE", size)...)...)
 		for i := range 4 {
