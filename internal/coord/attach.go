@@ -125,7 +125,10 @@ func (c *Coordinator) listen(k *conn, stream pb.Coordinator_AttachServer) error 
 		c.log.Warn("refused a node", "node", hello.NodeId, "host", hello.Host, "because", err)
 		return status.Error(codes.PermissionDenied, err.Error())
 	}
-	c.post(Attached{k.id, hello})
+	if !c.post(Attached{k.id, hello}) { // it came too late
+		c.conns.send(k.id, stopOrder(c.result.Code, true, c.result.Reason))
+		return nil
+	}
 	for {
 		m, err := stream.Recv()
 		if err == nil {

@@ -88,9 +88,11 @@ func (c *Coordinator) publish(e *pb.RunEvent) {
 }
 
 // post hands an event to the core, unless that has finished.
-func (c *Coordinator) post(e Event) {
+func (c *Coordinator) post(e Event) (taken bool) {
 	select {
 	case c.events <- e:
+		return true
 	case <-c.over:
+		return false
 	}
 }

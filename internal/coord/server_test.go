@@ -291,6 +291,30 @@ func TestRefusedNode(t *testing.T) {
 	}
 }
 
+// TestLateNode introduces itself when the run is over: it is told how that ended.
+func TestLateNode(t *testing.T) {
+	c := begin(t, options(t, 1))
+	api, conn := client(t, c)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	stream, err := api.Attach(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.Stop(ctx, &pb.StopRequest{Reason: "enough"}); err != nil {
+		t.Fatal(err)
+	}
+	happened(c) // to the end
+	late := &fakeNode{t, conn, stream}
+	late.say(&pb.NodeMessage{Kind: &pb.NodeMessage_Hello{Hello: hello("node-0")}})
+	if stop := late.hear().GetStop(); stop == nil || !stop.AtOnce || !strings.Contains(stop.Reason, "enough") {
+		t.Errorf("it heard %v", stop)
+	}
+	if err := late.ended(); err != io.EOF {
+		t.Errorf("its stream ended with %v", err)
+	}
+}
+
 func TestInvalidMessages(t *testing.T) {
 	c := begin(t, options(t, 2))
 	for name, n := range map[string]*fakeNode{
