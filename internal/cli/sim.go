@@ -103,7 +103,7 @@ func (f *simFlags) train(ctx context.Context, run simRun) error {
 	if err != nil {
 		return err
 	}
-	if !f.json {
+	if !f.json && done.ExitCode != exitUsage { // then the reason says what to try
 		f.explain(run, done)
 	}
 	return exitWith(int(done.ExitCode))
