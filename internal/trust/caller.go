@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -163,15 +165,40 @@ func (k *callerCreds) Clone() credentials.TransportCredentials {
 type watched struct {
 	net.Conn
 	caller *Caller
-	told   bool // by the one goroutine that reads
+	mu     sync.Mutex // held while it is told
+	told   atomic.Bool
 }
 
 // Read implements net.Conn.
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
-	if !w.told {
-		w.told = true
-		w.caller.heard(n > 0, err)
+	w.tell(n > 0, err)
+	return n, err
+}
+
+// lastWords is how long the other side's reason may take that has hung up.
+const lastWords = time.Second
+
+// Write implements net.Conn. One that fails at the very start may have overtaken
+// the reason, which lies in the connection still to be read.
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if err != nil && !w.told.Load() {
+		_ = w.Conn.SetReadDeadline(time.Now().Add(lastWords))
+		_, why := w.Conn.Read(make([]byte, 1))
+		w.tell(why == nil, why)
 	}
 	return n, err
+}
+
+func (w *watched) tell(something bool, err error) {
+	if w.told.Load() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.told.Load() {
+		w.caller.heard(something, err)
+		w.told.Store(true)
+	}
 }
