@@ -6,13 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	pb "parallax/proto/parallax/v1"
 	"parallax/record"
 )
 
 func TestStateOfARunUnderWay(t *testing.T) {
 	run := newFeed()
 	s, url := serve(t, Options{Run: run})
-	run.add(notice("b", "b: tokenising 41 of 72 MB", false), started(), view(), step(1), step(2), eval(2), notice("a", "a is late", true))
+	run.add(notice("c", "c: tokenising 41 of 72 MB", false), started(), view(), step(1), step(2), eval(2), notice("a", "a is late", true))
 	s.await(t, 7)
 	code, body := get(t, url+"/api/state")
 	var state struct {
@@ -39,7 +40,7 @@ func TestStateOfARunUnderWay(t *testing.T) {
 	if fmt.Sprint(state.Evals) != "{[2] [4.5]}" {
 		t.Errorf("evaluations %v", state.Evals)
 	}
-	if len(state.Nodes) != 2 || state.Nodes[0].Text != "b: tokenising 41 of 72 MB" || state.Nodes[1].Node != "a" {
+	if len(state.Nodes) != 2 || state.Nodes[0].Text != "c: tokenising 41 of 72 MB" || state.Nodes[1].Node != "a" {
 		t.Errorf("nodes %v", state.Nodes)
 	}
 	if len(state.Latest) != 4 || state.Latest[1].Reason != "generation 3: 2 of 2 nodes are ready" {
@@ -47,6 +48,31 @@ func TestStateOfARunUnderWay(t *testing.T) {
 	}
 	if len(state.Events) != 5 || state.Events[4].Text != "warning: a is late" || state.Events[4].Sequence != 7 {
 		t.Errorf("events %v", state.Events)
+	}
+}
+
+// Of a node that is a member no more, the page says why; of one that has become
+// a member, nothing that was told before.
+func TestNodesOfAnEarlierView(t *testing.T) {
+	s := newStatus(nil)
+	without := view()
+	without.GetView().Members = without.GetView().Members[:1]
+	without.GetView().Reason = "generation 4: b left"
+	for i, e := range []*pb.RunEvent{notice("a", "a: reading", false), view(), notice("a", "a is late", true), without} {
+		e.Sequence = int64(i) + 1
+		must(t, s.apply(e))
+	}
+	state, _ := s.snapshot()
+	if len(state.Nodes) != 1 || state.Nodes[0]["node"] != "b" || state.Nodes[0]["text"] != "generation 4: b left" || state.Nodes[0]["warning"] != true {
+		t.Errorf("nodes %v", state.Nodes)
+	}
+	for i := range 2 * maxNodes {
+		e := notice(fmt.Sprint("n", i), "came", false)
+		e.Sequence = int64(i) + 10
+		must(t, s.apply(e))
+	}
+	if state, _ = s.snapshot(); len(state.Nodes) != maxNodes {
+		t.Errorf("words about %d nodes are kept", len(state.Nodes))
 	}
 }
 

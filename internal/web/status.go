@@ -11,11 +11,12 @@ import (
 	"parallax/record"
 )
 
-// maxSentences is how many of a run's sentences a newcomer gets, and maxEvals how
-// many validation losses.
+// What a newcomer gets at most: of sentences and validation losses the last, and
+// the last word about so many nodes.
 const (
 	maxSentences = 256
 	maxEvals     = 1024
+	maxNodes     = 512
 )
 
 // status is a run as it stands, made from its events. Its size is bounded.
@@ -54,9 +55,11 @@ func (s *status) apply(e *pb.RunEvent) (err error) {
 		s.series.add(stepOf(k.Step))
 	case *pb.RunEvent_Eval:
 		s.evals.add(k.Eval.Step, k.Eval.Loss)
+	case *pb.RunEvent_View:
+		s.newView(k.View, o)
 	case *pb.RunEvent_Notice:
 		if k.Notice.NodeId != "" {
-			s.nodes[k.Notice.NodeId] = o
+			s.tell(k.Notice.NodeId, o)
 		}
 	}
 	s.totals.count(e)
@@ -64,6 +67,26 @@ func (s *status) apply(e *pb.RunEvent) (err error) {
 		s.sentences = newest(append(s.sentences, o), maxSentences)
 	}
 	return err
+}
+
+// newView forgets what was told of the view's members before it, and notes of
+// those that are members no more why.
+func (s *status) newView(v *pb.View, o console.Object) {
+	for _, m := range s.totals.view.GetMembers() {
+		s.tell(m.NodeId, console.Object{"event": "notice", "node": m.NodeId, "text": v.Reason, "warning": true,
+			"sequence": o["sequence"], "time": o["time"]})
+	}
+	for _, m := range v.Members {
+		delete(s.nodes, m.NodeId)
+	}
+}
+
+// tell keeps the last word about a node; of too many nodes, the newest words.
+func (s *status) tell(node string, o console.Object) {
+	s.nodes[node] = o
+	if len(s.nodes) > maxNodes {
+		delete(s.nodes, inOrder(s.nodes)[0]["node"].(string))
+	}
 }
 
 // recall reads what a resumed run had trained before this process began. What it

@@ -60,6 +60,7 @@ export class Run {
     if (e.event === "notice") {
       if (e.node) this.nodes.set(e.node, e);
     } else {
+      if (e.event === "view") this.newView(e);
       this.latest[e.event] = e;
     }
     if (e.event === "step") {
@@ -69,6 +70,12 @@ export class Run {
     if (e.event === "eval") this.addEval(e);
     this.events.push(e);
     if (this.events.length > 2 * maxEvents) this.events = this.events.slice(-maxEvents);
+  }
+
+  /** Forgets what was told of the view's members before it, and notes why others are members no more. */
+  newView(e) {
+    for (const { node } of this.latest.view?.members ?? []) this.nodes.set(node, { node, text: e.reason, warning: true });
+    for (const { node } of e.members) this.nodes.delete(node);
   }
 
   addEval(e) {
