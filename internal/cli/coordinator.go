@@ -57,6 +57,7 @@ signal ends at once.`
   coordinator --listen 10.0.0.1:7070 --gossip 10.0.0.1:7946 --nodes 8 --spec run.toml --insecure
   coordinator --listen 10.0.0.1:7070 --gossip 10.0.0.1:7946 --nodes 8 --spec run.toml --gossip-key-file gossip.key \
       --tls-ca tls/ca.pem --tls-cert tls/cert.pem --tls-key tls/key.pem
+  coordinator --nodes 4 --min-nodes 2 --spec run.toml --run-dir runs/first
   coordinator --nodes 4 --spec run.toml --run-dir runs/first --resume`
 	cmd.Args = exactly()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -78,8 +79,9 @@ func (f *coordinatorFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.keys, "gossip-key-file", "", "file of the gossip cluster's keys, the first is used and all are understood; see parallax certs gossip-key")
 	f.trust.add(flags)
 	flags.IntVar(&o.Nodes, "nodes", 1, "the run starts when so many nodes are ready")
-	flags.IntVar(&o.MinNodes, "min-nodes", 0, "and with so many when --join-timeout has passed (default: --nodes)")
+	flags.IntVar(&o.MinNodes, "min-nodes", 0, "and with so many when --join-timeout has passed; when nodes are lost it goes on with so many (default: --nodes)")
 	flags.DurationVar(&o.JoinTimeout, "join-timeout", 0, "how long nodes are waited for (default: for ever)")
+	flags.DurationVar(&o.QuorumTimeout, "quorum-timeout", 0, "how long a run with fewer than --min-nodes waits for more (default: 30 failure timeouts, or not at all where all nodes are needed)")
 	config.AddFailureTimeout(flags)
 	flags.StringVar(&o.RunDir, "run-dir", "", "folder of the run's checkpoints (default: runs/ and the run's id)")
 	flags.StringVar(&o.RunID, "run-id", "", "id of a new run (default: from the time of its start)")

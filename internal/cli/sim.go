@@ -35,6 +35,7 @@ Ctrl-C stops it after the step under way, with a checkpoint; --resume goes on fr
 there, with the same settings. Press it twice to end at once.`,
 		Example: `  parallax sim
   parallax sim --nodes 2 --steps 100 --data my-text/
+  parallax sim --nodes 4 --min-nodes 1     # kill some of its processes and watch
   parallax sim --set model.mixer=softmax --set optimizer.lr=0.01
   parallax sim --config run.toml --json | jq -c 'select(.event == "step") | {step, loss}'
   parallax sim --resume`,

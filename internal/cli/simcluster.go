@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 // machine.
 type simCluster struct {
 	nodes   int
+	minimum int // the run goes on with so many; 0: all
 	threads int // of each node; 0: this machine's cores shared out
 	cache   string
 	http    string // where its page is served, "": nowhere
@@ -31,6 +33,7 @@ type simCluster struct {
 func (s *simCluster) add(cmd *cobra.Command, nodes int) {
 	flags := cmd.Flags()
 	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
+	flags.IntVar(&s.minimum, "min-nodes", 0, "when nodes are lost, go on with so many (default: --nodes, so that losing one ends the run)")
 	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
 	flags.StringVar(&s.cache, "cache", "", "folder of token files (default: the user's cache folder)")
 	flags.StringVar(&s.http, "http", web.DefaultAddress, httpUsage)
@@ -39,6 +42,9 @@ func (s *simCluster) add(cmd *cobra.Command, nodes int) {
 func (s *simCluster) check() error {
 	if s.nodes < 1 {
 		return usageError("--nodes %d: a cluster has at least one node", s.nodes)
+	}
+	if s.minimum < 0 || s.minimum > s.nodes {
+		return usageError("--min-nodes is %d; it must be 1 to --nodes, which is %d", s.minimum, s.nodes)
 	}
 	return nil
 }
@@ -53,7 +59,7 @@ func (s *simCluster) train(ctx context.Context, run simRun, printer console.Prin
 	if s.http != "" {
 		fmt.Fprintf(os.Stderr, "watch at %s\n", pageURL(run.dir))
 	}
-	done, err := followCluster(ctx, cluster, printer)
+	done, err := s.follow(ctx, cluster, printer)
 	if err != nil {
 		return nil, s.brokeDown(cluster, err)
 	}
@@ -68,7 +74,7 @@ func (s *simCluster) start(ctx context.Context, run simRun) (*launch.Cluster, er
 	}
 	return launch.Local{
 		Nodes: s.nodes, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
-		CoordinatorArgs: []string{"--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)},
+		CoordinatorArgs: []string{"--min-nodes", strconv.Itoa(s.minimum), "--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)},
 		NodeArgs:        []string{"--cache", s.cache},
 	}.Start(ctx)
 }
@@ -116,9 +122,9 @@ func (s *simCluster) brokeDown(cluster *launch.Cluster, cause error) error {
 	return fmt.Errorf("the simulated cluster broke down: %w", cause)
 }
 
-// followCluster shows the run's events until it is done. When ctx ends it asks the
+// follow shows the run's events until it is done. When ctx ends it asks the
 // coordinator to stop, once.
-func followCluster(ctx context.Context, cluster *launch.Cluster, printer console.Printer) (*pb.Done, error) {
+func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, printer console.Printer) (*pb.Done, error) {
 	client, hangUp, err := dialCoordinator(cluster.Address(), trust.Trust{})
 	if err != nil {
 		return nil, err
@@ -126,7 +132,7 @@ func followCluster(ctx context.Context, cluster *launch.Cluster, printer console
 	defer hangUp()
 	following, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	go cancelAfterCrash(cluster, cancel)
+	go s.cancelAfterCrash(cluster, cancel)
 	defer context.AfterFunc(ctx, func() {
 		_, _ = client.Stop(following, &pb.StopRequest{Reason: "interrupted"})
 	})()
@@ -138,10 +144,12 @@ func followCluster(ctx context.Context, cluster *launch.Cluster, printer console
 }
 
 // cancelAfterCrash gives up on a cluster of which a process has crashed, unless
-// its coordinator has ended the run soon after.
-func cancelAfterCrash(cluster *launch.Cluster, cancel context.CancelCauseFunc) {
+// its coordinator has ended the run soon after. A run that can lose nodes is in the
+// coordinator's hands for as long as there is one.
+func (s *simCluster) cancelAfterCrash(cluster *launch.Cluster, cancel context.CancelCauseFunc) {
+	elastic := s.minimum > 0 && s.minimum < s.nodes
 	for exit := range cluster.Exits() {
-		if exit.Code != 0 {
+		if exit.Code != 0 && (!elastic || exit.Process == "coordinator") {
 			time.AfterFunc(patience, func() { cancel(&exit) })
 		}
 	}

@@ -13,8 +13,9 @@ import (
 // Config is what a core knows from the start.
 type Config struct {
 	Nodes          int           // the run starts when so many are ready
-	MinNodes       int           // and with so many when JoinTimeout has passed; 0: Nodes
+	MinNodes       int           // and with so many when JoinTimeout has passed; with fewer it does not go on; 0: Nodes
 	JoinTimeout    time.Duration // how long nodes are waited for, 0: for ever
+	QuorumTimeout  time.Duration // how long a run with fewer than MinNodes waits for more; 0: see quorumTimeout
 	FailureTimeout time.Duration // how long a silent node is waited for
 	GossipAddress  string        // handed to nodes, with the keys
 	GossipKeys     [][]byte      // the first is the one to use, the others are understood too
@@ -31,6 +32,18 @@ func (c Config) gossipKeys() (key []byte, old [][]byte) {
 // saveTimeout is how long a survivor may take to write the last checkpoint.
 func (c Config) saveTimeout() time.Duration { return 30 * c.FailureTimeout }
 
+// elastic says whether the run takes nodes in after its start.
+func (c Config) elastic() bool { return c.MinNodes < c.Nodes || c.QuorumTimeout > 0 }
+
+// quorumTimeout is how long a run that has lost too many nodes waits for others:
+// one that needs all its nodes does not wait unless it is told to.
+func (c Config) quorumTimeout() time.Duration {
+	if c.QuorumTimeout == 0 && c.elastic() {
+		return 30 * c.FailureTimeout
+	}
+	return c.QuorumTimeout
+}
+
 // graceTimeout is how long a node that others hold to be dead may take to
 // contradict.
 func (c Config) graceTimeout() time.Duration { return c.FailureTimeout / 10 }
@@ -40,8 +53,10 @@ type phase int
 const (
 	waiting phase = iota
 	running
+	parting
 	halting
 	saving
+	lacking
 	over
 )
 
@@ -58,16 +73,18 @@ type Core struct {
 	view       *pb.View
 	ranks      []*node // in the view, also those that are gone
 	started    time.Time
+	began      int64            // the step at which the first view began
 	tallies    map[int64]*tally // steps that not all ranks have reported
 	last       *pb.StepSummary
 	evaluation *pb.EvalReport
 	evaluator  *node                // who reported it first
 	checkpoint *pb.CheckpointReport // the newest that was written
 
-	stop     *StopRequested
-	cause    *cause // what ended the view
-	deadline time.Time
-	saver    *node
+	stop      *StopRequested
+	fruitless int    // views in a row that ended before a step was made
+	cause     *cause // what ended the view; nil: its ranks leave it together
+	deadline  time.Time
+	saver     *node
 
 	out []Decision
 }
@@ -133,9 +150,11 @@ type node struct {
 	suspected bool      // gossip says that it does not answer
 
 	applied int64       // steps applied to the state it holds, as last reported
+	digest  []byte      // of that state, when it was last asked; empty: it holds none that is whole
 	held    bool        // it has told what it holds since the view was halted
 	broken  bool        // it cannot go on, or could not save
 	gone    bool        // it is dead, or its connection has ended
+	drains  *pb.Leaving // its wish to leave
 	left    *pb.Leaving // its goodbye
 }
 
@@ -201,6 +220,8 @@ func (c *Core) receive(n *node, m *pb.NodeMessage) {
 		c.saved(n, kind.Checkpoint)
 	case *pb.NodeMessage_Failure:
 		c.failed(n, kind.Failure)
+	case *pb.NodeMessage_Held:
+		c.parted(n, kind.Held)
 	case *pb.NodeMessage_Leaving:
 		c.leaving(n, kind.Leaving)
 	}
@@ -214,11 +235,15 @@ func (c *Core) tick(now time.Time) {
 		if !c.joinDeadline.IsZero() && !now.Before(c.joinDeadline) {
 			c.joinTimeout()
 		}
-	case running:
+	case running, parting:
 		c.checkSuspects()
 	case halting:
 		if !now.Before(c.deadline) {
-			c.save()
+			c.goOn()
+		}
+	case lacking:
+		if !now.Before(c.deadline) {
+			c.finish(c.exitCode(), fmt.Sprintf("%s; no more nodes came within %s; %s", c.sentence(), c.config.quorumTimeout(), c.lastCheckpoint()))
 		}
 	case saving:
 		if !now.Before(c.deadline) {

@@ -39,6 +39,10 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.begin(t, d)
 		return ""
 	}
+	if d.Cmd == "training" {
+		s.training(t, d)
+		return ""
+	}
 	decisions, err := s.step(t, d)
 	if err != nil {
 		return "error: " + err.Error()
@@ -55,15 +59,53 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 
 func (s *script) begin(t *testing.T, d *datadriven.TestData) {
 	c := Config{GossipAddress: "10.0.0.1:7946", FailureTimeout: 10 * time.Second}
-	var join string
+	var join, quorum string
 	d.ScanArgs(t, "nodes", &c.Nodes)
 	d.MaybeScanArgs(t, "min-nodes", &c.MinNodes)
 	if d.MaybeScanArgs(t, "join-timeout", &join) {
 		c.JoinTimeout = duration(t, join)
 	}
+	if d.MaybeScanArgs(t, "quorum-timeout", &quorum) {
+		c.QuorumTimeout = duration(t, quorum)
+	}
 	s.core = New(c)
 	s.now = time.Unix(1_700_000_000, 0)
 	s.core.Step(Tick{s.now})
+}
+
+// training is a shorthand for a submitted run, the nodes that are named, and their
+// reports of so many steps.
+func (s *script) training(t *testing.T, d *datadriven.TestData) {
+	play := func(line string) {
+		t.Helper()
+		cmd, args, err := datadriven.ParseLine(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.step(t, &datadriven.TestData{Cmd: cmd, CmdArgs: args}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var nodes []string
+	steps := 0
+	d.MaybeScanArgs(t, "steps", &steps)
+	for _, arg := range d.CmdArgs {
+		if len(arg.Vals) == 0 {
+			nodes = append(nodes, arg.Key)
+		}
+	}
+	play("submit")
+	for _, n := range nodes {
+		play("attach " + n)
+	}
+	for _, n := range nodes {
+		play("ready " + n)
+	}
+	for i := range steps {
+		for _, n := range nodes {
+			play(fmt.Sprintf("step %s step=%d", n, i+1))
+		}
+	}
 }
 
 func (s *script) step(t *testing.T, d *datadriven.TestData) ([]Decision, error) {
@@ -159,7 +201,15 @@ func message(t *testing.T, d *datadriven.TestData) *pb.NodeMessage {
 		d.MaybeScanArgs(t, "suspect", &f.Suspect)
 		d.MaybeScanArgs(t, "error", &f.Error)
 		d.MaybeScanArgs(t, "code", &f.ExitCode)
+		if f.Digest = []byte("s1"); d.HasArg("nothing") {
+			f.Digest = nil
+		}
 		return &pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}}
+	case "held":
+		h := &pb.Held{Generation: 1, Digest: []byte("s1")}
+		d.MaybeScanArgs(t, "generation", &h.Generation)
+		d.ScanArgs(t, "applied", &h.AppliedStep)
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: h}}
 	case "leaving":
 		l := &pb.Leaving{Done: d.HasArg("done"), Drain: d.HasArg("drain")}
 		d.MaybeScanArgs(t, "applied", &l.AppliedStep)
@@ -215,6 +265,9 @@ func showMessage(m *pb.CoordinatorMessage) string {
 	case *pb.CoordinatorMessage_View:
 		return fmt.Sprintf("view %d", kind.View.Generation)
 	case *pb.CoordinatorMessage_Halt:
+		if kind.Halt.AtBoundary {
+			return fmt.Sprintf("leave the ring of generation %d after the step: %s", kind.Halt.Generation, kind.Halt.Reason)
+		}
 		return fmt.Sprintf("halt generation %d: %s", kind.Halt.Generation, kind.Halt.Reason)
 	case *pb.CoordinatorMessage_Save:
 		return "save: " + kind.Save.Reason
@@ -258,9 +311,9 @@ func showView(v *pb.View) string {
 	fmt.Fprintf(&b, "view: %s", v.Reason)
 	for rank, m := range v.Members {
 		fmt.Fprintf(&b, "\n  rank %d: %s, slots %v", rank, m.NodeId, m.Slots)
-	}
-	if v.SyncState {
-		fmt.Fprintf(&b, "\n  rank %d sends its state to the others", v.SourceRank)
+		if m.Fetch {
+			fmt.Fprintf(&b, ", fetches the state of rank %d", v.SourceRank)
+		}
 	}
 	return b.String()
 }

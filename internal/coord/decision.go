@@ -42,9 +42,8 @@ func viewOrder(v *pb.View) *pb.CoordinatorMessage {
 	return &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_View{View: v}}
 }
 
-func haltOrder(generation uint64, reason string) *pb.CoordinatorMessage {
-	return &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_Halt{
-		Halt: &pb.HaltOrder{Generation: generation, Reason: reason}}}
+func haltOrder(h *pb.HaltOrder) *pb.CoordinatorMessage {
+	return &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_Halt{Halt: h}}
 }
 
 func saveOrder(reason string) *pb.CoordinatorMessage {

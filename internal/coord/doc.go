@@ -22,12 +22,15 @@
 //
 //	waiting   until it is submitted and enough nodes are ready (join.go)
 //	running   in a view; step reports are joined (view.go, steps.go)
+//	parting   somebody comes or goes: the ranks leave their ring together (part.go)
 //	halting   a member is lost: survivors tell what state they hold (failure.go)
 //	saving    the survivor that holds the most steps writes a checkpoint
+//	lacking   too few are left; more are waited for
 //	over      everybody was told to stop, the exit code is known (stop.go)
 //
-// Halting is also the place from which a later version goes on with a new view:
-// by then it knows the step and digest that each survivor holds.
+// Parting and halting end with the next view, in which the run goes on from the
+// highest step that a member has applied (next.go). Saving and lacking come only
+// where too few nodes are left for that.
 //
 // The scripts in testdata show what the core decides, event by event.
 //

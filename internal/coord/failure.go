@@ -17,12 +17,32 @@ type cause struct {
 	also     []string // what went wrong later with other nodes
 }
 
-func (c *Core) sentence() string {
-	s := fmt.Sprintf("%s %s after step %d", c.cause.node.name(), c.cause.what, c.applied())
-	if len(c.cause.evidence) > 0 {
-		s += " (" + strings.Join(c.cause.evidence, "; ") + ")"
+// in says what happened, and where the run stood.
+func (c *cause) in(where string) string {
+	s := c.node.name() + " " + c.what + where
+	if len(c.evidence) > 0 {
+		s += " (" + strings.Join(c.evidence, "; ") + ")"
 	}
-	return strings.Join(append([]string{s}, c.cause.also...), "; ")
+	return strings.Join(append([]string{s}, c.also...), "; ")
+}
+
+func (c *Core) sentence() string {
+	switch {
+	case c.cause != nil:
+	case c.stop != nil:
+		return "the run is to stop: " + c.stop.Reason
+	default:
+		return fmt.Sprintf("too few nodes are left after step %d", c.applied())
+	}
+	return c.cause.in(fmt.Sprintf(" after step %d", c.applied()))
+}
+
+// exitCode is what the end of the view asks for, should it end the run.
+func (c *Core) exitCode() int {
+	if c.cause == nil {
+		return ExitQuorumLost
+	}
+	return c.cause.code
 }
 
 // applied is the highest step that any rank has applied.
@@ -37,33 +57,43 @@ func (c *Core) applied() int64 {
 // failed takes a node's word that its step is broken off, or, in a halted view,
 // what it holds.
 func (c *Core) failed(n *node, f *pb.Failure) {
-	switch c.phase {
-	case waiting:
+	switch {
+	case c.phase == waiting:
 		c.failedEarly(n, f)
-	case running:
-		if c.view.Generation == f.Generation || f.Fatal {
-			n.report(f)
-			c.halt(c.blame(n, f))
+		return
+	case !c.member(n):
+		if f.Fatal {
+			c.sendOff(n, exitCode(f), f.Error)
 		}
+		return
+	case f.Generation != c.view.Generation && !f.Fatal:
+		return
+	}
+	n.report(f)
+	switch c.phase {
+	case running, parting:
+		c.halt(c.blame(n, f))
 	case halting:
-		n.report(f)
 		if f.Fatal && n != c.cause.node {
 			c.cause.also = append(c.cause.also, fmt.Sprintf("%s cannot go on either: %s", n.name(), f.Error))
 		}
-		c.saveWhenHeld()
+		c.goOnWhenHeld()
 	case saving:
-		n.report(f)
 		if f.Fatal && n == c.saver {
 			c.save()
 		}
+	case lacking:
+		c.endWithoutState()
 	}
 }
 
 // report notes what a node says that it holds.
 func (n *node) report(f *pb.Failure) {
-	n.held = true
-	n.applied = max(n.applied, f.AppliedStep)
+	n.held, n.digest = true, f.Digest
 	n.broken = n.broken || f.Fatal
+	if !f.Fatal || f.AppliedStep > n.applied {
+		n.applied = f.AppliedStep
+	}
 }
 
 // failedEarly ends a run that has not started: the same node would fail again.
@@ -106,16 +136,21 @@ func (c *Core) lose(n *node, reason string) {
 		c.notice(n, true, "%s left before the run started (%s); %d of %d nodes are here", n.name(), reason, len(c.nodes), c.config.Nodes)
 		return
 	}
+	if !c.member(n) {
+		c.notice(n, true, "%s left before it was taken in (%s)", n.name(), reason)
+		return
+	}
 	c.died(n, "its stream to the coordinator broke: "+reason)
 }
 
 // died takes it for sure that a member of the view is dead.
 func (c *Core) died(n *node, evidence string) {
+	training := c.phase == running || c.phase == parting
 	switch {
-	case c.phase == running && c.completed():
+	case training && c.completed():
 		c.notice(n, true, "%s died when the run was already complete (%s)", n.name(), evidence)
 		c.finishWhenAllLeft()
-	case c.phase == running:
+	case training || c.cause == nil:
 		c.halt(&cause{node: n, what: "died", code: ExitQuorumLost, evidence: []string{evidence}})
 	case n == c.cause.node && !n.broken:
 		c.cause.what = "died"
@@ -125,9 +160,11 @@ func (c *Core) died(n *node, evidence string) {
 	}
 	switch {
 	case c.phase == halting:
-		c.saveWhenHeld()
+		c.goOnWhenHeld()
 	case c.phase == saving && n == c.saver:
 		c.save()
+	case c.phase == lacking:
+		c.endWithoutState()
 	}
 }
 
@@ -139,7 +176,7 @@ func (c *Core) suspect(name string, incarnation uint64, suspected bool) {
 			n.suspected = suspected
 		}
 	}
-	if c.phase == running {
+	if c.phase == running || c.phase == parting {
 		c.checkSuspects()
 	}
 }
@@ -161,14 +198,29 @@ func (c *Core) halt(why *cause) {
 	c.phase, c.cause = halting, why
 	c.deadline = c.now.Add(c.config.FailureTimeout)
 	c.notice(why.node, true, "%s", c.sentence())
-	c.sendAll(haltOrder(c.view.Generation, c.sentence()))
-	c.saveWhenHeld()
+	c.sendMembers(&pb.HaltOrder{Generation: c.view.Generation, Reason: c.sentence()})
+	c.countFruitless(why.node)
+	c.goOnWhenHeld()
 }
 
-// saveWhenHeld goes on when every survivor has told what it holds. For the one
+// maxFruitless is how many views in a row may end without a step before the node
+// that is blamed for the end is left out, though it lives: its links may be bad.
+const maxFruitless = 3
+
+func (c *Core) countFruitless(blamed *node) {
+	c.fruitless++
+	if c.applied() > c.view.ResumeStep {
+		c.fruitless = 0
+	}
+	if c.fruitless >= maxFruitless {
+		blamed.broken = true
+	}
+}
+
+// goOnWhenHeld goes on when every survivor has told what it holds. For the one
 // that is blamed it waits no longer than graceTimeout behind the others: it has
 // been silent for long already.
-func (c *Core) saveWhenHeld() {
+func (c *Core) goOnWhenHeld() {
 	blamed := false
 	for _, n := range c.ranks {
 		if !n.alive() || n.broken || n.held {
@@ -180,7 +232,7 @@ func (c *Core) saveWhenHeld() {
 		blamed = true
 	}
 	if !blamed {
-		c.save()
+		c.goOn()
 		return
 	}
 	if grace := c.now.Add(c.config.graceTimeout()); grace.Before(c.deadline) {
@@ -188,12 +240,12 @@ func (c *Core) saveWhenHeld() {
 	}
 }
 
-// save orders the survivor that holds the most steps to write a checkpoint, or
-// ends the run where none can or need.
+// save orders the survivor that holds the most steps to write a checkpoint, and
+// comes to an end where none can or need.
 func (c *Core) save() {
 	saver := c.bestSurvivor()
 	if saver == nil || !c.worthSaving(saver) {
-		c.finish(c.cause.code, c.sentence()+"; "+c.lastCheckpoint())
+		c.saveNoMore()
 		return
 	}
 	c.phase, c.saver = saving, saver
@@ -218,7 +270,7 @@ func (c *Core) bestSurvivor() *node {
 
 // worthSaving reports whether n holds steps that no checkpoint has.
 func (c *Core) worthSaving(n *node) bool {
-	known := c.view.ResumeStep
+	known := c.began
 	if c.checkpoint != nil {
 		known = max(known, c.checkpoint.Step)
 	}
@@ -245,8 +297,8 @@ func (c *Core) lastCheckpoint() string {
 	switch {
 	case c.checkpoint != nil:
 		return fmt.Sprintf("checkpoint of step %d is in %s; run again with --resume", c.checkpoint.Step, c.checkpoint.Path)
-	case c.view != nil && c.view.ResumeStep > 0:
-		return fmt.Sprintf("no checkpoint was written after step %d, where it began; run again with --resume", c.view.ResumeStep)
+	case c.began > 0:
+		return fmt.Sprintf("no checkpoint was written after step %d, where it began; run again with --resume", c.began)
 	default:
 		return "no checkpoint was written; run again from the start"
 	}

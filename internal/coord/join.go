@@ -44,18 +44,21 @@ func (c *Core) attach(conn Conn, hello *pb.Hello) {
 func (c *Core) checkPlace(hello *pb.Hello) error {
 	name := hello.NodeId
 	for _, n := range c.attached() {
-		if n.name() == name {
+		if n.name() == name && !n.gone {
 			return fmt.Errorf("a node named %s is attached already, from host %s with process id %d; give this one another --name",
 				name, n.hello.Host, n.hello.Pid)
 		}
 	}
+	full := c.occupied() >= c.config.Nodes
 	switch {
-	case c.phase == over || c.phase == halting || c.phase == saving:
+	case c.phase == over || c.stop != nil:
 		return fmt.Errorf("the run is ending, %s is not needed", name)
-	case c.phase == running:
+	case c.phase != waiting && c.phase != running && !c.config.elastic():
+		return fmt.Errorf("the run is ending, %s is not needed", name)
+	case c.phase != waiting && (full || !c.config.elastic()):
 		return fmt.Errorf("the run has started with %s, and %s cannot join it; to use it, stop the run and start it again with --nodes %d --resume",
-			list(c.members()), name, len(c.ranks)+1)
-	case len(c.nodes) >= c.config.Nodes:
+			list(c.members()), name, c.config.Nodes+1)
+	case full:
 		return fmt.Errorf("the run has its %d nodes already, %s; to use %s too, start the coordinator with --nodes %d",
 			c.config.Nodes, list(names(c.attached())), name, c.config.Nodes+1)
 	}
@@ -140,15 +143,18 @@ func (c *Core) progress(n *node, p *pb.Progress) {
 
 // readied notes that a node is ready, and starts the run with the last one.
 func (c *Core) readied(n *node, ready *pb.Ready) {
-	if c.phase != waiting || c.job == nil || n.ready != nil {
+	if c.job == nil || c.phase == over || n.ready != nil {
 		return
 	}
 	if err := c.checkData(n, ready); err != nil {
 		c.refuse(n.conn, ExitUsage, err)
 		return
 	}
-	n.ready, n.applied = ready, ready.Step
-	if len(c.readyNodes()) == c.config.Nodes {
+	n.ready, n.applied, n.digest = ready, ready.Step, ready.Digest
+	switch {
+	case c.phase != waiting:
+		c.takeIn(n)
+	case len(c.readyNodes()) == c.config.Nodes:
 		c.start(fmt.Sprintf("%d of %d nodes are ready", c.config.Nodes, c.config.Nodes))
 	}
 }
@@ -184,6 +190,18 @@ func (c *Core) joinTimeout() {
 		}
 	}
 	c.start(fmt.Sprintf("%d of %d nodes were ready within %s", len(ready), c.config.Nodes, c.config.JoinTimeout))
+}
+
+// occupied counts the places that are taken: nodes that are dead but whose
+// connection has not ended leave theirs.
+func (c *Core) occupied() int {
+	taken := 0
+	for _, n := range c.nodes {
+		if n.alive() {
+			taken++
+		}
+	}
+	return taken
 }
 
 // missing tells what the nodes that are not ready are doing.

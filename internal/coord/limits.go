@@ -61,6 +61,11 @@ func checkMessage(m *pb.NodeMessage) error {
 			return err
 		}
 		return checkTexts(f.Error, f.Suspect)
+	case *pb.NodeMessage_Held:
+		if len(kind.Held.Digest) > maxDigest {
+			return fmt.Errorf("a digest has %d bytes, the limit is %d", len(kind.Held.Digest), maxDigest)
+		}
+		return checkNumbers(float64(kind.Held.AppliedStep))
 	case *pb.NodeMessage_Leaving:
 		if err := checkNumbers(float64(kind.Leaving.AppliedStep)); err != nil {
 			return err

@@ -24,8 +24,9 @@ type Options struct {
 	Insecure bool        // allows addresses other than loopback without TLS
 
 	Nodes          int           // the run starts when so many are ready
-	MinNodes       int           // and with so many when JoinTimeout has passed; 0: Nodes
+	MinNodes       int           // and with so many when JoinTimeout has passed; with fewer it does not go on; 0: Nodes
 	JoinTimeout    time.Duration // how long nodes are waited for; 0: for ever
+	QuorumTimeout  time.Duration // how long a run that has lost too many nodes waits for others; 0: not at all, or 30 failure timeouts where MinNodes is less than Nodes
 	FailureTimeout time.Duration // how long a silent node is waited for
 
 	RunID  string       // of a new run; empty: one made from the time
@@ -63,8 +64,8 @@ func (o *Options) check() error {
 		return usage("--nodes is %d; it must be 1 to %d", o.Nodes, maxNodes)
 	case o.MinNodes < 0 || o.MinNodes > o.Nodes:
 		return usage("--min-nodes is %d; it must be 1 to --nodes, which is %d", o.MinNodes, o.Nodes)
-	case o.MinNodes > 0 && o.MinNodes < o.Nodes && o.JoinTimeout <= 0:
-		return usage("--min-nodes is %d, less than --nodes: say with --join-timeout how long to wait for the others", o.MinNodes)
+	case o.QuorumTimeout < 0:
+		return usage("--quorum-timeout is %s; it must be 0 or more", o.QuorumTimeout)
 	case o.RunDir == "":
 		return usage("no folder is given for the run's checkpoints: use --run-dir DIR")
 	}

@@ -117,6 +117,7 @@ func Start(o Options) (*Coordinator, error) {
 		Nodes:          o.Nodes,
 		MinNodes:       o.MinNodes,
 		JoinTimeout:    o.JoinTimeout,
+		QuorumTimeout:  o.QuorumTimeout,
 		FailureTimeout: o.FailureTimeout,
 		GossipAddress:  c.gossip.Address(),
 		GossipKeys:     o.GossipKeys,

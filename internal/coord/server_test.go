@@ -445,7 +445,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	}{
 		"no nodes":            {func(o *Options) { o.Nodes = 0 }, "--nodes is 0"},
 		"minimum":             {func(o *Options) { o.MinNodes = 3 }, "--min-nodes is 3"},
-		"minimum, no timeout": {func(o *Options) { o.MinNodes = 1 }, "--join-timeout"},
+		"no patience":         {func(o *Options) { o.QuorumTimeout = -1 }, "--quorum-timeout is -1ns"},
 		"no folder":           {func(o *Options) { o.RunDir = "" }, "--run-dir"},
 		"no port":             {func(o *Options) { o.Listen = "127.0.0.1" }, "want HOST:PORT"},
 		"all addresses":       {func(o *Options) { o.Listen = "0.0.0.0:0" }, "--insecure"},

@@ -2,7 +2,9 @@ package coord
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	pb "parallax/proto/parallax/v1"
 )
@@ -48,6 +50,18 @@ func (c *Core) stepped(n *node, r *pb.StepReport) {
 	}
 }
 
+// flushTallies publishes the steps up to resume that a lost rank has not reported,
+// and forgets those that only lost ranks have applied.
+func (c *Core) flushTallies(resume int64) {
+	for _, step := range slices.Sorted(maps.Keys(c.tallies)) {
+		if step <= resume {
+			c.last = c.summarise(c.tallies[step].reports)
+			c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Step{Step: c.last}})
+		}
+	}
+	clear(c.tallies)
+}
+
 // summarise joins all ranks' reports of a step. Rates count the slowest rank's time.
 func (c *Core) summarise(reports []*pb.StepReport) *pb.StepSummary {
 	first, world := reports[0], float64(len(reports))
@@ -59,7 +73,7 @@ func (c *Core) summarise(reports []*pb.StepReport) *pb.StepSummary {
 		LearningRate: first.LearningRate,
 		Tokens:       first.Tokens,
 		Generation:   first.Generation,
-		World:        int32(len(reports)),
+		World:        int32(len(c.ranks)),
 	}
 	for _, r := range reports {
 		s.Seconds = max(s.Seconds, r.Seconds)

@@ -15,17 +15,21 @@ func (c *Core) requestStop(r StopRequested) {
 		c.finish(r.Code, "stopped at once: "+r.Reason+"; "+c.lastCheckpoint())
 	case c.phase == waiting:
 		c.finish(r.Code, "stopped before the run started: "+r.Reason)
-	case c.phase == running && c.stop == nil:
+	case c.phase == lacking:
+		c.finish(r.Code, fmt.Sprintf("stopped at step %d: %s; %s", c.applied(), r.Reason, c.lastCheckpoint()))
+	case c.stop == nil:
 		c.stop = &r
 		c.notice(nil, false, "stopping after the step under way: %s", r.Reason)
-		c.sendAll(stopOrder(r.Code, false, r.Reason))
+		if c.phase == running {
+			c.sendAll(stopOrder(r.Code, false, r.Reason))
+		}
 	}
 }
 
 // leaving takes a node's goodbye, or its wish to say goodbye.
 func (c *Core) leaving(n *node, l *pb.Leaving) {
 	if l.Drain {
-		c.requestStop(StopRequested{Reason: fmt.Sprintf("%s asks to leave: %s", n.name(), l.Reason), Code: ExitRequeue})
+		c.drain(n, l)
 		return
 	}
 	if c.phase == waiting {
@@ -34,16 +38,23 @@ func (c *Core) leaving(n *node, l *pb.Leaving) {
 		return
 	}
 	n.left = l
+	if !c.member(n) {
+		c.notice(n, true, "%s left before it was taken in: %s", n.name(), l.Reason)
+		return
+	}
 	n.applied = max(n.applied, l.AppliedStep)
+	training := c.phase == running || c.phase == parting
 	switch {
-	case c.phase == running && (l.Done || c.stop != nil):
+	case training && (l.Done || c.stop != nil):
 		c.finishWhenAllLeft()
-	case c.phase == running:
+	case training:
 		c.halt(&cause{node: n, what: "left", code: ExitQuorumLost, evidence: []string{l.Reason}})
 	case c.phase == halting:
-		c.saveWhenHeld()
+		c.goOnWhenHeld()
 	case c.phase == saving && n == c.saver:
 		c.save()
+	case c.phase == lacking:
+		c.endWithoutState()
 	}
 }
 

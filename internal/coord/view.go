@@ -9,11 +9,10 @@ import (
 	"parallax/shard"
 )
 
-// start makes the first view of those who are ready, and sends it to them.
+// start makes the first view of those who are ready.
 func (c *Core) start(why string) {
 	c.ranks = order(c.readyNodes())
-	c.view = c.makeView(why)
-	c.phase, c.started = running, c.now
+	c.started = c.now
 	first := c.ranks[0].ready
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Started{Started: &pb.RunStarted{
 		RunId:            c.job.ID,
@@ -27,9 +26,23 @@ func (c *Core) start(why string) {
 		DataSummary:      first.DataSummary,
 		DataDigest:       first.DataDigest,
 	}}})
-	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: c.view}})
+	source := newest(c.ranks)
+	view := c.makeView(source)
+	view.Reason = fmt.Sprintf("generation %d: %s; they start from step %d", view.Generation, why, view.ResumeStep)
+	if view.SyncState {
+		view.Reason += fmt.Sprintf(", all with the state of %s, as theirs differ", c.ranks[source].name())
+	}
+	c.began = view.ResumeStep
+	c.enter(view)
+}
+
+// enter begins a view and sends it to its members.
+func (c *Core) enter(v *pb.View) {
+	c.view, c.phase, c.cause = v, running, nil
+	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: v}})
 	for _, n := range c.ranks {
-		c.send(n, viewOrder(c.view))
+		n.held, n.applied = false, v.ResumeStep
+		c.send(n, viewOrder(v))
 	}
 }
 
@@ -53,25 +66,22 @@ func order(nodes []*node) []*node {
 	return ranks
 }
 
-// makeView deals the work out to the ranks and says whose state counts.
-func (c *Core) makeView(why string) *pb.View {
-	source, same := newest(c.ranks)
-	view := &pb.View{
-		Generation: 1,
-		ResumeStep: c.ranks[source].ready.Step,
-		SourceRank: int32(source),
-		SyncState:  !same,
-	}
+// makeView deals the work out to the ranks, who go on with the source's state.
+func (c *Core) makeView(source int) *pb.View {
+	from := c.ranks[source]
+	view := &pb.View{Generation: 1, ResumeStep: from.applied, SourceRank: int32(source)}
 	if c.view != nil {
 		view.Generation = c.view.Generation + 1
 	}
 	deal := shard.Deal(c.job.Spec.Train.Slots, weights(c.ranks))
 	for rank, n := range c.ranks {
-		view.Members = append(view.Members, member(n.hello, deal[rank]))
+		m := member(n.hello, deal[rank])
+		m.Fetch = n.applied != from.applied || !bytes.Equal(n.digest, from.digest)
+		view.SyncState = view.SyncState || m.Fetch
+		view.Members = append(view.Members, m)
 	}
-	view.Reason = fmt.Sprintf("generation %d: %s; they start from step %d", view.Generation, why, view.ResumeStep)
 	if view.SyncState {
-		view.Reason += fmt.Sprintf(", all with the state of %s, as theirs differ", c.ranks[source].name())
+		view.Digest = from.digest
 	}
 	return view
 }
@@ -90,19 +100,15 @@ func member(hello *pb.Hello, slots []int) *pb.Member {
 	return m
 }
 
-// newest returns the lowest rank that holds the most steps, and whether all hold
-// the same state.
-func newest(ranks []*node) (source int, same bool) {
-	same = true
+// newest returns the lowest rank that holds the most steps.
+func newest(ranks []*node) int {
+	source := 0
 	for rank, n := range ranks {
-		if n.ready.Step > ranks[source].ready.Step {
+		if n.applied > ranks[source].applied {
 			source = rank
 		}
-		if n.ready.Step != ranks[0].ready.Step || !bytes.Equal(n.ready.Digest, ranks[0].ready.Digest) {
-			same = false
-		}
 	}
-	return source, same
+	return source
 }
 
 // tolerance is how far measured speeds may lie apart and still count as equal:

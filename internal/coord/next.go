@@ -1,0 +1,180 @@
+package coord
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+// member reports whether n is in the view, or was in the one that has just ended.
+func (c *Core) member(n *node) bool { return slices.Contains(c.ranks, n) }
+
+// sendMembers sends to the members who have not said goodbye: also to one that is
+// taken for dead, should it come round.
+func (c *Core) sendMembers(h *pb.HaltOrder) {
+	for _, n := range c.attached() {
+		if c.member(n) && n.left == nil {
+			c.send(n, haltOrder(h))
+		}
+	}
+}
+
+// holds reports whether n, which was in the view, can hand its state on.
+func (c *Core) holds(n *node) bool {
+	return c.member(n) && n.alive() && !n.broken && n.held && len(n.digest) > 0
+}
+
+// fit lists the nodes that can be in the next view, by name: the members who have
+// told what they hold, and those who wait to be taken in.
+func (c *Core) fit() []*node {
+	return slices.DeleteFunc(c.readyNodes(), func(n *node) bool {
+		return !n.alive() || n.broken || n.drains != nil || c.member(n) && !n.held
+	})
+}
+
+// goOn makes the next view if the nodes that are left are enough. Otherwise the
+// state is brought into safety first.
+func (c *Core) goOn() {
+	if c.stop == nil && c.enough() {
+		c.nextView()
+		return
+	}
+	c.save()
+}
+
+// enough reports whether a next view can be made: of MinNodes nodes, one of which
+// at least has a state that it can hand on.
+func (c *Core) enough() bool {
+	fit := c.fit()
+	return len(fit) >= c.config.MinNodes && slices.ContainsFunc(fit, c.holds)
+}
+
+// saveNoMore goes on, waits or ends the run, once everything is saved that can be.
+func (c *Core) saveNoMore() {
+	switch {
+	case c.stop != nil && (c.cause == nil || c.enough()):
+		c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; %s", c.applied(), c.stop.Reason, c.lastCheckpoint()))
+	case c.stop == nil && c.enough():
+		c.nextView()
+	case c.stop == nil && c.config.quorumTimeout() > 0 && slices.ContainsFunc(c.ranks, c.holds):
+		c.lack()
+	default:
+		c.finish(c.exitCode(), c.sentence()+"; "+c.lastCheckpoint())
+	}
+}
+
+// lack waits for more nodes.
+func (c *Core) lack() {
+	c.dismissOthers(c.fit())
+	c.phase, c.deadline = lacking, c.now.Add(c.config.quorumTimeout())
+	c.notice(nil, true, "%s; only %s can go on, and --min-nodes asks for %d: waiting %s for others",
+		c.sentence(), list(names(c.fit())), c.config.MinNodes, c.config.quorumTimeout())
+}
+
+// endWithoutState ends the run when the last node is lost that holds its state.
+func (c *Core) endWithoutState() {
+	if !slices.ContainsFunc(c.ranks, c.holds) {
+		c.finish(c.exitCode(), c.sentence()+"; "+c.lastCheckpoint())
+	}
+}
+
+// nextView goes on with whoever is fit, at the highest step that one of the
+// members has applied.
+func (c *Core) nextView() {
+	before, fit := c.ranks, c.fit()
+	source := c.bestHolder(fit)
+	c.flushTallies(source.applied)
+	why := c.changes(fit)
+	c.dismissOthers(fit)
+	c.ranks = order(fit)
+	view := c.makeView(slices.Index(c.ranks, source))
+	view.Reason = fmt.Sprintf("generation %d: %s; %s from step %d", view.Generation, why, goingOn(len(fit), len(before)), view.ResumeStep)
+	if fetching := fetchers(view); len(fetching) > 0 {
+		view.Reason += fmt.Sprintf(", %s with the state of %s", list(fetching), source.name())
+	}
+	c.enter(view)
+}
+
+// bestHolder is the first of those who hold the most steps.
+func (c *Core) bestHolder(fit []*node) *node {
+	var best *node
+	for _, n := range fit {
+		if c.holds(n) && (best == nil || n.applied > best.applied) {
+			best = n
+		}
+	}
+	return best
+}
+
+// changes says why the next view differs from the last.
+func (c *Core) changes(fit []*node) string {
+	var all []string
+	if c.cause != nil {
+		all = append(all, c.cause.in(""))
+	}
+	for _, n := range c.ranks {
+		if n.drains != nil && n.alive() {
+			all = append(all, fmt.Sprintf("%s leaves (%s)", n.name(), n.drains.Reason))
+		}
+	}
+	for _, n := range fit {
+		if !c.member(n) {
+			all = append(all, n.name()+" joins")
+		}
+	}
+	if len(all) == 0 {
+		return "who was to join has gone"
+	}
+	return strings.Join(all, "; ")
+}
+
+// goingOn is "7 of 8 nodes go on", or "8 nodes go on" where none is missing.
+func goingOn(now, before int) string {
+	switch {
+	case now < before:
+		return fmt.Sprintf("%d of %d nodes go on", now, before)
+	case now == 1:
+		return "1 node goes on"
+	default:
+		return fmt.Sprintf("%d nodes go on", now)
+	}
+}
+
+func fetchers(v *pb.View) []string {
+	var all []string
+	for _, m := range v.Members {
+		if m.Fetch {
+			all = append(all, m.NodeId)
+		}
+	}
+	return all
+}
+
+// dismissOthers sends off the members who are still attached but not among those
+// who go on.
+func (c *Core) dismissOthers(fit []*node) {
+	for _, n := range c.attached() {
+		if !c.member(n) || slices.Contains(fit, n) {
+			continue
+		}
+		switch {
+		case n.left != nil:
+			delete(c.nodes, n.conn)
+		case n.drains != nil:
+			c.dismiss(n, ExitDone, "it has left the run, as its host asked for")
+		case n.broken:
+			c.dismiss(n, c.exitCode(), "it cannot go on: "+c.sentence())
+		default:
+			c.dismiss(n, ExitQuorumLost, fmt.Sprintf("it did not say within %s what it holds, and the run goes on without it; start it again to have it join", c.config.FailureTimeout))
+		}
+	}
+}
+
+// dismiss ends a node's part in the run; its place is free.
+func (c *Core) dismiss(n *node, code int, reason string) {
+	n.gone = true
+	c.send(n, stopOrder(code, true, n.name()+": "+reason))
+	delete(c.nodes, n.conn)
+}

@@ -1,0 +1,78 @@
+package coord
+
+import (
+	"fmt"
+
+	pb "parallax/proto/parallax/v1"
+)
+
+// takeIn has a node that is ready be in the next view, for which the ranks leave
+// the present one together.
+func (c *Core) takeIn(n *node) {
+	switch {
+	case c.phase == running && c.stop == nil:
+		c.part(n, fmt.Sprintf("%s is ready to join", n.name()))
+	case c.phase == lacking && c.enough():
+		c.nextView()
+	}
+}
+
+// part has the ranks leave their ring together after the step under way.
+func (c *Core) part(n *node, why string) {
+	c.phase = parting
+	c.notice(n, false, "%s; the nodes form a new ring after the step under way", why)
+	c.sendMembers(&pb.HaltOrder{Generation: c.view.Generation, Reason: why, AtBoundary: true})
+}
+
+// parted takes a rank's word that it has left the ring together with the others.
+func (c *Core) parted(n *node, h *pb.Held) {
+	if !c.member(n) || h.Generation != c.view.Generation || c.phase != parting && c.phase != halting {
+		return
+	}
+	n.held, n.applied, n.digest = true, h.AppliedStep, h.Digest
+	c.fruitless = 0
+	if c.phase == halting {
+		c.goOnWhenHeld()
+		return
+	}
+	for _, n := range c.ranks {
+		if n.alive() && !n.held {
+			return
+		}
+	}
+	c.goOn()
+}
+
+// drain lets a node leave after the step under way if the others are enough to go
+// on, and ends the run for all if they are not.
+func (c *Core) drain(n *node, l *pb.Leaving) {
+	if c.phase != waiting && !c.member(n) {
+		c.sendOff(n, ExitDone, l.Reason)
+		return
+	}
+	n.drains = l
+	switch {
+	case c.phase == waiting || c.staying() < c.config.MinNodes:
+		c.requestStop(StopRequested{Reason: fmt.Sprintf("%s asks to leave: %s", n.name(), l.Reason), Code: ExitRequeue})
+	case c.phase == running && c.stop == nil:
+		c.part(n, fmt.Sprintf("%s asks to leave: %s", n.name(), l.Reason))
+	}
+}
+
+// staying counts the members who do not ask to leave, and those who wait to be
+// taken in.
+func (c *Core) staying() int {
+	staying := 0
+	for _, n := range c.readyNodes() {
+		if n.alive() && !n.broken && n.drains == nil {
+			staying++
+		}
+	}
+	return staying
+}
+
+// sendOff ends the part of a node that was not in a view yet.
+func (c *Core) sendOff(n *node, code int, reason string) {
+	c.notice(n, true, "%s does not join: %s", n.name(), reason)
+	c.dismiss(n, code, reason)
+}
