@@ -46,7 +46,8 @@ func open(index int) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := loadCompiler(); err != nil {
+	compiler, err := loadCompiler()
+	if err != nil {
 		return nil, err
 	}
 	b := &Backend{device: device, kernels: map[program]kernel{}}
@@ -62,6 +63,8 @@ func open(index int) (*Backend, error) {
 		b.Close()
 		return nil, err
 	}
+	driver := cu.Version()
+	b.info.Summary += fmt.Sprintf("; driver for CUDA %d.%d, NVRTC %s, cuBLASLt %s", driver/1000, driver/10%100, compiler.version, b.blas.version())
 	return b, nil
 }
 

@@ -67,6 +67,15 @@ func books(t *testing.T) (ranges, blocks, events int) {
 	return v[0], v[1], v[2]
 }
 
+func TestOnFakeInfo(t *testing.T) {
+	b := onFake(t)
+	defer b.Close()
+	const want = "Fake, sm_80, 4 multiprocessors, 1.0 GiB; driver for CUDA 12.9, NVRTC 12.9, cuBLASLt 12.9"
+	if info := b.Info(); info.Device != "cuda:0" || info.Summary != want {
+		t.Errorf("info %+v, want %s", info, want)
+	}
+}
+
 func TestOnFakeCopies(t *testing.T) {
 	b := onFake(t)
 	for _, n := range []int{1, 1000, pinFrom, 3 * pinFrom} {

@@ -16,7 +16,6 @@ import (
 type blas struct {
 	b         *Backend
 	lib       *C.px_blas
-	path      string
 	workspace *buffer
 	plans     map[product]*C.px_plan // nil: the library has no algorithm
 }
@@ -42,7 +41,7 @@ func newBlas(b *Backend) (*blas, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &blas{b: b, lib: n, path: path, workspace: workspace, plans: map[product]*C.px_plan{}}, nil
+	return &blas{b: b, lib: n, workspace: workspace, plans: map[product]*C.px_plan{}}, nil
 }
 
 func (l *blas) close() {
@@ -56,6 +55,12 @@ func (l *blas) close() {
 		return nil
 	})
 	l.workspace.Free()
+}
+
+// version is cuBLASLt's, as "13.1".
+func (l *blas) version() string {
+	v := int(C.px_blas_version(l.lib))
+	return fmt.Sprintf("%d.%d", v/10000, v/100%100)
 }
 
 func blasError(what string, code C.int) error {

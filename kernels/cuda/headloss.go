@@ -2,7 +2,11 @@
 
 package cuda
 
-import "parallax/kernels"
+import (
+	"fmt"
+
+	"parallax/kernels"
+)
 
 // logitsAtOnce is how many logits exist at a time: 1 GiB in float32, and half as
 // much for their gradient.
@@ -54,8 +58,12 @@ func (b *Backend) HeadLoss(op kernels.HeadLoss) {
 
 // crossEntropy turns logits into losses and, where grad is given, into gradients.
 func (b *Backend) crossEntropy(loss, grad, logits, targets *buffer, vocabulary int) {
+	wide := 1
+	if vocabulary%4 == 0 { // scratch memory is aligned, and so is every row then
+		wide = 4
+	}
 	b.queue.do("head loss", func() error {
-		return b.launch(program{"cross_entropy", flag("GRAD", grad != nil)}, blocks(loss.n, 512),
+		return b.launch(program{"cross_entropy", fmt.Sprintf("WIDE=%d %s", wide, flag("GRAD", grad != nil))}, blocks(loss.n, 512),
 			ptr(loss), ptr(grad), ptr(logits), ptr(targets), num(vocabulary))
 	})
 }

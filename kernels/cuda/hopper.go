@@ -15,7 +15,7 @@ import (
 // tensorMap tells the copy engine of a Hopper GPU where a matrix lies.
 type tensorMap [128]byte
 
-// tensorMap describes a matrix of whole sequences, as kernel/hopper.cuh reads it.
+// newTensorMap describes a matrix of whole sequences, as kernel/hopper.cuh reads it.
 func newTensorMap(m matrix, s kernels.AttentionShape) (t tensorMap, err error) {
 	if m.buf == nil {
 		return t, nil
@@ -58,11 +58,11 @@ func (p attentionPlan) forwardHopper() (program, int) {
 }
 
 func (p attentionPlan) backwardQHopper() (program, int) {
-	return p.hopperProgram("attention_backward_q_hopper", 2*p.per(3), 2, 3, 0)
+	return p.hopperProgram("attention_backward_q_hopper", 2*p.per(3), 2, 4, 0)
 }
 
 func (p attentionPlan) backwardKHopper() (program, int) {
-	return p.hopperProgram("attention_backward_k_hopper", 4, p.per(3), 256/p.dim, hopperStats*4)
+	return p.hopperProgram("attention_backward_k_hopper", 4, p.per(3), 3, hopperStats*4)
 }
 
 // hopperStats is the number of floats that describe 64 queries of a head: see

@@ -15,7 +15,6 @@ import (
 // compiler is NVRTC, NVIDIA's run-time compiler of CUDA C++.
 type compiler struct {
 	lib     *C.px_nvrtc
-	path    string
 	version string // "12.9"
 }
 
@@ -34,7 +33,7 @@ var loadCompiler = sync.OnceValues(func() (*compiler, error) {
 	if code := C.px_nvrtc_version(n, &major, &minor); code != 0 {
 		return nil, fmt.Errorf("%s: %s", path, C.GoString(C.px_nvrtc_error(n, code)))
 	}
-	return &compiler{lib: n, path: path, version: fmt.Sprintf("%d.%d", major, minor)}, nil
+	return &compiler{lib: n, version: fmt.Sprintf("%d.%d", major, minor)}, nil
 })
 
 // compile turns a program into machine code. The log holds the compiler's remarks,

@@ -86,7 +86,7 @@ func basicPrograms() []program {
 		variants("rmsnorm_forward", vec...), variants("rmsnorm_backward", both("SHARED", both("ADD", vec...)...)...),
 		variants("swiglu_forward", vec...), variants("swiglu_backward", vec...), variants("embedding_forward", vec...),
 		variants("reduce_rows", ""), variants("embedding_chain", ""), variants("embedding_backward", ""),
-		variants("cross_entropy", both("GRAD", "")...), variants("sum_squares", "SRC=float", "SRC=bf16"),
+		variants("cross_entropy", both("GRAD", "WIDE=1", "WIDE=4")...), variants("sum_squares", "SRC=float", "SRC=bf16"),
 		variants("sum_partials", ""), variants("attention_starts", ""), variants("clip_scale", ""), variants("normalize", ""),
 		variants("adamw", both("WORK", both("SCALE", "")...)...), variants("momentum", both("NESTEROV", both("SCALE", "")...)...),
 		variants("quantize", both("ACCUMULATE", "")...), variants("dequantize", ""),

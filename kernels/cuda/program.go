@@ -6,13 +6,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-
-	"github.com/google/renameio/v2"
 )
 
 //go:embed kernel/*.cu kernel/*.cuh
@@ -103,11 +102,18 @@ func (p program) cacheFile(source, arch, version string) string {
 	return filepath.Join(dir, p.name+"-"+arch+"-"+hex.EncodeToString(h.Sum(nil))[:24]+".cubin")
 }
 
-// store keeps machine code. A failure costs the next process a compilation and
-// nothing else, so it is not reported.
+// store keeps machine code, whole or not at all. A failure costs the next process a
+// compilation and nothing else, so it is not reported.
 func store(file string, image []byte) {
 	if file == "" || os.MkdirAll(filepath.Dir(file), 0o755) != nil {
 		return
 	}
-	_ = renameio.WriteFile(file, image, 0o644)
+	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(image)
+	if errors.Join(err, tmp.Close()) != nil || os.Rename(tmp.Name(), file) != nil {
+		os.Remove(tmp.Name())
+	}
 }

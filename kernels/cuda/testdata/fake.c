@@ -16,6 +16,7 @@ int cuGetErrorString(int code, const char **text) {
     *text = code == 719 ? "the fake launch failed" : code == 2 ? "out of fake memory" : "a fake error";
     return 0;
 }
+int cuDriverGetVersion(int *v) { *v = 12090; return 0; }
 int cuDeviceGetCount(int *n) { *n = 1; return 0; }
 int cuDeviceGet(int *dev, int i) { *dev = i; return 0; }
 int cuDeviceGetName(char *name, int len, int dev) { strncpy(name, "Fake", len); return 0; }
