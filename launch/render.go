@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"embed"
 	"fmt"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,8 +12,8 @@ import (
 	"time"
 )
 
-// Deployment is what all renderings have in common. Hosts reach each other
-// without TLS in all of them, so the network has to be a trusted one.
+// Deployment is what all renderings have in common. Without TLSDir the hosts reach
+// each other in the clear, so the network has to be a trusted one.
 type Deployment struct {
 	Binary      string        // path of parallax on all hosts; "": parallax, found by PATH
 	Spec        string        // file of the run spec, read by the coordinator
@@ -23,6 +24,10 @@ type Deployment struct {
 	Port        int           // of the coordinator; 0: 7070
 	GossipPort  int           // of the coordinator; 0: 7946
 	JoinTimeout time.Duration // how long the coordinator waits for the nodes; 0: 10 minutes
+
+	TLSDir        string // folder on every host with its own ca.pem, cert.pem and key.pem; "": no TLS
+	GossipKeyFile string // on the coordinator's host; needed with TLSDir, and only with it
+	JoinTokenFile string // on every host; "": none. Only with TLSDir
 }
 
 // Ports of nodes, where each host has only one.
@@ -67,7 +72,10 @@ func (d *Deployment) complete() error {
 			return fmt.Errorf("%d is not a port", port)
 		}
 	}
-	for _, text := range []string{d.Binary, d.Spec, d.RunDir, d.Device} {
+	if err := d.completeTrust(); err != nil {
+		return err
+	}
+	for _, text := range []string{d.Binary, d.Spec, d.RunDir, d.Device, d.TLSDir, d.GossipKeyFile, d.JoinTokenFile} {
 		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
 			return fmt.Errorf("%q contains a control character", text)
 		}
@@ -75,19 +83,46 @@ func (d *Deployment) complete() error {
 	return nil
 }
 
+// completeTrust says what the processes would refuse.
+func (d *Deployment) completeTrust() error {
+	switch {
+	case d.TLSDir != "" && d.GossipKeyFile == "":
+		return fmt.Errorf("with TLS gossip has to be encrypted too: make a key by parallax certs gossip-key, and give its file on the coordinator's host with --gossip-key-file")
+	case d.TLSDir == "" && (d.GossipKeyFile != "" || d.JoinTokenFile != ""):
+		return fmt.Errorf("a gossip key or a join token could be read on its way without TLS: give the folder of certificates with --tls-dir too")
+	}
+	return nil
+}
+
+// trustArgs are the flags by which a process proves itself, or does not.
+func (d Deployment) trustArgs() []string {
+	if d.TLSDir == "" {
+		return []string{"--insecure"}
+	}
+	args := []string{"--tls-ca", path.Join(d.TLSDir, "ca.pem"), "--tls-cert", path.Join(d.TLSDir, "cert.pem"), "--tls-key", path.Join(d.TLSDir, "key.pem")}
+	if d.JoinTokenFile != "" {
+		args = append(args, "--join-token-file", d.JoinTokenFile)
+	}
+	return args
+}
+
 // CoordinatorArgs are the coordinator's flags behind --advertise.
 func (d Deployment) CoordinatorArgs() []string {
-	return []string{
-		"--listen", "0.0.0.0:" + strconv.Itoa(d.Port), "--gossip", "0.0.0.0:" + strconv.Itoa(d.GossipPort), "--insecure",
-		"--nodes", strconv.Itoa(d.Nodes), "--join-timeout", d.JoinTimeout.String(),
-		"--spec", d.Spec, "--run-dir", d.RunDir, "--resume",
+	args := []string{"--listen", "0.0.0.0:" + strconv.Itoa(d.Port), "--gossip", "0.0.0.0:" + strconv.Itoa(d.GossipPort)}
+	args = append(args, d.trustArgs()...)
+	if d.GossipKeyFile != "" {
+		args = append(args, "--gossip-key-file", d.GossipKeyFile)
 	}
+	return append(args,
+		"--nodes", strconv.Itoa(d.Nodes), "--join-timeout", d.JoinTimeout.String(),
+		"--spec", d.Spec, "--run-dir", d.RunDir, "--resume")
 }
 
 // NodeArgs are a node's flags behind --coordinator and --advertise, with the
 // ports of its ring and gossip.
 func (d Deployment) NodeArgs(ring, gossip string) []string {
-	args := []string{"--listen", "0.0.0.0:" + ring, "--gossip", "0.0.0.0:" + gossip, "--insecure", "--device", d.Device}
+	args := append([]string{"--listen", "0.0.0.0:" + ring, "--gossip", "0.0.0.0:" + gossip}, d.trustArgs()...)
+	args = append(args, "--device", d.Device)
 	if d.Threads > 0 {
 		args = append(args, "--threads", strconv.Itoa(d.Threads))
 	}

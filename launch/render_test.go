@@ -81,6 +81,41 @@ func TestSystemd(t *testing.T) {
 	lintUnits(t, map[string]string{"parallax-coordinator.service": units.Coordinator, "parallax-node.service": units.Node})
 }
 
+// secured is a deployment whose processes prove themselves.
+func secured() Deployment {
+	d := deployment
+	d.TLSDir, d.GossipKeyFile, d.JoinTokenFile = "/etc/parallax/my tls", "/etc/parallax/gossip.key", "/etc/parallax/token"
+	return d
+}
+
+func TestSecured(t *testing.T) {
+	slurm, err := Slurm(SlurmOptions{Deployment: secured(), TasksPerHost: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "slurm_tls.sh", slurm)
+	lintShell(t, slurm)
+	ssh, err := SSH(SSHOptions{Deployment: secured(), Coordinator: "head", Hosts: []string{"gpu01", "gpu02"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "ssh_tls.sh", ssh)
+	lintShell(t, ssh)
+	d := secured()
+	d.Spec = "/shared/run.toml"
+	units, err := Systemd(SystemdOptions{Deployment: d, User: "parallax", Coordinator: "head"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "parallax-coordinator_tls.service", units.Coordinator)
+	golden(t, "parallax-node_tls.service", units.Node)
+	for _, script := range []string{slurm, ssh, units.Coordinator, units.Node} {
+		if strings.Contains(script, "--insecure") {
+			t.Errorf("this is insecure:\n%s", script)
+		}
+	}
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	with := func(change func(*Deployment)) Deployment {
 		d := deployment
@@ -106,8 +141,13 @@ func TestOptionsAreChecked(t *testing.T) {
 		"host is a flag": {ssh(SSHOptions{Deployment: deployment, Coordinator: "head", Hosts: []string{"-oProxyCommand=x"}}), "USER@HOST"},
 		"host twice":     {ssh(SSHOptions{Deployment: deployment, Coordinator: "head", Hosts: []string{"a", "a"}}), "twice"},
 		"no head":        {ssh(SSHOptions{Deployment: deployment, Hosts: []string{"a"}}), "coordinator could run on"},
-		"user":           {systemd(SystemdOptions{Deployment: deployment, Coordinator: "head", User: "a b"}), "user"},
-		"relative path":  {systemd(SystemdOptions{Deployment: with(func(d *Deployment) { d.RunDir = "runs" }), Coordinator: "head", User: "a"}), "absolute"},
+		"no gossip key":  {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.TLSDir = "tls" })}), "--gossip-key-file"},
+		"token in clear": {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.JoinTokenFile = "token" })}), "--tls-dir"},
+		"relative TLS": {systemd(SystemdOptions{Deployment: with(func(d *Deployment) {
+			d.TLSDir, d.GossipKeyFile = "tls", "/key"
+		}), Coordinator: "head", User: "a"}), "absolute"},
+		"user":          {systemd(SystemdOptions{Deployment: deployment, Coordinator: "head", User: "a b"}), "user"},
+		"relative path": {systemd(SystemdOptions{Deployment: with(func(d *Deployment) { d.RunDir = "runs" }), Coordinator: "head", User: "a"}), "absolute"},
 	} {
 		if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, test.err, test.want)

@@ -48,8 +48,8 @@ func (o *SystemdOptions) complete() error {
 	if !hostName.MatchString(o.Coordinator) {
 		return fmt.Errorf("%q is not the name of a host that the coordinator could run on", o.Coordinator)
 	}
-	for _, path := range []string{o.Binary, o.Spec, o.RunDir} {
-		if path[0] != '/' {
+	for _, path := range []string{o.Binary, o.Spec, o.RunDir, o.TLSDir, o.GossipKeyFile, o.JoinTokenFile} {
+		if path != "" && path[0] != '/' {
 			return fmt.Errorf("a unit file needs absolute paths, and %q is not one", path)
 		}
 	}

@@ -22,6 +22,9 @@ func deploymentFlags(cmd *cobra.Command, d *launch.Deployment) {
 	flags.IntVar(&d.Threads, "threads", 0, "threads of every node (default all)")
 	flags.IntVar(&d.Port, "port", 7070, "the coordinator's port")
 	flags.IntVar(&d.GossipPort, "gossip-port", 7946, "the coordinator's gossip port")
+	flags.StringVar(&d.TLSDir, "tls-dir", "", "folder on every host with that host's ca.pem, cert.pem and key.pem (default: no TLS, on a network you trust)")
+	flags.StringVar(&d.GossipKeyFile, "gossip-key-file", "", "file of the gossip key where the coordinator runs (required with --tls-dir)")
+	flags.StringVar(&d.JoinTokenFile, "join-token-file", "", "file of the join token on every host (with --tls-dir)")
 	flags.DurationVar(&d.JoinTimeout, "join-timeout", 0, "how long the coordinator waits for the nodes (default 10m)")
 }
 
@@ -88,9 +91,10 @@ func launchSystemdCommand() *cobra.Command {
 func launchSSHCommand() *cobra.Command {
 	var o launch.SSHOptions
 	cmd := &cobra.Command{
-		Use:     "ssh HOST...",
-		Short:   "Print a script that starts a node on each host by ssh, and the coordinator here",
-		Example: "  parallax launch ssh --coordinator host-a --spec run.toml --run-dir /shared/runs/first host-a host-b > start.sh",
+		Use:   "ssh HOST...",
+		Short: "Print a script that starts a node on each host by ssh, and the coordinator here",
+		Example: "  parallax launch ssh --coordinator host-a --spec run.toml --run-dir /shared/runs/first host-a host-b > start.sh\n" +
+			"  parallax launch ssh --coordinator host-a --spec run.toml --run-dir /shared/runs/first --tls-dir /etc/parallax/tls --gossip-key-file gossip.key host-a host-b > start.sh",
 		RunE: func(cmd *cobra.Command, hosts []string) error {
 			o.Hosts = hosts
 			text, err := launch.SSH(o)
