@@ -16,7 +16,7 @@ const (
 	maxRows = 96
 	minRows = 48
 	// kChunk terms are packed at once, a multiple of kBlock.
-	kChunk = 4 * kBlock
+	kChunk = 2 * kBlock
 	// packFloats bounds the packed B: wider products are computed in several
 	// groups of columns.
 	packFloats = 8 << 20
@@ -29,6 +29,9 @@ const (
 	// pageFloats is the distance at which addresses fall into one set of an L1
 	// cache.
 	pageFloats = 1024
+	// prefetchLine is the number of floats that the micro-kernel prefetches per step
+	// of k: a strip brings its share of the next panel to L2.
+	prefetchLine = cacheLine / 4 / 4
 	// reuseToPackA is the number of panels that must read a block of A, whose rows
 	// are a multiple of pageFloats apart, before a copy of it pays.
 	reuseToPackA = 4
@@ -247,8 +250,10 @@ func (g *gemmJob) multiplyPanels(t *tile, a []float32, add matrix, i0, i1, j0, j
 	for j := j0; j < j1; j += set.nr {
 		t.n = min(set.nr, j1-j)
 		t.b = g.panel(p0, (j-g.j0)/set.nr)
+		next := t.b[t.k*set.nr:] // the panel after it
 		for i := i0; i < i1; i += set.mr {
 			t.m = min(set.mr, i1-i)
+			t.next = next[min((i-i0)/set.mr*t.k*prefetchLine, len(next)):]
 			if g.symmetric && j >= i+t.m {
 				continue // above the diagonal
 			}

@@ -10,6 +10,9 @@ package cpu
 // A product is summed over p in increasing order with fused multiply-adds where
 // the instruction set has them. Nothing outside the stated elements is touched.
 //
+// next, if not nil, is memory that a later call will read: a cache line of it is
+// prefetched for every 4 steps of p.
+//
 // The assembly reads these fields at the offsets checked in tile_test.go.
 type tile struct {
 	a, b, c, add []float32
@@ -18,6 +21,7 @@ type tile struct {
 	cRow, addRow int
 	m, n, k      int
 	alpha, beta  float32
+	next         []float32
 }
 
 // tilePortable is the micro-kernel in Go, by 2 x 4 registers.

@@ -13,8 +13,8 @@ func TestTileLayout(t *testing.T) {
 	var x tile
 	got := []uintptr{unsafe.Offsetof(x.a), unsafe.Offsetof(x.b), unsafe.Offsetof(x.c), unsafe.Offsetof(x.add),
 		unsafe.Offsetof(x.aRow), unsafe.Offsetof(x.aCol), unsafe.Offsetof(x.bRow), unsafe.Offsetof(x.cRow),
-		unsafe.Offsetof(x.addRow), unsafe.Offsetof(x.n), unsafe.Offsetof(x.k), unsafe.Offsetof(x.alpha), unsafe.Offsetof(x.beta)}
-	want := []uintptr{0, 24, 48, 72, 96, 104, 112, 120, 128, 144, 152, 160, 164}
+		unsafe.Offsetof(x.addRow), unsafe.Offsetof(x.n), unsafe.Offsetof(x.k), unsafe.Offsetof(x.alpha), unsafe.Offsetof(x.beta), unsafe.Offsetof(x.next)}
+	want := []uintptr{0, 24, 48, 72, 96, 104, 112, 120, 128, 144, 152, 160, 164, 168}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("fields of tile at %v, the assembly reads them at %v", got, want)
 	}

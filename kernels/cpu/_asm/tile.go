@@ -22,6 +22,7 @@ const (
 	tileK      = 152
 	tileAlpha  = 160
 	tileBeta   = 164
+	tileNext   = 168
 )
 
 // floatOne is 1 as a float32.
@@ -51,6 +52,7 @@ type tileEmitter struct {
 	t          reg.Register // *tile
 	acc        [][]reg.VecVirtual
 	a, b       reg.GPVirtual
+	next       reg.GPVirtual         // what to prefetch, a cache line per turn
 	rows       map[int]reg.GPVirtual // odd multiples of A's row stride, in bytes
 }
 
@@ -63,7 +65,9 @@ func (e *tileEmitter) emit() {
 		fmt.Sprintf("computes %d rows and up to %d columns.", e.m, e.vectors*e.lanes))
 	e.t = e.Load(e.Param("t"), e.GP64())
 	e.maskLastVector()
-	e.a, e.b = e.field(tileA), e.field(tileB)
+	e.a, e.b, e.next = e.field(tileA), e.field(tileB), e.field(tileNext)
+	e.TESTQ(e.next, e.next)
+	e.CMOVQEQ(e.b, e.next)
 	e.rowStrides()
 	for range e.m {
 		var row []reg.VecVirtual
@@ -148,6 +152,8 @@ func (e *tileEmitter) sum() {
 	e.SUBQ(operand.U8(unroll), k)
 	e.JLT(operand.LabelRef(rest))
 	e.Label(loop)
+	e.PREFETCHT1(operand.Mem{Base: e.next})
+	e.ADDQ(operand.U8(64), e.next)
 	for range unroll {
 		e.step(aCol, bRow)
 	}
