@@ -19,8 +19,11 @@ var cudaVersions = []string{"13", "12", "11"}
 // findLibrary opens the newest library of a name ("nvrtc", "cublasLt") that the
 // host has. The error says where it looked and what would provide it.
 func findLibrary(name, wheel string) (lib unsafe.Pointer, path string, err error) {
-	var tried []string
+	var looked, failed []string
 	for _, dir := range libraryDirs() {
+		if dir != "" {
+			looked = append(looked, dir)
+		}
 		for _, path := range candidates(dir, name) {
 			preloadCompanions(path, name)
 			lib, err := openLibrary(path)
@@ -28,14 +31,16 @@ func findLibrary(name, wheel string) (lib unsafe.Pointer, path string, err error
 				return lib, path, nil
 			}
 			if dir != "" { // the file is there and does not load: worth telling
-				tried = append(tried, err.Error())
+				failed = append(failed, err.Error())
 			}
 		}
 	}
-	msg := fmt.Sprintf("no lib%s.so found: looked for versions %s with the system's loader and in %s",
-		name, strings.Join(cudaVersions, ", "), strings.Join(libraryDirs()[1:], ", "))
-	if len(tried) > 0 {
-		msg += " (" + strings.Join(tried, "; ") + ")"
+	msg := fmt.Sprintf("no lib%s.so of CUDA %s found with the system's loader", name, strings.Join(cudaVersions, ", "))
+	if len(looked) > 0 {
+		msg += ", nor in " + strings.Join(looked, ", ")
+	}
+	if len(failed) > 0 {
+		msg += " (" + strings.Join(failed, "; ") + ")"
 	}
 	return nil, "", fmt.Errorf("%s; install the CUDA toolkit or the Python wheel %s, or set PARALLAX_CUDA_LIBS to its folder", msg, wheel)
 }
