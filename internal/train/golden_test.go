@@ -19,6 +19,9 @@ var rewrite = flag.Bool("rewrite", false, "write the golden losses anew: only fo
 // instruction set that this machine has: what does not mean to change arithmetic
 // must not change a bit of it.
 func TestGoldenLosses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("bits do not depend on how the tests are run")
+	}
 	for _, set := range []string{"avx512", "avx2", "portable"} {
 		t.Run(set, func(t *testing.T) {
 			t.Setenv("PARALLAX_CPU", set)
