@@ -84,9 +84,11 @@ function showFigures(run, pace) {
   text("f-ring", pace ? f.percent(pace.ring, pace.took) : "–");
   text("f-ring-sub", pace ? `${f.unit(pace.wire, "B")} a step` : "");
   const left = planned && pace && !run.latest.done ? (planned - at) * pace.took : null;
-  text("f-eta", f.duration(left));
-  text("f-eta-sub", pace ? `${f.duration(s.last("seconds"))} in steps so far` : "");
-  $("progress").firstElementChild.style.transform = `scaleX(${planned ? at / planned : 0})`;
+  const spent = f.duration(s.last("seconds"));
+  text("f-eta-name", left === null && pace ? "time in steps" : "time to go");
+  text("f-eta", left === null && pace ? spent : f.duration(left));
+  text("f-eta-sub", left === null ? "" : `${spent} so far`);
+  $("progress").firstElementChild.style.transform = `scaleX(${planned ? at / planned : run.latest.done ? 1 : 0})`;
   $("progress").setAttribute("aria-valuemax", planned);
   $("progress").setAttribute("aria-valuenow", at);
 }
@@ -207,10 +209,10 @@ let end = () => {};
 
 async function begin() {
   end();
-  const state = await records.state();
+  const [state, recorded] = await Promise.all([records.state(), records.list()]);
+  page.recorded = recorded;
   page.live = state.live;
   page.run = state.live ? Run.of(state) : new Run();
-  await refreshList();
   if (state.live) {
     end = follow(state.cursor, { event: take, lost: () => lost(true), back: () => lost(false), reset: begin });
     if (page.run.latest.done) end();

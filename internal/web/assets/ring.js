@@ -4,6 +4,8 @@
 import { escape, unit } from "./format.js";
 
 const height = 340, cy = height / 2;
+const labelled = 6; // links, at most, that have their rates beside them
+const named = 12; // members, at most, that have their names beside them
 
 /** Draws into an element, and changes only the rates while the members stay. */
 export class Ring {
@@ -22,16 +24,16 @@ export class Ring {
     const pace = run.pace;
     if (!pace || members.length < 2) return;
     const rate = unit(pace.wire / members.length / pace.took, "B/s");
-    for (const label of this.element.querySelectorAll(".rate")) label.textContent = rate;
+    for (const label of this.element.querySelectorAll(".rate")) label.textContent = label.dataset.on + rate;
   }
 }
 
 function draw(members, generation, live) {
   if (members.length === 0) return `<p class="hint">It forms when the nodes are ready.</p>`;
   const n = members.length;
-  const width = n <= 4 ? 320 : 420, cx = width / 2;
-  const size = n <= 6 ? 22 : n <= 12 ? 16 : 7;
-  const radius = n <= 4 ? 108 : n <= 12 ? 118 : 140;
+  const width = n <= 4 ? 320 : 370, cx = width / 2;
+  const size = n <= 6 ? 22 : n <= named ? 17 : 7;
+  const radius = n <= 4 ? 108 : n <= named ? 116 : 140;
   const first = { 2: 180, 4: -135 }[n] ?? -90;
   const turn = (i) => (first + (360 * i) / n) * (Math.PI / 180);
   const place = (angle, r = radius) => [cx + r * Math.cos(angle), cy + r * Math.sin(angle)];
@@ -44,7 +46,8 @@ function draw(members, generation, live) {
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Ring of ${n} members" class="${live ? "live" : ""}">
     ${links}${nodes}
     <text class="centre" x="${cx}" y="${cy + 1}">${n} ${n === 1 ? "member" : "members"}</text>
-    <text class="centre-sub" x="${cx}" y="${cy + 20}">${generation ? `generation ${generation}` : ""}</text></svg>`;
+    <text class="centre-sub" x="${cx}" y="${cy + 20}">${generation ? `generation ${generation}` : ""}</text>
+    ${n > labelled ? `<text class="rate" data-on="each link " x="${cx}" y="${cy + 36}"></text>` : ""}</svg>`;
 }
 
 function link(from, to, place, radius, n) {
@@ -55,16 +58,16 @@ function link(from, to, place, radius, n) {
   const head = `<path class="head-of" d="M0 0l-8 -4.5v9z" transform="translate(${round(x2)} ${round(y2)}) rotate(${round(degrees)})"/>`;
   const middle = (from + to) / 2;
   const [lx, ly] = place(middle, radius - 17 * Math.abs(Math.sin(middle))); // clear of the names above and below
-  const rate = n <= 8 ? `<text class="rate" x="${round(lx)}" y="${round(ly)}"></text>` : "";
+  const rate = n <= labelled ? `<text class="rate" data-on="" x="${round(lx)}" y="${round(ly)}"></text>` : "";
   return `<path class="link" d="${arc}"/><path class="flow" d="${arc}"/>${head}${rate}`;
 }
 
 function node(m, angle, place, radius, size, n, live) {
   const [x, y] = place(angle);
   const kind = m.notice?.warning ? "bad" : live ? "" : "off";
-  const rank = n <= 12 ? `<text class="rank" x="${round(x)}" y="${round(y)}">${m.rank}</text>` : "";
+  const rank = n <= named ? `<text class="rank" x="${round(x)}" y="${round(y)}">${m.rank}</text>` : "";
   return `<g class="node ${kind}"><title>${escape(`rank ${m.rank}: ${m.node} on ${m.host}, ${m.device}, ${m.slots} micro-batches a step`)}</title>
-    <circle cx="${round(x)}" cy="${round(y)}" r="${size}"/>${rank}${n <= 12 ? label(m, angle, place, { ring: radius, size }, n) : ""}</g>`;
+    <circle cx="${round(x)}" cy="${round(y)}" r="${size}"/>${rank}${n <= named ? label(m, angle, place, { ring: radius, size }, n) : ""}</g>`;
 }
 
 function label(m, angle, place, radius, n) {
@@ -73,7 +76,7 @@ function label(m, angle, place, radius, n) {
   const anchor = side > 0.3 ? "start" : side < -0.3 ? "end" : "middle";
   const lift = anchor === "middle" ? (Math.sin(angle) < -0.1 ? -16 : 12) : -2;
   return `<text text-anchor="${anchor}" x="${round(x)}" y="${round(y + lift)}"><tspan class="name">${escape(shorten(m.node))}</tspan>` +
-    `<tspan class="what" x="${round(x)}" dy="15">${escape(shorten(m.device))} · ${m.slots} ${m.slots === 1 ? "slot" : "slots"}</tspan></text>`;
+    `<tspan class="what" x="${round(x)}" dy="15">${n <= 4 ? `${escape(shorten(m.device))} · ` : ""}${m.slots} ${m.slots === 1 ? "slot" : "slots"}</tspan></text>`;
 }
 
 /** Above a node of the upper half, below one of the lower. */
