@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parallax/collective"
+	"parallax/collective/grpcring"
 )
 
 // TestProcessLoss kills or stops a real process in mid-reduction. All others must
@@ -63,7 +64,7 @@ func runChild(spec string) error {
 	if err != nil {
 		return err
 	}
-	h, err := listen()
+	h, err := job.listen()
 	if err != nil {
 		return err
 	}
@@ -83,6 +84,28 @@ func runChild(spec string) error {
 	return err
 }
 
+func (j job) listen() (*host, error) {
+	t, err := j.trust()
+	if err != nil {
+		return nil, err
+	}
+	return listenAs(t)
+}
+
+// connect seats this process in the ring.
+func (j job) connect(h *host, cfg collective.Config) (collective.Transport, error) {
+	t, err := j.trust()
+	if err != nil {
+		return nil, err
+	}
+	var opts []grpcring.Option
+	if t.Secure() {
+		next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
+		opts = append(opts, grpcring.WithDialOptions(t.Node(next).DialOptions()...))
+	}
+	return h.ring.Connect(context.Background(), cfg, opts...)
+}
+
 // run seats this process and measures, first a single repetition and then as many
 // as asked for. It returns also the CPU seconds that the others took: what it
 // costs to set up cancels out.
@@ -91,7 +114,7 @@ func (j job) run(h *host, addrs []string) (*collective.Measurement, float64, err
 	for i, addr := range addrs {
 		cfg.Members = append(cfg.Members, collective.Member{Name: fmt.Sprint("rank", i), Address: addr})
 	}
-	tr, err := h.ring.Connect(context.Background(), cfg)
+	tr, err := j.connect(h, cfg)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -6,18 +6,21 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"parallax/collective"
+	"parallax/internal/certs"
+	"parallax/internal/trust"
 )
 
 // Some tests and benchmarks run every rank in a process of its own, as a cluster
 // does: the test's process is rank 0 and starts itself again for the others, see
 // TestMain. They learn of each other over their standard input and output.
 
-const rankEnv = "PARALLAX_TEST_RANK" // "rank op elements repeat timeout chunk"
+const rankEnv = "PARALLAX_TEST_RANK" // "rank op elements repeat timeout chunk pki"
 
 // job is what every rank's process does: measure all-reduces.
 type job struct {
@@ -25,16 +28,41 @@ type job struct {
 	op               collective.Op
 	elements, repeat int
 	timeout          time.Duration
-	chunk            int // bytes
+	chunk            int    // bytes
+	pki              string // folder of certificates, "": no TLS
+}
+
+// trust is what this rank shows to others.
+func (j job) trust() (trust.Trust, error) {
+	if j.pki == "" {
+		return trust.Trust{}, nil
+	}
+	return trust.Load(trust.Files{TLS: certs.Folder(filepath.Join(j.pki, fmt.Sprint("rank", j.rank)))})
+}
+
+// issueRanks makes certificates for n ranks and returns their folder.
+func issueRanks(t testing.TB, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	authority, err := certs.Init(dir, "test", 1)
+	for rank := range n {
+		if err == nil {
+			_, err = authority.Issue(certs.Request{Role: certs.Node, Name: fmt.Sprint("rank", rank), Days: 1})
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func (j job) String() string {
-	return fmt.Sprintf("%d %v %d %d %d %d", j.rank, j.op, j.elements, j.repeat, j.timeout, j.chunk)
+	return fmt.Sprintf("%d %v %d %d %d %d %q", j.rank, j.op, j.elements, j.repeat, j.timeout, j.chunk, j.pki)
 }
 
 func parseJob(spec string) (j job, err error) {
 	var op string
-	if _, err := fmt.Sscan(spec, &j.rank, &op, &j.elements, &j.repeat, &j.timeout, &j.chunk); err != nil {
+	if _, err := fmt.Sscanf(spec, "%d %s %d %d %d %d %q", &j.rank, &op, &j.elements, &j.repeat, &j.timeout, &j.chunk, &j.pki); err != nil {
 		return j, err
 	}
 	j.op, err = collective.ParseOp(op)
@@ -56,7 +84,12 @@ type ranks struct {
 
 func startRanks(t testing.TB, n int, j job) *ranks {
 	t.Helper()
-	r := &ranks{job: j, host: newHost(t)}
+	host, err := j.listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.grpc.Stop)
+	r := &ranks{job: j, host: host}
 	r.addrs = append(r.addrs, r.host.addr)
 	for rank := 1; rank < n; rank++ {
 		j.rank = rank

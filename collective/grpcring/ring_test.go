@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
+	"parallax/internal/trust"
 )
 
 func TestMain(m *testing.M) {
@@ -47,12 +49,16 @@ func newHost(t testing.TB, opts ...grpcring.ServerOption) *host {
 	return h
 }
 
-func listen(opts ...grpcring.ServerOption) (*host, error) {
+func listen(opts ...grpcring.ServerOption) (*host, error) { return listenAs(trust.Trust{}, opts...) }
+
+// listenAs shows and wants the certificates of t.
+func listenAs(t trust.Trust, opts ...grpcring.ServerOption) (*host, error) {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	h := &host{ring: grpcring.NewServer(opts...), grpc: grpc.NewServer(grpcring.ServerOptions()...), addr: lis.Addr().String()}
+	h := &host{ring: grpcring.NewServer(opts...), addr: lis.Addr().String()}
+	h.grpc = grpc.NewServer(append(grpcring.ServerOptions(), t.ServerOptions(slog.Default())...)...)
 	h.ring.Register(h.grpc)
 	go h.grpc.Serve(lis)
 	return h, nil
