@@ -170,3 +170,33 @@ func TestDataPrepare(t *testing.T) {
 		t.Errorf("of its own file it says %q", made)
 	}
 }
+
+// What a person reads at the end of a run is true: the commands that it proposes
+// for the run work as they stand.
+func TestWhatToTryNext(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.writeRun(20, 0)
+	said := p.run("sim", "--nodes", "2", "--config", "run.toml", "--data", "text.txt", "--http=", "--dir", "my-runs").want(0).stdout.String()
+	for _, words := range []string{"generation 1: 2 of 2 nodes are ready", "step 20/20  loss ", "step 20  validation loss ", "done after step 20 ", "results ", "checkpoint ", "record "} {
+		if !strings.Contains(said, words) {
+			t.Errorf("the run did not say %q:\n%s", words, said)
+		}
+	}
+	_, proposed, _ := strings.Cut(said, "try next\n")
+	tried := 0
+	for line := range strings.Lines(proposed) {
+		line = strings.ReplaceAll(strings.TrimSpace(line), "'func '", "func")
+		args, found := strings.CutPrefix(line, "parallax ")
+		if !found {
+			t.Errorf("%q is no command", line)
+		}
+		if !strings.HasPrefix(args, "sim ") { // that would train a larger model
+			p.run(strings.Fields(args)...).want(0)
+			tried++
+		}
+	}
+	if tried < 2 {
+		t.Errorf("it proposes\n%s", proposed)
+	}
+}
