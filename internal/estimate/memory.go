@@ -55,7 +55,7 @@ const (
 	shorter = "make train.micro_batch or train.seq_len smaller"
 	// program is a node without a run: code, runtime, tokenizer, connections. The
 	// token file is mapped, and not counted: the system drops it when it must.
-	program = 36 << 20
+	program = 32 << 20
 )
 
 func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory {
