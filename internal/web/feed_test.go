@@ -122,6 +122,9 @@ func serve(t *testing.T, o Options) (s *Server, url string) {
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
+		if run, is := o.Run.(*feed); is {
+			run.end()
+		}
 		s.Close()
 		if err := <-served; err != nil {
 			t.Error(err)

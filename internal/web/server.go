@@ -49,6 +49,7 @@ type Server struct {
 	status  *status
 	streams semaphore
 	reads   semaphore
+	over    chan struct{} // closed when the run is over, and counted in
 	http    http.Server
 	ctx     context.Context // ends with the server
 	cancel  context.CancelFunc
@@ -67,6 +68,7 @@ func New(o Options) *Server {
 		status:  newStatus(o.Ledger),
 		streams: make(semaphore, maxStreams),
 		reads:   make(semaphore, maxReads),
+		over:    make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = http.Server{
@@ -79,7 +81,9 @@ func New(o Options) *Server {
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
-	if o.Run != nil {
+	if o.Run == nil {
+		close(s.over)
+	} else {
 		s.tasks.Go(s.follow)
 	}
 	return s
@@ -92,7 +96,7 @@ func (s *Server) follow() {
 			s.o.Log.Warn("the page lacks the earlier part of the run", "error", err)
 		}
 	}
-	s.status.end()
+	close(s.over)
 }
 
 // Serve answers on l until Close. The error is nil then.
@@ -104,15 +108,21 @@ func (s *Server) Serve(l net.Listener) error {
 	return fmt.Errorf("the page is no longer served: %w", err)
 }
 
-// farewell is how long readers get to take the last events.
-const farewell = time.Second
+// farewell is how long readers get to take the last events, and overdue how long
+// a run that is over may take to say so.
+const (
+	farewell = time.Second
+	overdue  = farewell / 5
+)
 
 // Close ends the server. Streams whose run is over have a moment to deliver its
-// last events.
+// last events; the others end at once.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
-	if s.o.Run == nil || !s.status.ended() {
+	select {
+	case <-s.over:
+	case <-time.After(overdue):
 		s.cancel()
 	}
 	if s.http.Shutdown(ctx) != nil {

@@ -31,7 +31,6 @@ type status struct {
 	series    series
 	evals     evals
 	totals    totals
-	isEnded   bool
 }
 
 func newStatus(ledger *record.Ledger) *status {
@@ -110,18 +109,6 @@ func (s *status) recall(run string, began time.Time) error {
 		}
 	}
 	return err
-}
-
-func (s *status) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.isEnded = true
-}
-
-func (s *status) ended() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.isEnded
 }
 
 // snapshot is a run as it stands, as the page takes it.

@@ -148,6 +148,19 @@ func TestASlowReaderHoldsNobodyUp(t *testing.T) {
 	follow(t, url, s.cursor(n-10)).want(s, n-9, n)
 }
 
+// Readers of a run that is over get its last event, however soon Close comes.
+func TestCloseDeliversTheLastEvent(t *testing.T) {
+	run := newFeed()
+	s, url := serve(t, Options{Run: run})
+	run.add(started())
+	r := follow(t, url, "")
+	r.want(s, 1, 1)
+	run.add(done())
+	run.end()
+	s.Close()
+	r.want(s, 2, 2)
+}
+
 // Close ends streams that would go on for ever.
 func TestCloseEndsStreams(t *testing.T) {
 	run := newFeed()
