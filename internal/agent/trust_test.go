@@ -3,16 +3,23 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
 	"parallax/internal/agent"
 	"parallax/internal/certs"
 	"parallax/internal/coord"
 	"parallax/internal/trust"
+	pb "parallax/proto/parallax/v1"
 )
 
 // fortress is a coordinator that wants certificates and a token.
@@ -82,6 +89,28 @@ func (f *fortress) run(name string, t trust.Trust) error {
 	})
 }
 
+// impersonate links to the second rank of a view as if it were the first, with the
+// certificate of another node, and wants to be refused.
+func (f *fortress) impersonate(as trust.Trust, v *pb.View) {
+	f.t.Helper()
+	conn, err := grpc.NewClient(v.Members[1].RingAddress, as.Node(v.Members[1].NodeId).DialOptions()...)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx := metadata.AppendToOutgoingContext(f.t.Context(), "parallax-generation", fmt.Sprint(v.Generation),
+		"parallax-from", "0", "parallax-to", "1", "parallax-world", "2", "parallax-name", v.Members[0].NodeId)
+	link, err := pb.NewRingClient(conn).Link(ctx)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	_, err = link.Recv()
+	want := "is for mallory, not for node " + v.Members[0].NodeId
+	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), want) {
+		f.t.Errorf("mallory got %v, want %q", err, want)
+	}
+}
+
 // TestTrainsBehindTLS: two nodes train with certificates on all links, a token,
 // and encrypted gossip, after others were turned away.
 func TestTrainsBehindTLS(t *testing.T) {
@@ -111,7 +140,12 @@ func TestTrainsBehindTLS(t *testing.T) {
 		go func() { f.results <- f.run(name, f.load(identity)) }()
 	}
 	r := &rig{t: t, coord: f.coord, results: f.results}
-	h := r.watch(nil)
+	mallory := f.load(f.issue(f.ours, certs.Node, "mallory"))
+	h := r.watch(func(e *pb.RunEvent) {
+		if v := e.GetView(); v != nil {
+			f.impersonate(mallory, v)
+		}
+	})
 	r.wantNodes(2)
 	if h.done.GetExitCode() != 0 || h.done.GetStep() != 8 || len(h.losses) != 8 {
 		t.Errorf("the run ended with %v after %d steps", h.done, len(h.losses))
