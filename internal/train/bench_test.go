@@ -2,6 +2,8 @@ package train
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -10,57 +12,75 @@ import (
 	"parallax/kernels"
 )
 
-// BenchmarkReduction makes the steps of the preset sim on one rank, in turn with
-// each reduction, and reports processor time: the figure to trust on a machine
-// that others use too.
+// BenchmarkReduction makes the steps of some presets, in turn with each reduction,
+// and reports the ratios of processor time and of the median step: the first is the
+// one to trust on a machine that others use too. Four ranks share the process.
 func BenchmarkReduction(b *testing.B) {
-	names := []string{"sum-f32", "sum-exact"}
-	trainers := make([]*Trainer, len(names))
-	for i, name := range names {
-		trainers[i] = benchTrainer(b, name)
-		benchStep(b, trainers[i]) // sum-exact makes its first step twice
+	for _, size := range []struct {
+		preset string
+		ranks  int
+	}{{"tiny", 1}, {"sim", 1}, {"sim", 4}, {"quick", 1}, {"shakespeare", 1}, {"small", 1}} {
+		b.Run(fmt.Sprintf("%s/ranks=%d", size.preset, size.ranks), func(b *testing.B) { benchReduction(b, size.preset, size.ranks) })
 	}
-	spent := make([]time.Duration, len(names))
+}
+
+func benchReduction(b *testing.B, preset string, ranks int) {
+	f32, exact := newBenched(b, preset, ranks, "sum-f32"), newBenched(b, preset, ranks, "sum-exact")
 	for b.Loop() {
-		for i, trainer := range trainers {
-			spent[i] += benchStep(b, trainer)
+		f32.step(b)
+		exact.step(b)
+	}
+	b.ReportMetric(float64(f32.spent.Microseconds())/float64(b.N)/1e3, "f32-cpu-ms/step")
+	b.ReportMetric(float64(exact.spent.Microseconds())/float64(b.N)/1e3, "exact-cpu-ms/step")
+	b.ReportMetric(exact.spent.Seconds()/f32.spent.Seconds(), "cpu-ratio")
+	b.ReportMetric(exact.median()/f32.median(), "median-ratio")
+	b.ReportMetric(float64(exact.again), "recomputed")
+}
+
+// benched is a cluster whose steps are timed.
+type benched struct {
+	cluster
+	spent time.Duration // by all processors
+	steps []float64     // seconds
+	again int           // steps computed twice
+}
+
+func newBenched(b *testing.B, preset string, ranks int, reduction string) *benched {
+	loaded, err := config.Load(config.Sources{Preset: preset, Set: []string{"train.reduction=" + reduction, "train.steps=1000000"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	spec, m := loaded.Spec, &benched{cluster: make(cluster, ranks)}
+	for i := range m.cluster {
+		be, err := kernels.Open("cpu", kernels.Options{Threads: 1})
+		if err != nil {
+			b.Fatal(err)
 		}
+		if m.cluster[i], err = New(be, spec, text{seqLen: spec.Train.SeqLen, sequences: 4000}); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { m.cluster[i].Close(); be.Close() })
 	}
-	for i, name := range names {
-		b.ReportMetric(spent[i].Seconds()/float64(b.N)*1e3, name+"-cpu-ms/step")
-	}
-	b.ReportMetric(spent[1].Seconds()/spent[0].Seconds(), "exact/f32")
+	m.enter(b)
+	m.step(b) // with sum-exact it is computed twice
+	m.spent, m.steps, m.again = 0, nil, 0
+	return m
 }
 
-func benchStep(b *testing.B, trainer *Trainer) time.Duration {
-	before := processorTime(b)
-	r, err := trainer.Step(context.Background())
-	if err != nil {
-		b.Fatal(err)
-	}
-	if r.Recomputed && r.Step > 1 {
-		b.Logf("step %d was computed twice", r.Step)
-	}
-	return processorTime(b) - before
+func (m *benched) step(b *testing.B) {
+	began, before := time.Now(), processorTime(b)
+	m.each(b, func(rank int, trainer *Trainer) error {
+		r, err := trainer.Step(context.Background())
+		if rank == 0 && r.Recomputed {
+			m.again++
+		}
+		return err
+	})
+	m.spent += processorTime(b) - before
+	m.steps = append(m.steps, time.Since(began).Seconds())
 }
 
-func benchTrainer(b *testing.B, reduction string) *Trainer {
-	loaded, err := config.Load(config.Sources{Preset: "sim", Set: []string{"train.reduction=" + reduction, "train.steps=1000000"}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	be, err := kernels.Open("cpu", kernels.Options{Threads: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	trainer, err := New(be, loaded.Spec, text{seqLen: loaded.Spec.Train.SeqLen, sequences: 4000})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { trainer.Close(); be.Close() })
-	enterAlone(b, trainer)
-	return trainer
-}
+func (m *benched) median() float64 { return slices.Sorted(slices.Values(m.steps))[len(m.steps)/2] }
 
 // processorTime is what all threads of the process have used.
 func processorTime(b *testing.B) time.Duration {

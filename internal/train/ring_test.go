@@ -18,7 +18,7 @@ type cluster []*Trainer
 
 // newCluster makes n trainers of a spec and enters them into a ring, with equal
 // shares of the slots, in which the faults happen.
-func newCluster(t *testing.T, spec config.Spec, n int, faults ...mem.Fault) cluster {
+func newCluster(t testing.TB, spec config.Spec, n int, faults ...mem.Fault) cluster {
 	t.Helper()
 	c := make(cluster, n)
 	for i := range c {
@@ -28,7 +28,7 @@ func newCluster(t *testing.T, spec config.Spec, n int, faults ...mem.Fault) clus
 	return c
 }
 
-func (c cluster) enter(t *testing.T, faults ...mem.Fault) {
+func (c cluster) enter(t testing.TB, faults ...mem.Fault) {
 	t.Helper()
 	members := make([]collective.Member, len(c))
 	for i := range members {
@@ -53,7 +53,7 @@ func (c cluster) enter(t *testing.T, faults ...mem.Fault) {
 }
 
 // each runs f on every rank at once, and fails the test where one does.
-func (c cluster) each(t *testing.T, f func(rank int, trainer *Trainer) error) {
+func (c cluster) each(t testing.TB, f func(rank int, trainer *Trainer) error) {
 	t.Helper()
 	errs := make([]error, len(c))
 	var wg sync.WaitGroup
