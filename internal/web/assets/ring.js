@@ -74,7 +74,7 @@ function label(m, angle, place, radius, n) {
   const [x, y] = n <= 4 ? beside(place(angle, radius.ring), Math.sin(angle), radius.size) : place(angle, radius.ring + radius.size + 9);
   const side = n <= 4 ? 0 : Math.cos(angle);
   const anchor = side > 0.3 ? "start" : side < -0.3 ? "end" : "middle";
-  const lift = anchor === "middle" ? (Math.sin(angle) < -0.1 ? -16 : 12) : -2;
+  const lift = anchor === "middle" ? (Math.sin(angle) < -0.1 ? -16 : 12) : Math.sin(angle) > 0.5 ? 8 : -2;
   return `<text text-anchor="${anchor}" x="${round(x)}" y="${round(y + lift)}"><tspan class="name">${escape(shorten(m.node))}</tspan>` +
     `<tspan class="what" x="${round(x)}" dy="15">${n <= 4 ? `${escape(shorten(m.device))} · ` : ""}${m.slots} ${m.slots === 1 ? "slot" : "slots"}</tspan></text>`;
 }
