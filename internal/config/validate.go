@@ -19,7 +19,7 @@ const (
 	maxBatch      = 1 << 16
 	maxStepTokens = 1 << 31
 	maxSteps      = 1 << 40
-	maxExactSlots = 1 << 12 // 18 bits are left for each
+	maxExactSlots = 1 << 12 // 19 bits are left for each
 )
 
 // vocabularies are the sizes of the tokenizers, the smallest that a model over
@@ -202,11 +202,11 @@ func checkTrain(s *Spec) *Error {
 		within("train.seq_len", t.SeqLen, 2, maxSeqLen),
 		within("train.micro_batch", t.MicroBatch, 1, maxBatch),
 		within("train.slots", t.Slots, 1, maxBatch))
-	if err == nil && t.Reduction == "sum-exact" && t.Slots > maxExactSlots {
-		err = bad("train.slots", t.Slots, "train.reduction sum-exact adds up to %d slots", maxExactSlots)
-	}
 	if err == nil && t.SeqLen*t.MicroBatch*t.Slots > maxStepTokens {
 		err = bad("train.slots", t.Slots, "with train.micro_batch = %d and train.seq_len = %d a step has more than 2^31 tokens", t.MicroBatch, t.SeqLen)
+	}
+	if err == nil && t.Reduction == "sum-exact" && t.Slots > maxExactSlots {
+		err = bad("train.slots", t.Slots, "train.reduction sum-exact adds up to %d slots", maxExactSlots)
 	}
 	return err
 }
