@@ -201,6 +201,9 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s are compared at %g, want %g", axis, r.Budgets[axis], want)
 		}
 	}
+	if r.Data != "d" || len(r.Code) != 1 || r.Code[0] != "c" {
+		t.Errorf("data %s, program %v", r.Data, r.Code)
+	}
 	parallax, softmax := r.Arms[0], r.Arms[1]
 	if got := parallax.Validation[Tokens]; math.Abs(got.Mean()-3.05) > 1e-9 || math.Abs(got.Deviation()-0.05) > 1e-9 {
 		t.Errorf("parallax at equal tokens: %g ± %g", got.Mean(), got.Deviation())

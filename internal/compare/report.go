@@ -19,6 +19,8 @@ type Report struct {
 	Budget  Budget           `json:"budget"`
 	Peak    float64          `json:"peak_flops_per_s"` // of this host, in matrix products
 	Seeds   int              `json:"seeds"`
+	Data    string           `json:"data_sha256"`
+	Code    []string         `json:"program_versions"`
 	Metric  string           `json:"metric"`  // what the verdicts are about: "validation loss" or "smoothed training loss"
 	Budgets map[Axis]float64 `json:"budgets"` // the amounts at which losses are compared
 	Arms    []Outcome        `json:"arms"`
@@ -77,7 +79,7 @@ func Judge(arms []Arm, b Budget, trained []Trained, peak float64) (*Report, erro
 	if err := checkSameData(trained); err != nil {
 		return nil, err
 	}
-	r := &Report{Budget: b, Peak: peak, Seeds: len(trained) / len(arms), Metric: validationLoss, Budgets: map[Axis]float64{}}
+	r := &Report{Budget: b, Peak: peak, Data: trained[0].Data, Code: versions(trained), Seeds: len(trained) / len(arms), Metric: validationLoss, Budgets: map[Axis]float64{}}
 	for _, t := range trained {
 		if len(t.Curve.Validation) == 0 {
 			r.Metric = trainingLoss
@@ -90,7 +92,7 @@ func Judge(arms []Arm, b Budget, trained []Trained, peak float64) (*Report, erro
 		r.Arms = append(r.Arms, r.outcome(arms[i], ofArm(trained, i)))
 	}
 	r.compareArms()
-	r.Notes = notes(arms, b, trained)
+	r.Notes = r.notes(arms[0].Spec)
 	return r, nil
 }
 

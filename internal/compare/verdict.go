@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"parallax/internal/config"
 )
 
 // Difference is the first arm's loss minus another arm's, at an equal amount.
@@ -143,21 +145,21 @@ func SI(x float64) (digits, prefix string) {
 }
 
 // notes are what a reader must know before believing the verdicts.
-func notes(arms []Arm, b Budget, trained []Trained) []string {
+func (r *Report) notes(spec config.Spec) []string {
 	var all []string
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	spec := arms[0].Spec
-	add("every arm has trained to equal %s; the seeds are the same for all, and fix the samples of every step", b)
+	add("every arm has trained to equal %s; the seeds are the same for all, and fix the samples of every step", r.Budget)
 	if s := spec.Schedule; s.Name != "constant" {
 		add("the learning rate falls at the end of a run (schedule.name is %s), so losses at equal %s are read before the slower arms' fall: for a verdict there use --budget %s, or schedule.name = \"constant\"",
-			s.Name, others(b, " and "), others(b, " or "))
+			s.Name, others(r.Budget, " and "), others(r.Budget, " or "))
 	}
 	if spec.Data.Validation == 0 {
 		add("no data is held out (data.validation is 0), so the verdicts are about the training loss")
 	}
-	add("seconds are of training steps, without evaluations, checkpoints and start-up, on this host as busy as it was")
-	if codes := versions(trained); len(codes) > 1 {
-		add("the runs are of different versions of the program (%s), so their seconds may not compare", strings.Join(codes, ", "))
+	add("seconds are of training steps, without evaluations, checkpoints and start-up, on this host as busy as it was; the peak is %.4g GFLOP/s, in matrix products, measured when compare was started",
+		r.Peak/1e9)
+	if len(r.Code) > 1 {
+		add("the runs are of different versions of the program (%s), so their seconds may not compare", strings.Join(r.Code, ", "))
 	}
 	return all
 }
