@@ -76,15 +76,27 @@ type agent struct {
 // completed or stopped in good order, else an *Error. Cancelling ctx drains the
 // node: it asks the cluster to stop after the step under way.
 func Run(ctx context.Context, o Options) error {
-	a := &agent{o: o, log: o.Log.With("node", o.Name), incarnation: uint64(time.Now().UnixNano())}
+	a := newAgent(o)
 	defer a.close()
-	for _, begin := range []func(context.Context) error{a.openDevice, a.listen, a.attach, a.joinGossip, a.prepare} {
-		if err := begin(ctx); err != nil {
-			a.giveUp(err)
+	if err := a.begin(ctx); err != nil {
+		a.giveUp(err)
+		return err
+	}
+	return a.obey(ctx)
+}
+
+func newAgent(o Options) *agent {
+	return &agent{o: o, log: o.Log.With("node", o.Name), incarnation: uint64(time.Now().UnixNano())}
+}
+
+// begin acquires all that a node needs, until it is ready to train.
+func (a *agent) begin(ctx context.Context) error {
+	for _, acquire := range []func(context.Context) error{a.openDevice, a.listen, a.attach, a.joinGossip, a.prepare} {
+		if err := acquire(ctx); err != nil {
 			return err
 		}
 	}
-	return a.obey(ctx)
+	return nil
 }
 
 func (a *agent) openDevice(context.Context) (err error) {

@@ -443,19 +443,19 @@ func TestOptionsAreChecked(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		"no nodes":            {func(o *Options) { o.Nodes = 0 }, "--nodes is 0"},
-		"minimum":             {func(o *Options) { o.MinNodes = 3 }, "--min-nodes is 3"},
-		"no patience":         {func(o *Options) { o.QuorumTimeout = -1 }, "--quorum-timeout is -1ns"},
-		"no folder":           {func(o *Options) { o.RunDir = "" }, "--run-dir"},
-		"no port":             {func(o *Options) { o.Listen = "127.0.0.1" }, "want HOST:PORT"},
-		"all addresses":       {func(o *Options) { o.Listen = "0.0.0.0:0" }, "--insecure"},
-		"a name":              {func(o *Options) { o.Listen = "gpu01:0" }, "--insecure"},
-		"gossip everywhere":   {func(o *Options) { o.Gossip = "0.0.0.0:0" }, "--gossip-key-file"},
-		"port in use":         {func(o *Options) { o.Listen = taken.Addr().String() }, "is in use by another process"},
-		"gossip port in use":  {func(o *Options) { o.Gossip = taken.Addr().String() }, "is in use by another process"},
-		"too impatient":       {func(o *Options) { o.FailureTimeout = time.Millisecond }, "too short"},
-		"slots":               {func(o *Options) { o.Run.Spec.Train.Slots = 1 }, "train.slots = 2"},
-		"spec":                {func(o *Options) { o.Run.Spec.Train.Steps = -1 }, "train.steps"},
+		"no nodes":           {func(o *Options) { o.Nodes = 0 }, "--nodes is 0"},
+		"minimum":            {func(o *Options) { o.MinNodes = 3 }, "--min-nodes is 3"},
+		"no patience":        {func(o *Options) { o.QuorumTimeout = -1 }, "--quorum-timeout is -1ns"},
+		"no folder":          {func(o *Options) { o.RunDir = "" }, "--run-dir"},
+		"no port":            {func(o *Options) { o.Listen = "127.0.0.1" }, "want HOST:PORT"},
+		"all addresses":      {func(o *Options) { o.Listen = "0.0.0.0:0" }, "--insecure"},
+		"a name":             {func(o *Options) { o.Listen = "gpu01:0" }, "--insecure"},
+		"gossip everywhere":  {func(o *Options) { o.Gossip = "0.0.0.0:0" }, "--gossip-key-file"},
+		"port in use":        {func(o *Options) { o.Listen = taken.Addr().String() }, "is in use by another process"},
+		"gossip port in use": {func(o *Options) { o.Gossip = taken.Addr().String() }, "is in use by another process"},
+		"too impatient":      {func(o *Options) { o.FailureTimeout = time.Millisecond }, "too short"},
+		"slots":              {func(o *Options) { o.Run.Spec.Train.Slots = 1 }, "train.slots = 2"},
+		"spec":               {func(o *Options) { o.Run.Spec.Train.Steps = -1 }, "train.steps"},
 	} {
 		o := options(t, 2)
 		test.change(&o)

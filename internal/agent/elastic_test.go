@@ -1,0 +1,378 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"parallax/internal/agent"
+	"parallax/internal/config"
+	"parallax/internal/coord"
+	pb "parallax/proto/parallax/v1"
+	"parallax/shard"
+)
+
+// elastic is a rig whose nodes come and go.
+type elastic struct {
+	*rig
+	spec  config.Spec
+	views []*pb.View
+	by    map[int64]uint64 // generation of each step
+	nodes map[string]*elasticNode
+}
+
+// elasticNode is a node that can be killed, or asked to leave.
+type elasticNode struct {
+	die   chan struct{}
+	drain context.CancelFunc
+	ended chan error
+	dead  bool // or about to be
+	in    bool // it has been in a view
+}
+
+// newElastic starts a coordinator and all of its nodes.
+func newElastic(t *testing.T, spec config.Spec, most, least int) *elastic {
+	t.Helper()
+	e := &elastic{
+		rig:  &rig{t: t, dir: t.TempDir(), cache: t.TempDir()},
+		spec: spec, by: map[int64]uint64{}, nodes: map[string]*elasticNode{},
+	}
+	var err error
+	e.coord, err = coord.Start(coord.Options{
+		Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", Nodes: most, MinNodes: least, FailureTimeout: 5 * time.Second,
+		QuorumTimeout: time.Minute, RunDir: e.dir, Run: &coord.Submission{Spec: spec}, Log: quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range most {
+		e.launch(i)
+	}
+	return e
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
+
+// launch starts node i, or starts it again.
+func (e *elastic) launch(i int) {
+	ctx, drain := context.WithCancel(context.Background())
+	n := &elasticNode{die: make(chan struct{}), drain: drain, ended: make(chan error, 1)}
+	e.t.Cleanup(drain)
+	e.nodes[nodeName(i)] = n
+	go func() { n.ended <- agent.RunUntilKilled(ctx, e.options(i, e.coord.Address()), n.die) }()
+}
+
+// kill breaks all of a node's connections.
+func (e *elastic) kill(i int) {
+	n := e.nodes[nodeName(i)]
+	n.dead = true
+	close(n.die)
+}
+
+// follow watches the run to its end, which must be a good one.
+func (e *elastic) follow(on func(*pb.RunEvent)) history {
+	e.t.Helper()
+	h := e.watch(func(event *pb.RunEvent) {
+		if v := event.GetView(); v != nil {
+			e.views = append(e.views, v)
+			for _, m := range v.Members {
+				e.nodes[m.NodeId].in = true
+			}
+		}
+		if s := event.GetStep(); s != nil {
+			if _, told := e.by[s.Step]; told {
+				e.t.Errorf("step %d was told twice", s.Step)
+			}
+			e.by[s.Step] = s.Generation
+		}
+		on(event)
+	})
+	for name, n := range e.nodes {
+		if err := <-n.ended; err != nil && !n.dead && n.in {
+			e.t.Errorf("%s ended with: %v", name, err)
+		}
+	}
+	if h.done.GetExitCode() != 0 || h.done.GetStep() != int64(e.spec.Train.Steps) {
+		e.t.Fatalf("the run ended at step %d with code %d: %s", h.done.GetStep(), h.done.GetExitCode(), h.done.GetReason())
+	}
+	e.checkSamples()
+	return h
+}
+
+// checkSamples sees that each step was made once, in the view whose turn it was,
+// and that each view deals out each slot once: so each sample was used once.
+func (e *elastic) checkSamples() {
+	e.t.Helper()
+	for i, v := range e.views {
+		deal := make([][]int, len(v.Members))
+		for rank, m := range v.Members {
+			for _, slot := range m.Slots {
+				deal[rank] = append(deal[rank], int(slot))
+			}
+		}
+		if err := shard.CheckDeal(deal, e.spec.Train.Slots); err != nil {
+			e.t.Errorf("generation %d: %v", v.Generation, err)
+		}
+		end := int64(e.spec.Train.Steps)
+		if i+1 < len(e.views) {
+			end = e.views[i+1].ResumeStep
+		}
+		for step := v.ResumeStep + 1; step <= end; step++ {
+			if e.by[step] != v.Generation {
+				e.t.Errorf("step %d was made in generation %d, but generation %d has steps %d to %d", step, e.by[step], v.Generation, v.ResumeStep+1, end)
+			}
+		}
+	}
+}
+
+// reasons joins the sentences of all views.
+func (e *elastic) reasons() string {
+	var all []string
+	for _, v := range e.views {
+		all = append(all, v.Reason)
+	}
+	return strings.Join(all, "\n")
+}
+
+func (e *elastic) wantReasons(words ...string) {
+	e.t.Helper()
+	for _, w := range words {
+		if !strings.Contains(e.reasons(), w) {
+			e.t.Errorf("no view says %q:\n%s", w, e.reasons())
+		}
+	}
+}
+
+// elasticSpec is a run of some steps with exact reduction.
+func elasticSpec(t *testing.T, steps int, set ...string) config.Spec {
+	t.Helper()
+	return testSpec(t, writeText(t, 20000), append([]string{"train.reduction=sum-exact", "train.slots=6",
+		fmt.Sprintf("train.steps=%d", steps), "eval.every=10", "checkpoint.every=0"}, set...)...)
+}
+
+// undisturbed is the same run on one node.
+func undisturbed(t *testing.T, spec config.Spec) history {
+	t.Helper()
+	r := newRig(t, spec, 1, t.TempDir(), false)
+	h := r.watch(nil)
+	r.wantNodes(1)
+	return h
+}
+
+// wantSame holds a run against an undisturbed one, to the last bit.
+func wantSame(t *testing.T, got, want history) {
+	t.Helper()
+	for step, loss := range want.losses {
+		if got.losses[step] != loss {
+			t.Fatalf("step %d: loss %v, undisturbed %v", step, got.losses[step], loss)
+		}
+	}
+	for step, loss := range want.evals {
+		if got.evals[step] != loss {
+			t.Errorf("evaluation after step %d: loss %v, undisturbed %v", step, got.evals[step], loss)
+		}
+	}
+	last := want.done.Step
+	if checkpointBytes(t, got.checkpoints[last]) != checkpointBytes(t, want.checkpoints[last]) {
+		t.Error("the last checkpoint has other bits than the undisturbed run's")
+	}
+}
+
+// at calls what when the run has made a step, once.
+func at(step int64, what func()) func(*pb.RunEvent) {
+	done := false
+	return func(e *pb.RunEvent) {
+		if !done && e.GetStep().GetStep() >= step {
+			done = true
+			what()
+		}
+	}
+}
+
+func TestGoesOnWithoutANode(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 40)
+	want := undisturbed(t, spec)
+	for victim := range 3 {
+		e := newElastic(t, spec, 3, 2)
+		var killed time.Time
+		kill := at(15, func() { killed = time.Now(); e.kill(victim) })
+		wantSame(t, e.follow(func(event *pb.RunEvent) {
+			kill(event)
+			if s := event.GetStep(); s.GetGeneration() == 2 && s.Step == e.views[1].ResumeStep+1 {
+				t.Logf("%v from the death to the end of the next view's first step", time.Since(killed).Round(time.Millisecond))
+			}
+		}), want)
+		e.wantReasons(fmt.Sprintf("generation 2: node-%d ", victim), "2 of 3 nodes go on from step")
+	}
+}
+
+// With plain float32 sums the world's size shows in the last digits, no more.
+func TestGoesOnInFloat32(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 40, "train.reduction=sum-f32")
+	want := undisturbed(t, spec)
+	e := newElastic(t, spec, 4, 1)
+	got := e.follow(at(15, func() { e.kill(2) }))
+	for step, loss := range want.losses {
+		if math.Abs(got.losses[step]-loss) > 1e-4*loss {
+			t.Errorf("step %d: loss %v, undisturbed %v", step, got.losses[step], loss)
+		}
+	}
+}
+
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 40)
+	e := newElastic(t, spec, 4, 1)
+	wantSame(t, e.follow(at(15, func() { e.kill(1); e.kill(2) })), undisturbed(t, spec))
+	if last := e.views[len(e.views)-1]; len(last.Members) != 2 {
+		t.Errorf("the last view has %d members, want 2", len(last.Members))
+	}
+}
+
+// A node that was killed comes back, under its name, also when only one was left.
+func TestComesBack(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 600, "eval.every=50")
+	want := undisturbed(t, spec)
+	for _, most := range []int{2, 3} {
+		e := newElastic(t, spec, most, 1)
+		kill := at(15, func() { e.kill(most - 1) })
+		wantSame(t, e.follow(func(event *pb.RunEvent) {
+			kill(event)
+			if v := event.GetView(); v.GetGeneration() == 2 {
+				e.launch(most - 1)
+			}
+		}), want)
+		name := nodeName(most - 1)
+		e.wantReasons(name+" joins", fmt.Sprintf("%d nodes go on", most), name+" with the state of node-0")
+	}
+}
+
+// A node that its host asks to leave does so, and its end is a good one.
+func TestLeavesAlone(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 40)
+	e := newElastic(t, spec, 3, 2)
+	wantSame(t, e.follow(at(15, func() { e.nodes["node-0"].drain() })), undisturbed(t, spec))
+	e.wantReasons("generation 2: node-0 leaves (the host asked for it); 2 of 3 nodes go on")
+}
+
+// A joiner that dies while it fetches the state hurts nobody.
+func TestJoinerDies(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 300, "eval.every=50")
+	e := newElastic(t, spec, 3, 2)
+	kill := at(15, func() { e.kill(2) })
+	wantSame(t, e.follow(func(event *pb.RunEvent) {
+		kill(event)
+		switch event.GetView().GetGeneration() {
+		case 2:
+			e.launch(2)
+		case 3:
+			e.kill(2)
+		}
+	}), undisturbed(t, spec))
+	e.wantReasons("generation 3: node-2 joins", "generation 4: node-2 ")
+}
+
+// With too few nodes left the run waits, and goes on when one comes.
+func TestWaitsForNodes(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 40)
+	e := newElastic(t, spec, 2, 2)
+	kill := at(15, func() { e.kill(1) })
+	got := e.follow(func(event *pb.RunEvent) {
+		kill(event)
+		if strings.Contains(event.GetNotice().GetText(), "waiting 1m0s for others") {
+			e.launch(1)
+		}
+	})
+	wantSame(t, got, undisturbed(t, spec))
+	if len(got.checkpoints) < 2 {
+		t.Errorf("the checkpoints are %v; one was due before it waited", got.checkpoints)
+	}
+}
+
+// chaos kills nodes, asks them to leave and starts them again, at random.
+type chaos struct {
+	*elastic
+	*rand.Rand
+	settled bool // the newest view has made a step, so all of its members hold the state
+}
+
+func (c *chaos) on(event *pb.RunEvent) {
+	if event.GetView() != nil {
+		c.settled = false
+	}
+	step := event.GetStep()
+	if step == nil || len(c.views) == 0 {
+		return
+	}
+	c.settled = c.settled || step.Generation == c.views[len(c.views)-1].Generation
+	if !c.settled || c.IntN(6) > 0 {
+		return
+	}
+	staying, away := c.parties()
+	switch {
+	case c.IntN(2) == 0 && len(away) > 0:
+		c.launch(away[0])
+	case len(staying) > 1:
+		c.settled = false
+		c.lose(staying)
+	}
+}
+
+// parties are the nodes of the newest view that stay, and those that can be started
+// again, in random order.
+func (c *chaos) parties() (staying, away []int) {
+	view := c.views[len(c.views)-1]
+	for _, i := range c.Perm(4) {
+		n := c.nodes[nodeName(i)]
+		in := slices.ContainsFunc(view.Members, func(m *pb.Member) bool { return m.NodeId == nodeName(i) })
+		switch {
+		case in && !n.dead:
+			staying = append(staying, i)
+		case !in && n.in:
+			away = append(away, i)
+		}
+	}
+	return staying, away
+}
+
+// lose kills some of the nodes, but one, or has one leave.
+func (c *chaos) lose(staying []int) {
+	if c.IntN(3) == 0 {
+		n := c.nodes[nodeName(staying[0])]
+		n.dead = true
+		n.drain()
+		return
+	}
+	for _, i := range staying[:1+c.IntN(len(staying)-1)] {
+		c.kill(i)
+	}
+}
+
+// Whatever happens to the nodes, as long as one is left each sample is used once and
+// the result is that of an undisturbed run.
+func TestRandomFailures(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 200, "eval.every=50")
+	want := undisturbed(t, spec)
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			c := &chaos{elastic: newElastic(t, spec, 4, 1), Rand: rand.New(rand.NewPCG(seed, 5))}
+			wantSame(t, c.follow(c.on), want)
+			if t.Failed() || len(c.views) < 6 {
+				t.Errorf("it led to %d views, of at least 6 that it should:\n%s", len(c.views), c.reasons())
+			}
+		})
+	}
+}

@@ -1,0 +1,125 @@
+package cli_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// shrinking is a run of four nodes that two can finish.
+type shrinking struct {
+	place
+	sim      *process
+	children map[string]child
+}
+
+const (
+	shrinkingSteps = 400
+	lossAt         = 30
+)
+
+// elasticFlags are those of a run whose bits do not depend on the world.
+func (p place) elasticFlags() []string {
+	p.t.Helper()
+	return append(p.writeRun(shrinkingSteps, 0), "--set", "train.reduction=sum-exact")
+}
+
+func shrink(t *testing.T) shrinking {
+	t.Helper()
+	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
+	c := p.start(append([]string{"sim", "--nodes", "4", "--min-nodes", "2"}, p.elasticFlags()...)...)
+	c.untilStep(lossAt)
+	return shrinking{p, c, c.children()}
+}
+
+// view reads on to the first view of so many members, and to its first step, and
+// returns its sentence.
+func (s *shrinking) view(members int) string {
+	s.t.Helper()
+	view := s.sim.until(func(e event) bool { return e.Event == "view" && len(e.Members) == members })
+	s.sim.until(func(e event) bool { return e.Event == "step" && e.World == members })
+	return view.Reason
+}
+
+// wantSame waits for a good end with the bits of the undisturbed run.
+func (s *shrinking) wantSame(want told) {
+	s.t.Helper()
+	got := s.sim.wait().want(0).told()
+	if len(got.losses) != shrinkingSteps || got.done.Step != shrinkingSteps {
+		s.t.Fatalf("%d steps were told and %d made, want %d", len(got.losses), got.done.Step, shrinkingSteps)
+	}
+	for step, loss := range want.losses {
+		if got.losses[step] != loss {
+			s.t.Fatalf("step %d: loss %v, undisturbed %v", step, got.losses[step], loss)
+		}
+	}
+	if stateOf(s.t, got.done.Checkpoint) != stateOf(s.t, want.done.Checkpoint) {
+		s.t.Error("its last checkpoint has other bits than that of the undisturbed run")
+	}
+	allGone(s.children, 0)
+}
+
+// A simulated cluster that needs only two of its four nodes goes on when it loses
+// some, and ends with exit code 0 and the bits of a run that lost nobody.
+func TestGoingOnWithout(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	want := p.sim("1", p.elasticFlags()...)
+	for _, c := range []struct {
+		name    string
+		signal  syscall.Signal
+		victims []string
+		says    string
+		within  time.Duration
+	}{
+		{"killed", syscall.SIGKILL, []string{"node-2"}, "node-2 ", failureTimeout},
+		{"first killed", syscall.SIGKILL, []string{"node-0"}, "node-0 ", failureTimeout},
+		{"two killed", syscall.SIGKILL, []string{"node-1", "node-3"}, "2 of ", failureTimeout},
+		{"stopped", syscall.SIGSTOP, []string{"node-1"}, "node-1 ", 4 * failureTimeout},
+		{"drained", syscall.SIGTERM, []string{"node-3"}, "node-3 leaves", failureTimeout},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := shrink(t)
+			began := time.Now()
+			for _, name := range c.victims {
+				s.children[name].signal(c.signal)
+			}
+			reason := s.view(4 - len(c.victims))
+			took := time.Since(began)
+			if !strings.Contains(reason, c.says) {
+				t.Errorf("the view says %q, want %q", reason, c.says)
+			}
+			t.Logf("%v from the signal to the end of the next view's first step", took.Round(time.Millisecond))
+			if took > c.within {
+				t.Errorf("going on took %v, want at most %v", took, c.within)
+			}
+			s.wantSame(want)
+		})
+	}
+}
+
+// A node that is started again takes part again.
+func TestComingBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	want := p.sim("1", p.elasticFlags()...)
+	s := shrink(t)
+	s.children["node-2"].signal(syscall.SIGKILL)
+	s.view(3)
+	files, _ := filepath.Glob(s.path("runs/*/coordinator.address"))
+	if len(files) != 1 {
+		t.Fatalf("the addresses of coordinators are in %v, want one file", files)
+	}
+	address, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := s.node("node-2", strings.TrimSpace(string(address)))
+	s.view(4)
+	s.wantSame(want)
+	back.wait().want(0)
+}
