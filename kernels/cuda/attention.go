@@ -35,7 +35,7 @@ func (p attentionPlan) defines(tile string) string {
 		flag("PROBE", p.probe), flag("STARTS", p.starts), flag("ALIGNED", p.aligned))
 }
 
-// tile bytes of so many rows in shared memory.
+// rows is the bytes of so many rows in shared memory.
 func (p attentionPlan) rows(n int) int { return 2 * n * (p.width + 8) }
 
 // per is n with a probe, n-1 without: the number of query-side tiles.
@@ -61,7 +61,7 @@ func (p attentionPlan) backwardK() (program, int) {
 	return program{"attention_backward_k", p.defines("QUERIES")}, p.rows(128+2*p.per(3)*p.tile) + 2*stats*4*p.tile
 }
 
-// attentionGrid is a block for every 64 rows (queries or keys), slice, head and
+// grid is a block for every 64 rows (queries or keys), slice, head and
 // sequence.
 func (p attentionPlan) grid(s kernels.AttentionShape, heads, shared int) grid {
 	return grid{x: (s.SeqLen + 63) / 64 * (p.width / p.slice), y: heads, z: s.Batch, threads: 128, shared: shared}

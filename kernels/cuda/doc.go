@@ -23,8 +23,9 @@
 // launches kernels on one stream, copies on two more. Every kernel is a file of
 // kernel/*.cu, compiled by NVRTC for the GPU at hand when it is first used,
 // specialised by head size and the like (program.go), and kept on disk. Matrix
-// products go to cuBLASLt (gemm.go). Nothing adds floating-point numbers in an
-// order that could change from run to run.
+// products go to cuBLASLt (gemm.go). On Hopper, attention with heads of 64 and 128
+// has kernels of its own (hopper.go). Nothing adds floating-point numbers in an order
+// that could change from run to run.
 //
 // # Where next
 //
