@@ -33,7 +33,7 @@ func ParseBudget(name string) (Budget, error) {
 
 // Arm is one of the things compared: a model and an optimizer.
 type Arm struct {
-	Label     string // "softmax+params", or "softmax+params, adamw" where optimizers are crossed
+	Label     string // "softmax+params", or "softmax+params/adamw" where optimizers are crossed
 	Optimizer string
 	Control   model.Control
 	Spec      config.Spec // of the first seed
@@ -57,7 +57,7 @@ func Derive(spec config.Spec, m model.Config, controls, optimizers []string) ([]
 			}
 			arm := Arm{Label: name, Optimizer: optimizer, Control: control, Spec: specOf(spec, control.Config, optimizer)}
 			if len(optimizers) > 1 {
-				arm.Label += ", " + optimizer
+				arm.Label += "/" + optimizer
 			}
 			if err := config.Validate(arm.Spec); err != nil {
 				return nil, fmt.Errorf("%s: %w", arm.Label, err)

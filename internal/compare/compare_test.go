@@ -36,7 +36,7 @@ func derive(t *testing.T, controls, optimizers []string) []Arm {
 
 func TestDerive(t *testing.T) {
 	arms := derive(t, model.Controls(), []string{"muon", "adamw"})
-	if len(arms) != 10 || arms[1].Label != "softmax, muon" || arms[6].Label != "softmax, adamw" || arms[6].Spec.Optimizer.Name != "adamw" {
+	if len(arms) != 10 || arms[1].Label != "softmax/muon" || arms[6].Label != "softmax/adamw" || arms[6].Spec.Optimizer.Name != "adamw" {
 		t.Errorf("%d arms", len(arms))
 	}
 	for _, a := range arms {
