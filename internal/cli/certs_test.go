@@ -89,6 +89,19 @@ func TestSecureCluster(t *testing.T) {
 	}
 }
 
+// TestSimulatedTLS: a simulated cluster trains behind TLS to the same bits as
+// without.
+func TestSimulatedTLS(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	args := append([]string{"sim", "--nodes", "2", "--threads", "1"}, p.writeRun(4, 4)...)
+	plain := p.run(with(args, "--dir", "plain")...).want(0).told()
+	secure := p.run(with(args, "--dir", "secure", "--tls")...).want(0).told()
+	if secure.done.Step != 4 || stateOf(t, plain.done.Checkpoint) != stateOf(t, secure.done.Checkpoint) {
+		t.Errorf("behind TLS the run ended with %+v, or another state", secure.done)
+	}
+}
+
 // TestExposureIsRefused: what would travel in the clear does not begin.
 func TestExposureIsRefused(t *testing.T) {
 	t.Parallel()

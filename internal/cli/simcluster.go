@@ -27,6 +27,7 @@ type simCluster struct {
 	http    string // where its page is served, "": nowhere
 	name    string // of the run
 	resume  bool
+	tls     bool   // the processes prove themselves to each other
 	goOn    string // how a person goes on when it has broken down
 }
 
@@ -37,6 +38,7 @@ func (s *simCluster) add(cmd *cobra.Command, nodes int) {
 	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
 	flags.StringVar(&s.cache, "cache", "", "folder of token files (default: the user's cache folder)")
 	flags.StringVar(&s.http, "http", web.DefaultAddress, httpUsage)
+	flags.BoolVar(&s.tls, "tls", false, "mutual TLS between all processes, as between hosts, with certificates made for the run")
 }
 
 func (s *simCluster) check() error {
@@ -52,14 +54,18 @@ func (s *simCluster) check() error {
 // train makes the run, shows its events, and returns how it ended. When ctx ends
 // the run is stopped after the step under way, with a checkpoint.
 func (s *simCluster) train(ctx context.Context, run simRun, printer console.Printer) (*pb.Done, error) {
-	cluster, err := s.start(ctx, run)
+	identities, err := s.certify(run)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := s.start(ctx, run, identities)
 	if err != nil {
 		return nil, err
 	}
 	if s.http != "" {
 		fmt.Fprintf(os.Stderr, "watch at %s\n", pageURL(run.dir))
 	}
-	done, err := s.follow(ctx, cluster, printer)
+	done, err := s.follow(ctx, cluster, identities.us, printer)
 	if err != nil {
 		return nil, s.brokeDown(cluster, err)
 	}
@@ -67,15 +73,16 @@ func (s *simCluster) train(ctx context.Context, run simRun, printer console.Prin
 	return done, nil
 }
 
-func (s *simCluster) start(ctx context.Context, run simRun) (*launch.Cluster, error) {
+func (s *simCluster) start(ctx context.Context, run simRun, identities simTLS) (*launch.Cluster, error) {
 	threads := s.threads
 	if threads == 0 {
 		threads = max(1, runtime.GOMAXPROCS(0)/s.nodes)
 	}
 	return launch.Local{
 		Nodes: s.nodes, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
-		CoordinatorArgs: []string{"--min-nodes", strconv.Itoa(s.minimum), "--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)},
-		NodeArgs:        []string{"--cache", s.cache},
+		CoordinatorArgs: append(identities.coordinator,
+			"--min-nodes", strconv.Itoa(s.minimum), "--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)),
+		NodeArgs: append(identities.nodes, "--cache", s.cache),
 	}.Start(ctx)
 }
 
@@ -124,8 +131,8 @@ func (s *simCluster) brokeDown(cluster *launch.Cluster, cause error) error {
 
 // follow shows the run's events until it is done. When ctx ends it asks the
 // coordinator to stop, once.
-func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, printer console.Printer) (*pb.Done, error) {
-	client, hangUp, err := dialCoordinator(cluster.Address(), trust.Trust{})
+func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, us trust.Trust, printer console.Printer) (*pb.Done, error) {
+	client, hangUp, err := dialCoordinator(cluster.Address(), us)
 	if err != nil {
 		return nil, err
 	}
