@@ -26,9 +26,11 @@ func BenchmarkReduction(b *testing.B) {
 
 func benchReduction(b *testing.B, preset string, ranks int) {
 	f32, exact := newBenched(b, preset, ranks, "sum-f32"), newBenched(b, preset, ranks, "sum-exact")
+	first, second := f32, exact
 	for b.Loop() {
-		f32.step(b)
-		exact.step(b)
+		first.step(b)
+		second.step(b)
+		first, second = second, first
 	}
 	b.ReportMetric(float64(f32.spent.Microseconds())/float64(b.N)/1e3, "f32-cpu-ms/step")
 	b.ReportMetric(float64(exact.spent.Microseconds())/float64(b.N)/1e3, "exact-cpu-ms/step")

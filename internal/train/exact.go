@@ -71,21 +71,23 @@ func (x *exact) free() {
 // begin starts a step with the exponents of the state.
 func (x *exact) begin() { copy(x.pass, x.exponents) }
 
-// clear forgets the micro-batches of the pass before.
-func (x *exact) clear() {
+// clear begins a pass of so many micro-batches on this rank.
+func (x *exact) clear(slots int) {
 	x.be.Zero(x.peaks)
-	x.be.Zero(x.sum)
+	if slots == 0 {
+		x.be.Zero(x.sum) // else the first slot overwrites it
+	}
 }
 
 // take adds the gradients of the parameters within [lo, hi), of one micro-batch, to
-// the sum and clears them.
-func (x *exact) take(grads kernels.Buffer, lo, hi int) {
+// the sum, which begins with the first slot, and clears them.
+func (x *exact) take(grads kernels.Buffer, lo, hi int, first bool) {
 	for i, p := range x.params {
 		if p.Offset < lo || p.Offset >= hi {
 			continue
 		}
 		x.be.Quantize(kernels.Quantize{
-			FixedPoint: x.scale(i), Accumulate: true,
+			FixedPoint: x.scale(i), Accumulate: !first,
 			Sum:  x.sum.Slice(p.Offset, p.Offset+p.Len()),
 			G:    grads.Slice(p.Offset, p.Offset+p.Len()),
 			Peak: x.peaks.Slice(i, i+1),

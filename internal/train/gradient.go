@@ -76,17 +76,17 @@ func (t *Trainer) judge(accounts []account) (beyond bool, err error) {
 func (t *Trainer) backward(ctx context.Context, r *reduction) error {
 	t.model.ZeroGrads()
 	scale := 1 / float64(t.spec.Train.Slots*t.positions())
-	if t.exact != nil {
-		t.exact.clear()
-	}
 	mine := t.view.slots[t.view.rank]
+	if t.exact != nil {
+		t.exact.clear(len(mine))
+	}
 	for i := range mine {
 		if ctx.Err() != nil {
 			return errors.Join(context.Cause(ctx), t.be.Sync())
 		}
 		ready := func(lo, hi int) {
 			if t.exact != nil {
-				t.exact.take(t.model.Grads(), lo, hi)
+				t.exact.take(t.model.Grads(), lo, hi, i == 0)
 			}
 			if i == len(mine)-1 {
 				r.reached(lo)
