@@ -74,7 +74,8 @@ type agent struct {
 
 // Run takes part in one run and returns when it is over: nil when it was
 // completed or stopped in good order, else an *Error. Cancelling ctx drains the
-// node: it asks the cluster to stop after the step under way.
+// node: it asks to leave after the step under way, and if the others are too few to
+// go on without it, the run stops.
 func Run(ctx context.Context, o Options) error {
 	a := newAgent(o)
 	defer a.close()

@@ -10,6 +10,7 @@
 //	link.go      the stream to the coordinator
 //	prepare.go   device, data, model, checkpoint to resume from
 //	obey.go      orders
+//	tell.go      what state is held when a view ends
 //	training.go  the steps of one view
 //	saver.go     checkpoints, written while training goes on
 //

@@ -31,7 +31,9 @@ Every flag can also be given as PARALLAX_FLAG_NAME in the environment, or in a T
 file with --settings. Under torchrun and Slurm, RANK, WORLD_SIZE, MASTER_ADDR and
 SLURM_* say which rank this is and where the coordinator is.
 
-SIGINT and SIGTERM drain: the cluster finishes the step under way, saves, and stops.`
+SIGINT and SIGTERM drain: the node leaves after the step under way, if the coordinator's
+--min-nodes are left without it. Otherwise the cluster finishes the step, saves, and stops.
+A node that is started while the run goes on without a lost one takes its place.`
 	cmd.Example = `  node --coordinator 10.0.0.1:7070 --listen 10.0.0.2:7071 --gossip 10.0.0.2:7947 --insecure
   node --coordinator 127.0.0.1:7070 --device cpu --threads 4
   node --coordinator head:7070 --listen 0.0.0.0:7071 --gossip 0.0.0.0:7947 --advertise gpu07 --name gpu07 \
