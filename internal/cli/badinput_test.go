@@ -104,6 +104,7 @@ var badInputs = []badInput{
 // TestBadInput: who made a mistake reads one sentence that says where it is and
 // what to do, a script sees the exit code, and nothing half-written is left.
 func TestBadInput(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, c := range badInputs {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,6 +26,7 @@ func (c *process) decode(into any) {
 }
 
 func TestEvalAndSample(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p, h := trained(t)
 	var eval struct {
@@ -71,6 +72,7 @@ func TestEvalAndSample(t *testing.T) {
 }
 
 func TestRuns(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p, h := trained(t)
 	id := h.run
@@ -120,6 +122,7 @@ func TestRuns(t *testing.T) {
 }
 
 func TestConfigCommands(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t, "PARALLAX_TRAIN_SLOTS=8")
 	p.write("run.toml", "preset = \"tiny\"\n[train]\nsteps = 7\n")
@@ -155,6 +158,7 @@ func TestConfigCommands(t *testing.T) {
 }
 
 func TestDataPrepare(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t)
 	p.write("text.txt", someText(5000))
@@ -174,6 +178,7 @@ func TestDataPrepare(t *testing.T) {
 // What a person reads at the end of a run is true: the commands that it proposes
 // for the run work as they stand.
 func TestWhatToTryNext(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t)
 	p.writeRun(20, 0)

@@ -44,6 +44,15 @@ func TestMain(m *testing.M) {
 // limit is how long a process may take before the test has failed.
 const limit = 90 * time.Second
 
+// long leaves a test out of a -short run, which is for the race detector: what it
+// tests, other tests drive too, or it happens on one goroutine.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out by -short")
+	}
+}
+
 // place is where processes run: a folder that is theirs, and their environment.
 type place struct {
 	t   *testing.T

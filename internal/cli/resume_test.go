@@ -24,6 +24,7 @@ func damage(t *testing.T, checkpoint string) {
 // A damaged checkpoint is passed over, which is said, and the one before it gives
 // the same end.
 func TestDamagedCheckpoint(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t)
 	want := p.sim("2", p.writeRun(50, 20)...)
@@ -61,6 +62,7 @@ func TestAllCheckpointsDamaged(t *testing.T) {
 
 // Settings that no run has are refused with the key that differs.
 func TestResumeOtherSettings(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t)
 	flags := append([]string{"sim", "--nodes", "1"}, p.writeRun(5, 0)...)

@@ -23,6 +23,7 @@ func (p place) sim(nodes string, args ...string) told {
 // One, two and four nodes train alike, and the same command twice gives the same
 // bits, in what it prints and in what it leaves.
 func TestWorldsAgreeAndRepeat(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t)
 	flags := p.writeRun(50, 25)
@@ -162,6 +163,7 @@ func checkStep(t *testing.T, e event) {
 // What all nodes send in a step is what the ring's arithmetic says: 2(n-1)/n of
 // the gradient each, and every update n-1 times.
 func TestWireBytes(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t)
 	const n = 4

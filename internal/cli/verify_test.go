@@ -49,6 +49,7 @@ func (c *process) compared() map[string]compared {
 }
 
 func TestVerify(t *testing.T) {
+	long(t)
 	t.Parallel()
 	softmax := parallaxCase
 	softmax.Probe, softmax.CuSeqlens = false, nil
@@ -72,6 +73,7 @@ func TestVerify(t *testing.T) {
 }
 
 func TestVerifySaysWhatIsWrong(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlace(t)
 	p.reference(parallaxCase, func(f *verifytest.File) { f.Tensors["grad_r"].Data[7] += 10 })
