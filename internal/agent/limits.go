@@ -20,6 +20,7 @@ const (
 	maxSpec    = 1 << 18 // bytes of a spec
 	maxText    = 1 << 14 // bytes of a sentence, a path or an address
 	maxKeys    = 8       // of the gossip cluster
+	maxDigest  = 128     // bytes of a state's digest
 )
 
 // longestTimeout bounds the failure timeout: more is an error in a unit.
@@ -103,8 +104,30 @@ func checkView(v *pb.View, slots int, last uint64) error {
 		}
 		names[m.NodeId] = true
 	}
+	if err := checkFetch(v); err != nil {
+		return err
+	}
 	if err := shard.CheckDeal(deal(v), slots); err != nil {
 		return fmt.Errorf("generation %d: %w", v.Generation, err)
+	}
+	return nil
+}
+
+// checkFetch says why states cannot be made equal as a view wants it.
+func checkFetch(v *pb.View) error {
+	fetchers := 0
+	for _, m := range v.Members {
+		if m.Fetch {
+			fetchers++
+		}
+	}
+	switch {
+	case v.Members[v.SourceRank].Fetch:
+		return fmt.Errorf("generation %d has rank %d fetch its own state", v.Generation, v.SourceRank)
+	case v.SyncState != (fetchers > 0):
+		return fmt.Errorf("generation %d has %d of its ranks fetch a state, but says the opposite", v.Generation, fetchers)
+	case fetchers > 0 && (len(v.Digest) == 0 || len(v.Digest) > maxDigest):
+		return fmt.Errorf("generation %d has a digest of %d bytes for the state to fetch, want 1 to %d", v.Generation, len(v.Digest), maxDigest)
 	}
 	return nil
 }

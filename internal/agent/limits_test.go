@@ -48,6 +48,11 @@ func TestViewsAreChecked(t *testing.T) {
 		"1 of 5 slots are dealt to no": func(v *pb.View) { v.Members[1].Slots = nil },
 		"slot 0 is dealt to rank":      func(v *pb.View) { v.Members[1].Slots[0] = 0 },
 		"dealt slot 5":                 func(v *pb.View) { v.Members[1].Slots[0] = 5 },
+		"fetch its own state":          func(v *pb.View) { v.Members[2].Fetch, v.SyncState = true, true },
+		"says the opposite":            func(v *pb.View) { v.SyncState = true },
+		"1 of its ranks fetch":         func(v *pb.View) { v.Members[0].Fetch = true },
+		"a digest of 0 bytes":          func(v *pb.View) { v.Members[0].Fetch, v.SyncState = true, true },
+		"a digest of 999 bytes":        func(v *pb.View) { v.Members[0].Fetch, v.SyncState, v.Digest = true, true, make([]byte, 999) },
 		"dealt slot -1":                func(v *pb.View) { v.Members[1].Slots[0] = -1 },
 	} {
 		v := goodView()
