@@ -176,7 +176,8 @@ func (c *Core) checkData(n *node, ready *pb.Ready) error {
 	return nil
 }
 
-// joinTimeout starts with who is ready if they are enough, or gives up.
+// joinTimeout starts with who is ready if they are enough, or gives up. The others
+// can come in later.
 func (c *Core) joinTimeout() {
 	ready := c.readyNodes()
 	if len(ready) < c.config.MinNodes {
@@ -186,7 +187,7 @@ func (c *Core) joinTimeout() {
 	}
 	for _, n := range c.attached() {
 		if n.ready == nil {
-			c.refuse(n.conn, ExitQuorumLost, fmt.Errorf("%s was not ready within %s, and the run starts without it", n.name(), c.config.JoinTimeout))
+			c.notice(n, true, "%s was not ready within %s, and the run starts without it; it joins when it is", n.name(), c.config.JoinTimeout)
 		}
 	}
 	c.start(fmt.Sprintf("%d of %d nodes were ready within %s", len(ready), c.config.Nodes, c.config.JoinTimeout))
