@@ -135,17 +135,22 @@ func (rawCodec) Unmarshal(mem.BufferSlice, any) error { return nil }
 // intrude opens a link to h with the given metadata.
 func intrude(t *testing.T, h *host, pairs ...string) grpc.ClientStream {
 	t.Helper()
+	stream, err := tryToIntrude(t, h, pairs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func tryToIntrude(t *testing.T, h *host, pairs ...string) (grpc.ClientStream, error) {
+	t.Helper()
 	conn, err := grpc.NewClient(h.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	ctx := metadata.AppendToOutgoingContext(deadline(t, 10*time.Second), pairs...)
-	stream, err := pb.NewRingClient(conn).Link(ctx, grpc.ForceCodecV2(rawCodec{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stream
+	return pb.NewRingClient(conn).Link(ctx, grpc.ForceCodecV2(rawCodec{}))
 }
 
 func claim(generation string) []string {
@@ -183,6 +188,18 @@ func TestBadClaimsAreRefused(t *testing.T) {
 		if err := stream.RecvMsg(nil); err == nil || !strings.Contains(err.Error(), "is not a number that a link has") {
 			t.Errorf("%q: %v", generation, err)
 		}
+	}
+}
+
+// TestLongClaimsAreRefused: before memory is taken for them.
+func TestLongClaimsAreRefused(t *testing.T) {
+	h := newHost(t)
+	stream, err := tryToIntrude(t, h, append(claim("7"), "parallax-name", strings.Repeat("x", 1<<17))...)
+	if err == nil {
+		err = stream.RecvMsg(nil)
+	}
+	if err == nil || !strings.Contains(err.Error(), "header list size") {
+		t.Errorf("a name of 128 KiB: %v", err)
 	}
 }
 

@@ -21,6 +21,8 @@ const (
 	ioBuffer = 256 << 10
 	// maxMessage admits a header and the longest payload.
 	maxMessage = collective.HeaderSize + collective.MaxChunkBytes
+	// maxHeaders bounds what may come before a stream's first message: a claim.
+	maxHeaders = 16 << 10
 )
 
 // frames is shared by all links of the process.
@@ -35,6 +37,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ReadBufferSize(ioBuffer),
 		grpc.WriteBufferSize(ioBuffer),
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxHeaderListSize(maxHeaders),
 		experimental.BufferPool(frames),
 	}
 }

@@ -109,6 +109,28 @@ func TestOrdersAreChecked(t *testing.T) {
 	}
 }
 
+// TestGossipIsNotExposed: a node does not gossip in the clear beyond loopback.
+func TestGossipIsNotExposed(t *testing.T) {
+	for _, test := range []struct {
+		gossip   string
+		insecure bool
+		welcome  *pb.Welcome
+		keys     int
+		refused  bool
+	}{
+		{"127.0.0.1:0", false, &pb.Welcome{}, 0, false},
+		{"0.0.0.0:0", false, &pb.Welcome{}, 0, true},
+		{"0.0.0.0:0", true, &pb.Welcome{}, 0, false},
+		{"0.0.0.0:0", false, goodWelcome(), 2, false},
+	} {
+		a := &agent{o: Options{Gossip: test.gossip, Insecure: test.insecure}, welcome: test.welcome}
+		keys, err := a.gossipKeys()
+		if len(keys) != test.keys || (err != nil) != test.refused {
+			t.Errorf("%+v: %d keys, %v", test, len(keys), err)
+		}
+	}
+}
+
 // FuzzOrders: whatever bytes a coordinator sends, an order that is let through can
 // be obeyed.
 func FuzzOrders(f *testing.F) {

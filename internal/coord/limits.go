@@ -13,6 +13,7 @@ import (
 // allocated for them.
 const (
 	maxMessage = 1 << 20 // bytes of a message
+	maxHeaders = 1 << 14 // bytes of a call's metadata
 	maxSpec    = 1 << 18 // bytes of a spec
 	maxText    = 1 << 14 // bytes of a sentence or a path
 	maxDigest  = 128     // bytes

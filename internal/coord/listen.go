@@ -72,6 +72,7 @@ func (c *Coordinator) serverOptions() []grpc.ServerOption {
 	half := c.o.FailureTimeout / 2
 	return append(c.o.Trust.ServerOptions(c.log),
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(16),
 		// A node that is stopped, or whose link is dead, loses its stream within
 		// the failure timeout.
