@@ -21,8 +21,9 @@ import (
 // machine.
 type simCluster struct {
 	nodes   int
-	minimum int // the run goes on with so many; 0: all
-	threads int // of each node; 0: this machine's cores shared out
+	minimum int    // the run goes on with so many; 0: all
+	device  string // of every node; they share a GPU
+	threads int    // of each node; 0: this machine's cores shared out
 	cache   string
 	http    string // where its page is served, "": nowhere
 	name    string // of the run
@@ -35,6 +36,7 @@ func (s *simCluster) add(cmd *cobra.Command, nodes int) {
 	flags := cmd.Flags()
 	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
 	flags.IntVar(&s.minimum, "min-nodes", 0, "when nodes are lost, go on with so many (default: --nodes, so that losing one ends the run)")
+	flags.StringVar(&s.device, "device", "cpu", "device of every node: cpu, or cuda:0, which they share")
 	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
 	flags.StringVar(&s.cache, "cache", "", "folder of token files (default: the user's cache folder)")
 	flags.StringVar(&s.http, "http", web.DefaultAddress, httpUsage)
@@ -79,7 +81,7 @@ func (s *simCluster) start(ctx context.Context, run simRun, identities simTLS) (
 		threads = max(1, runtime.GOMAXPROCS(0)/s.nodes)
 	}
 	return launch.Local{
-		Nodes: s.nodes, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
+		Nodes: s.nodes, Device: s.device, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
 		CoordinatorArgs: append(identities.coordinator,
 			"--min-nodes", strconv.Itoa(s.minimum), "--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)),
 		NodeArgs: append(identities.nodes, "--cache", s.cache),
