@@ -22,14 +22,19 @@ func (t *Trainer) Digest() ([]byte, error) {
 	_ = binary.Write(h, binary.LittleEndian, t.applied)
 	h.Write(t.exponents())
 	for _, b := range t.buffers() {
-		host, err := t.copyOut(b)
-		if err != nil {
-			return nil, err
+		for lo := 0; lo < b.Len(); lo += digestPiece {
+			host, err := t.copyOut(b.Slice(lo, min(lo+digestPiece, b.Len())))
+			if err != nil {
+				return nil, err
+			}
+			h.Write(host)
 		}
-		h.Write(host)
 	}
 	return h.Sum(nil), nil
 }
+
+// digestPiece is how many elements are on the host at a time for a digest.
+const digestPiece = 4 << 20
 
 // exponents is the memory of the exponents of sum-exact; empty without.
 func (t *Trainer) exponents() []byte {
