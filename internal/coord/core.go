@@ -152,6 +152,7 @@ type node struct {
 	applied int64       // steps applied to the state it holds, as last reported
 	digest  []byte      // of that state, when it was last asked; empty: it holds none that is whole
 	held    bool        // it has told what it holds since the view was halted
+	behind  bool        // it is to fetch the view's state, and has not shown that it has
 	broken  bool        // it cannot go on, or could not save
 	gone    bool        // it is dead, or its connection has ended
 	drains  *pb.Leaving // its wish to leave

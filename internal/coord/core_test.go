@@ -201,7 +201,9 @@ func message(t *testing.T, d *datadriven.TestData) *pb.NodeMessage {
 		d.MaybeScanArgs(t, "suspect", &f.Suspect)
 		d.MaybeScanArgs(t, "error", &f.Error)
 		d.MaybeScanArgs(t, "code", &f.ExitCode)
-		if f.Digest = []byte("s1"); d.HasArg("nothing") {
+		state := "s1"
+		d.MaybeScanArgs(t, "state", &state)
+		if f.Digest = []byte(state); d.HasArg("nothing") {
 			f.Digest = nil
 		}
 		return &pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}}

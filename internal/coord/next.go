@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,9 +22,11 @@ func (c *Core) sendMembers(h *pb.HaltOrder) {
 	}
 }
 
-// holds reports whether n, which was in the view, can hand its state on.
+// holds reports whether n, which was in the view, can hand its state on. One that
+// was to fetch it may still have the state that it came with.
 func (c *Core) holds(n *node) bool {
-	return c.member(n) && n.alive() && !n.broken && n.held && len(n.digest) > 0
+	fetched := !n.behind || bytes.Equal(n.digest, c.view.Digest)
+	return c.member(n) && n.alive() && !n.broken && n.held && len(n.digest) > 0 && fetched
 }
 
 // fit lists the nodes that can be in the next view, by name: the members who have

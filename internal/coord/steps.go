@@ -29,7 +29,7 @@ func (c *Core) stepped(n *node, r *pb.StepReport) {
 		c.abandon(fmt.Sprintf("%s reported step %d where step %d was due, which is a bug", n.name(), r.Step, expected))
 		return
 	}
-	n.applied = r.Step
+	n.applied, n.behind = r.Step, false
 	t := c.tallies[r.Step]
 	if t == nil {
 		t = &tally{first: r, from: n}

@@ -40,8 +40,8 @@ func (c *Core) start(why string) {
 func (c *Core) enter(v *pb.View) {
 	c.view, c.phase, c.cause = v, running, nil
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: v}})
-	for _, n := range c.ranks {
-		n.held, n.applied = false, v.ResumeStep
+	for rank, n := range c.ranks {
+		n.held, n.behind, n.applied = false, v.Members[rank].Fetch, v.ResumeStep
 		c.send(n, viewOrder(v))
 	}
 }

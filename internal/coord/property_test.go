@@ -1,0 +1,337 @@
+package coord
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"parallax/internal/config"
+	pb "parallax/proto/parallax/v1"
+	"parallax/shard"
+)
+
+// fake is a node as the core sees it: what it says follows from what it holds.
+type fake struct {
+	conn   Conn
+	name   string
+	step   int64    // applied
+	state  string   // digest of what it holds; empty: nothing whole
+	view   *pb.View // that it trains in, nil: none
+	leave  bool     // it has been told to leave that after the step
+	stop   bool     // it has been told to end the run after the step
+	owes   uint64   // the generation of a halt order that it has yet to answer
+	told   uint64   // the generation after which it last told what it holds
+	silent bool     // it hangs
+	gone   bool
+}
+
+// world is a core and nodes that train, die, hang, come and go at random.
+type world struct {
+	*rand.Rand
+	t         *testing.T
+	core      *Core
+	now       time.Time
+	nodes     []*fake
+	view      *pb.View // the newest
+	published int64    // steps
+	done      *pb.Done
+}
+
+const (
+	worldSteps = 40
+	worldSlots = 8
+	worldNodes = 5
+)
+
+func newWorld(t *testing.T, spec config.Spec, seed uint64) *world {
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, now: time.Unix(1_700_000_000, 0)}
+	w.core = New(Config{Nodes: worldNodes, MinNodes: 1 + w.IntN(3), FailureTimeout: time.Second})
+	w.feed(Tick{w.now})
+	w.feed(Submitted{Job{ID: "r", Submission: Submission{Spec: spec}}})
+	for i := range worldNodes {
+		w.come(fmt.Sprint("n", i))
+	}
+	return w
+}
+
+// come attaches a node, which is ready at once with the state that all start from.
+func (w *world) come(name string) {
+	n := &fake{conn: Conn(len(w.nodes) + 1), name: name, state: "s0"}
+	w.nodes = append(w.nodes, n)
+	w.feed(Attached{n.conn, &pb.Hello{NodeId: name, Incarnation: uint64(n.conn), RingAddress: "h:1"}})
+	if !n.gone {
+		w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: &pb.Ready{Digest: []byte(n.state), DataDigest: "d"}}})
+	}
+}
+
+func (w *world) say(n *fake, m *pb.NodeMessage) {
+	if !n.gone && !n.silent {
+		w.feed(Received{n.conn, m})
+	}
+}
+
+func (w *world) feed(e Event) {
+	if w.done != nil {
+		return
+	}
+	for _, d := range w.core.Step(e) {
+		switch d := d.(type) {
+		case Send:
+			w.obey(w.nodes[d.Conn-1], d.Message)
+		case Publish:
+			w.note(d.Event)
+		}
+	}
+}
+
+// obey changes a node as an order has it. It answers later, when it is its turn.
+func (w *world) obey(n *fake, m *pb.CoordinatorMessage) {
+	switch k := m.Kind.(type) {
+	case *pb.CoordinatorMessage_View:
+		n.view, n.leave, n.owes = k.View, false, 0
+	case *pb.CoordinatorMessage_Halt:
+		if k.Halt.AtBoundary {
+			n.leave = n.view != nil
+		} else if n.told != k.Halt.Generation {
+			n.owes = k.Halt.Generation
+		}
+	case *pb.CoordinatorMessage_Stop:
+		n.stop = true
+		n.gone = n.gone || k.Stop.AtOnce
+	case *pb.CoordinatorMessage_Refusal:
+		n.gone = true
+	}
+}
+
+// note checks what the core tells the world.
+func (w *world) note(e *pb.RunEvent) {
+	switch k := e.Kind.(type) {
+	case *pb.RunEvent_Step:
+		if k.Step.Step != w.published+1 {
+			w.t.Errorf("step %d is told after step %d", k.Step.Step, w.published)
+		}
+		w.published = k.Step.Step
+	case *pb.RunEvent_View:
+		w.check(k.View)
+		w.view = k.View
+	case *pb.RunEvent_Done:
+		w.done = k.Done
+	}
+}
+
+// check sees that a view loses no step, deals each slot once, and has a source that
+// holds what the others are told to fetch.
+func (w *world) check(v *pb.View) {
+	if v.ResumeStep != w.published {
+		w.t.Errorf("generation %d begins at step %d, but %d are told", v.Generation, v.ResumeStep, w.published)
+	}
+	deal := make([][]int, len(v.Members))
+	for rank, m := range v.Members {
+		for _, slot := range m.Slots {
+			deal[rank] = append(deal[rank], int(slot))
+		}
+		n := w.nodes[m.Incarnation-1]
+		if n.gone {
+			w.t.Errorf("generation %d has %s, which is gone", v.Generation, n.name)
+		}
+		if has := n.step == v.ResumeStep && n.state == fmt.Sprint("s", v.ResumeStep); has == m.Fetch {
+			w.t.Errorf("generation %d: %s holds step %d as %q, and fetches step %d: %t", v.Generation, n.name, n.step, n.state, v.ResumeStep, m.Fetch)
+		}
+	}
+	if err := shard.CheckDeal(deal, worldSlots); err != nil {
+		w.t.Errorf("generation %d: %v", v.Generation, err)
+	}
+	if v.Members[v.SourceRank].Fetch {
+		w.t.Errorf("generation %d: the source fetches", v.Generation)
+	}
+}
+
+// ring is the members of the newest view that can make a step together; whole says
+// that nobody is missing.
+func (w *world) ring() (in []*fake, whole bool) {
+	if w.view == nil {
+		return nil, false
+	}
+	for _, m := range w.view.Members {
+		if n := w.nodes[m.Incarnation-1]; !n.gone && !n.silent && n.view == w.view && n.owes == 0 {
+			in = append(in, n)
+		}
+	}
+	return in, len(in) == len(w.view.Members)
+}
+
+// enter has the members of a whole ring fetch what they are to fetch.
+func (w *world) enter(in []*fake) {
+	for rank, n := range in {
+		if w.view.Members[rank].Fetch && n.step <= w.view.ResumeStep {
+			n.hold(max(n.step, w.view.ResumeStep))
+		}
+	}
+}
+
+func (n *fake) hold(step int64) { n.step, n.state = step, fmt.Sprint("s", step) }
+
+// advance has a whole ring make a step, if it is not at the end already.
+func (w *world) advance(in []*fake) {
+	w.enter(in)
+	view, leave, stop := w.view, false, false
+	for _, n := range in {
+		leave, stop = leave || n.leave, stop || n.stop
+		n.hold(min(n.step+1, worldSteps))
+	}
+	for _, n := range in {
+		w.report(n, view)
+		switch {
+		case n.step == worldSteps || stop:
+			n.view = nil
+			w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{AppliedStep: n.step, Done: n.step == worldSteps}}})
+		case leave:
+			n.told, n.view = view.Generation, nil
+			w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: &pb.Held{
+				Generation: view.Generation, AppliedStep: n.step, Digest: []byte(n.state)}}})
+		}
+	}
+}
+
+func (w *world) report(n *fake, v *pb.View) {
+	if n.step > v.ResumeStep {
+		w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Step{Step: &pb.StepReport{
+			Generation: v.Generation, Step: n.step, Tokens: 1, Seconds: 1}}})
+	}
+}
+
+// tear has a member die in a step which some of the others have applied.
+func (w *world) tear(in []*fake) {
+	w.enter(in)
+	view := w.view
+	if in[0].step == worldSteps {
+		return
+	}
+	for _, i := range w.Perm(len(in))[:w.IntN(len(in)+1)] {
+		in[i].hold(in[i].step + 1)
+		w.report(in[i], view)
+	}
+	w.die(in[w.IntN(len(in))])
+}
+
+// breakOff has a member find its ring broken. If it was to fetch it may have half a
+// state by then.
+func (w *world) breakOff(n *fake) {
+	for _, m := range n.view.Members {
+		if m.NodeId == n.name && m.Fetch && n.step < n.view.ResumeStep && w.IntN(2) == 0 {
+			n.step, n.state = 0, ""
+		}
+	}
+	n.owes = n.view.Generation
+	w.answer(n)
+}
+
+// answer has a node tell what it holds.
+func (w *world) answer(n *fake) {
+	if n.owes == 0 || n.gone || n.silent {
+		return
+	}
+	f := &pb.Failure{Generation: n.owes, AppliedStep: n.step, Digest: []byte(n.state), Error: "broken", Suspect: w.hung()}
+	n.told, n.owes, n.view = n.owes, 0, nil
+	w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
+}
+
+// hung names a member that is silent.
+func (w *world) hung() string {
+	for _, m := range w.view.Members {
+		if w.nodes[m.Incarnation-1].silent {
+			return m.NodeId
+		}
+	}
+	return ""
+}
+
+func (w *world) die(n *fake) {
+	if !n.gone {
+		n.gone = true
+		w.feed(Lost{n.conn, "EOF"})
+	}
+}
+
+func (w *world) pass(d time.Duration) {
+	w.now = w.now.Add(d)
+	w.feed(Tick{w.now})
+}
+
+// turn has something happen.
+func (w *world) turn() {
+	n := w.nodes[w.IntN(len(w.nodes))]
+	in, whole := w.ring()
+	switch w.IntN(16) {
+	case 0:
+		w.die(n)
+	case 1:
+		n.silent = w.IntN(3) == 0 || n.silent
+	case 2:
+		w.come(fmt.Sprint("n", len(w.nodes)))
+	case 3:
+		w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{AppliedStep: n.step, Drain: true, Reason: "drained"}}})
+	case 4:
+		if whole {
+			w.tear(in)
+		}
+	case 5:
+		w.pass(100 * time.Millisecond)
+	case 6, 7, 8:
+		w.answer(n)
+	default:
+		w.goOn(in, whole)
+	}
+}
+
+// goOn makes a step, or has the members find out that their ring is not whole.
+func (w *world) goOn(in []*fake, whole bool) {
+	switch {
+	case whole:
+		w.advance(in)
+	case len(in) > 0:
+		w.breakOff(in[w.IntN(len(in))])
+	}
+}
+
+// Whatever happens, no step is lost or told twice, every view can be trained in, and
+// the run comes to an end.
+func TestRandomSchedules(t *testing.T) {
+	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: []string{
+		fmt.Sprint("train.steps=", worldSteps), fmt.Sprint("train.slots=", worldSlots)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := map[int32]int{}
+	views := uint64(0)
+	for seed := range uint64(1000) {
+		w := newWorld(t, loaded.Spec, seed)
+		for i := 0; i < 150 && w.done == nil; i++ {
+			w.turn()
+		}
+		for i := 0; i < 1000 && w.done == nil; i++ {
+			for _, n := range w.nodes {
+				w.answer(n)
+				if n.silent {
+					w.feed(GossipFailed{n.name, uint64(n.conn)})
+				}
+			}
+			w.goOn(w.ring())
+			w.pass(200 * time.Millisecond)
+		}
+		if w.done == nil {
+			t.Errorf("the run does not end: phase %d, %d nodes fit", w.core.phase, len(w.core.fit()))
+		} else if ends[w.done.ExitCode]++; w.done.ExitCode == ExitDone && w.published != worldSteps {
+			t.Errorf("the run is complete with %d steps", w.published)
+		}
+		if t.Failed() {
+			t.Fatalf("with seed %d", seed)
+		}
+		views += w.view.Generation
+	}
+	t.Logf("exit codes %v, %d views", ends, views)
+	if ends[ExitDone] < 100 || ends[ExitQuorumLost] < 100 || views < 2000 {
+		t.Errorf("exit codes %v, %d views: the schedules are not what they should be", ends, views)
+	}
+}
