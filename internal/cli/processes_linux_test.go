@@ -14,6 +14,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// adoptOrphans makes this process the parent of those whose own has died.
+func adoptOrphans() {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		panic(err)
+	}
+}
+
+// leftBehind lists the processes that the tests have started, or those have, and
+// that still run.
+func leftBehind() string {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ECHILD:
+			return ""
+		case err != nil:
+			return err.Error()
+		case pid == 0: // there are some, and none has ended
+			var all []string
+			files, _ := filepath.Glob("/proc/self/task/*/children")
+			for _, file := range files {
+				text, _ := os.ReadFile(file)
+				all = append(all, strings.Fields(string(text))...)
+			}
+			return strings.Join(all, " ")
+		}
+	}
+}
+
 // child is a process that a command has started, held by a descriptor, so that
 // no other process can be taken for it.
 type child struct {

@@ -38,7 +38,14 @@ func TestMain(m *testing.M) {
 	case "node":
 		os.Exit(cli.Main(cli.Node()))
 	}
-	goleak.VerifyTestMain(m)
+	adoptOrphans()
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if left := leftBehind(); code == 0 && left != "" {
+			fmt.Fprintf(os.Stderr, "the tests have left processes behind: %s\n", left)
+			code = 1
+		}
+		os.Exit(code)
+	}))
 }
 
 // limit is how long a process may take before the test has failed.
