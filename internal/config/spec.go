@@ -79,7 +79,7 @@ type Train struct {
 	SeqLen     int    `toml:"seq_len" doc:"tokens in a sequence"`
 	MicroBatch int    `toml:"micro_batch" doc:"sequences that a node computes at a time"`
 	Slots      int    `toml:"slots" doc:"micro-batches in a step, dealt out to the nodes"`
-	Reduction  string `toml:"reduction" doc:"how gradients are summed over the nodes" choice:"sum-f32|sum-bf16|sum-exact"`
+	Reduction  string `toml:"reduction" doc:"how gradients are summed over the nodes; sum-exact: to the same bits on any number of them" choice:"sum-f32|sum-bf16|sum-exact"`
 }
 
 // Eval is how often, and on how much, the validation loss is measured.
