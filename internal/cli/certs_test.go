@@ -66,10 +66,10 @@ func TestSecureCluster(t *testing.T) {
 		{"node", node("a", "foreign/a", at...), []string{"its certificate is not signed by an authority that is trusted here"}},
 		{"node", node("a", "pki/a", "--coordinator", address), []string{"refuses this node: it shows no join token"}},
 		{"node", node("ann", "pki/ann", at...), []string{"is a client's"}},
-		{"node", with(at, "--name", "a"), []string{"hangs up on connections without TLS", "--tls-ca"}},
+		{"node", with(at, "--name", "a"), []string{"speaks nothing but TLS", "--tls-ca"}},
 		{"node", with(at, "--name", "a", "--tls-ca", "pki/a/ca.pem"), []string{"--tls-ca pki/a/ca.pem without --tls-cert and --tls-key"}},
 		{"parallax", with(with([]string{"train", "--follow"}, at...), tls("foreign/ann")...), []string{"not signed by an authority"}},
-		{"parallax", with([]string{"train", "--follow"}, at...), []string{"hangs up on connections without TLS"}},
+		{"parallax", with([]string{"train", "--follow"}, at...), []string{"speaks nothing but TLS"}},
 		{"parallax", with([]string{"train", "--follow", "--coordinator", address}, tls("pki/ann")...), []string{"shows no join token"}},
 	} {
 		p.startAs(refused.program, refused.args...).wait().endsWith(2, refused.words...)

@@ -2,6 +2,8 @@ package trust
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -26,7 +28,6 @@ type Caller struct {
 
 	mu  sync.Mutex
 	err *Refusal // once there was one
-	cut int      // connections in a row that ended before the server said anything
 }
 
 // Refusal is why one side of a connection does not want the other. Trying again
@@ -86,16 +87,11 @@ func (c *Caller) explain(err error) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.err != nil:
+	if c.err != nil {
 		return status.Error(codes.Unauthenticated, c.err.Why)
-	case c.cut > 0 && !c.secure:
-		return status.Error(codes.Unauthenticated, hangsUp)
 	}
 	return err
 }
-
-const hangsUp = "it hangs up on connections without TLS, as one that wants TLS does: try --tls-ca, --tls-cert and --tls-key"
 
 // refuse notes a refusal.
 func (c *Caller) refuse(why string) {
@@ -111,31 +107,34 @@ func (c *Caller) refuse(why string) {
 	}
 }
 
-// maxCut is how many connections without TLS may be cut in a row. A server that
-// just ends cuts one or two.
-const maxCut = 3
-
-// heard notes how the first read of a connection ended, and whether it read
-// something. With TLS 1.3 that is how
-// a client learns that its certificate is refused; one without TLS learns nothing.
-func (c *Caller) heard(something bool, err error) {
-	if something {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.cut = 0
-		return
-	}
-	if clause, refused := certs.Explain(err); refused {
+// cut notes why a server has hung up before it said anything. With TLS 1.3 that is
+// how a client learns that its certificate is refused; one without TLS learns
+// nothing, and has to ask.
+func (c *Caller) cut(server net.Addr, err error) {
+	clause, refused := certs.Explain(err)
+	switch {
+	case errors.Is(err, net.ErrClosed): // it was us
+	case refused:
 		c.refuse(clause)
-		return
+	case !c.secure && speaksTLS(server):
+		c.refuse("it speaks nothing but TLS: give --tls-ca, --tls-cert and --tls-key")
 	}
-	c.mu.Lock()
-	c.cut++
-	hopeless := c.cut >= maxCut && !c.secure
-	c.mu.Unlock()
-	if hopeless {
-		c.refuse(hangsUp)
+}
+
+// probing is how long a server may take to show that it speaks TLS.
+const probing = time.Second
+
+// speaksTLS finds out whether a server does; whether we believe it is not asked.
+func speaksTLS(server net.Addr) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), probing)
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}
+	conn, err := dialer.DialContext(ctx, server.Network(), server.String())
+	if err != nil {
+		return false
 	}
+	conn.Close()
+	return true
 }
 
 // callerCreds tell their caller how handshakes end.
@@ -197,8 +196,11 @@ func (w *watched) tell(something bool, err error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.told.Load() {
-		w.caller.heard(something, err)
-		w.told.Store(true)
+	if w.told.Load() {
+		return
 	}
+	if !something {
+		w.caller.cut(w.RemoteAddr(), err)
+	}
+	w.told.Store(true)
 }

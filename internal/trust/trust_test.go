@@ -15,7 +15,6 @@ import (
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -152,7 +151,7 @@ func TestCalls(t *testing.T) {
 		"loopback":        {plain, plain, "", ""},
 		"foreign":         {server, theirs.load(certs.Node, "gpu07", token), "not signed by an authority that is trusted here", "refuses our certificate"},
 		"wrong host":      {elsewhere, node, "is for 10.0.0.1, not for 127.0.0.1", "refuses our certificate"},
-		"plain client":    {server, plain, "hangs up on connections without TLS", "does not speak TLS"},
+		"plain client":    {server, plain, "speaks nothing but TLS", "does not speak TLS"},
 		"plain server":    {plain, node, "does not speak TLS", ""},
 		"no token":        {server, ours.load(certs.Node, "gpu08", ""), "shows no join token", "shows no join token"},
 		"other token":     {server, ours.load(certs.Node, "gpu09", other), "shows another join token", "shows another join token"},
@@ -206,10 +205,9 @@ func callerWith(config *tls.Config) *Caller {
 func TestWaitingCallsLearnOfRefusals(t *testing.T) {
 	ours, theirs := newPKI(t), newPKI(t)
 	address, _ := serve(t, ours.load(certs.Coordinator, "coordinator", "", "127.0.0.1"), "")
-	for want, client := range map[string]Trust{"not signed by": theirs.load(certs.Node, "gpu07", ""), "hangs up": {}} {
+	for want, client := range map[string]Trust{"not signed by": theirs.load(certs.Node, "gpu07", ""), "speaks nothing but TLS": {}} {
 		ctx, refused := context.WithCancelCause(t.Context())
-		soon := grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond}, MinConnectTimeout: patience})
-		conn, err := grpc.NewClient(address, append(client.Coordinator(refused).DialOptions(), soon)...)
+		conn, err := grpc.NewClient(address, client.Coordinator(refused).DialOptions()...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,6 +218,30 @@ func TestWaitingCallsLearnOfRefusals(t *testing.T) {
 			t.Errorf("%v, because of %v", err, context.Cause(ctx))
 		}
 		wantError(t, context.Cause(ctx), want)
+	}
+}
+
+// TestHangingUpIsNoRefusal: a proxy whose server is not there yet hangs up on
+// everybody, and is worth waiting for.
+func TestHangingUpIsNoRefusal(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	for _, client := range []Trust{{}, newPKI(t).load(certs.Person, "ann", "")} {
+		if err := call(t, listener.Addr().String(), client.Coordinator(nil)); status.Code(err) != codes.Unavailable {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
