@@ -21,7 +21,11 @@ import (
 	pb "parallax/proto/parallax/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// memberlist's probe of a member that has died outlives its shutdown, by one probe
+// interval at most.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+}
 
 // rig is a coordinator and nodes in this process, on loopback.
 type rig struct {

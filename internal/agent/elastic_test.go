@@ -363,15 +363,15 @@ func (c *chaos) lose(staying []int) {
 // the result is that of an undisturbed run.
 func TestRandomFailures(t *testing.T) {
 	t.Parallel()
-	spec := elasticSpec(t, 200, "eval.every=50")
+	spec := elasticSpec(t, 150, "eval.every=50")
 	want := undisturbed(t, spec)
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			c := &chaos{elastic: newElastic(t, spec, 4, 1), Rand: rand.New(rand.NewPCG(seed, 5))}
 			wantSame(t, c.follow(c.on), want)
-			if t.Failed() || len(c.views) < 6 {
-				t.Errorf("it led to %d views, of at least 6 that it should:\n%s", len(c.views), c.reasons())
+			if t.Failed() || len(c.views) < 3 {
+				t.Errorf("it led to %d views, of at least 3 that it should:\n%s", len(c.views), c.reasons())
 			}
 		})
 	}
