@@ -10,7 +10,7 @@ import (
 // Options say how a token file is cut into sequences.
 type Options struct {
 	SeqLen          int     // positions in a sequence
-	ValidationShare float64 // of the sequences, in [0, 1); at least one is held out
+	ValidationShare float64 // of the sequences, in [0, 1); above 0 at least one is held out
 	Vocabulary      int     // the model's: every token must be below it
 	Documents       bool    // mark document boundaries, see [Dataset.Fill]
 	EndOfText       int32   // the token that ends a document, used with Documents
@@ -38,18 +38,34 @@ func NewDataset(file *TokenFile, o Options) (*Dataset, error) {
 	case math.IsNaN(o.ValidationShare) || o.ValidationShare < 0 || o.ValidationShare >= 1:
 		return nil, fmt.Errorf("validation share %v: it must be at least 0 and less than 1", o.ValidationShare)
 	}
-	sequences := (file.Len() - 1) / o.SeqLen
-	if sequences < 2 {
-		return nil, fmt.Errorf("token file %s holds %d tokens, but one training and one validation sequence of %d need %d: use more data or shorter sequences",
-			file.Path(), file.Len(), o.SeqLen, 2*o.SeqLen+1)
+	sequences := max(file.Len()-1, 0) / o.SeqLen
+	if least, parts := o.least(); sequences < least {
+		return nil, fmt.Errorf("token file %s holds %d tokens, but %s of %d need %d: use more data or shorter sequences",
+			file.Path(), file.Len(), parts, o.SeqLen, least*o.SeqLen+1)
 	}
 	if largest := file.MaxToken(); int64(largest) >= int64(o.Vocabulary) {
 		return nil, fmt.Errorf("token file %s holds token %d, but the vocabulary is %d: choose the tokenizer that made the file, or a larger vocabulary",
 			file.Path(), largest, o.Vocabulary)
 	}
-	held := int(math.Round(o.ValidationShare * float64(sequences)))
-	held = min(max(held, 1), sequences-1)
+	held := o.held(sequences)
 	return &Dataset{file: file, options: o, train: sequences - held, held: held}, nil
+}
+
+// least is the number of sequences that a dataset has at the least, in words too.
+func (o Options) least() (n int, parts string) {
+	if o.ValidationShare == 0 {
+		return 1, "one sequence"
+	}
+	return 2, "one training and one validation sequence"
+}
+
+// held is how many of the sequences are held out.
+func (o Options) held(sequences int) int {
+	if o.ValidationShare == 0 {
+		return 0
+	}
+	held := int(math.Round(o.ValidationShare * float64(sequences)))
+	return min(max(held, 1), sequences-1)
 }
 
 // SeqLen implements shard.Source.

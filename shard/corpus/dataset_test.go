@@ -84,7 +84,7 @@ func TestEveryTokenIsATargetOnce(t *testing.T) {
 
 func TestDocuments(t *testing.T) {
 	const end = 9
-	d := dataset(t, Options{SeqLen: 6, Documents: true, EndOfText: end},
+	d := dataset(t, Options{SeqLen: 6, ValidationShare: 0.3, Documents: true, EndOfText: end},
 		1, 2, end, 3, end, end,
 		4, 5, 6, 7, 8, end,
 		end, 1, 1, 1, 1, end,
@@ -112,7 +112,7 @@ func TestDatasetRefuses(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{SeqLen: 10, Vocabulary: 100}, "token file " + path + " holds 20 tokens, but one training and one validation sequence of 10 need 21: use more data or shorter sequences"},
+		{Options{SeqLen: 10, ValidationShare: 0.1, Vocabulary: 100}, "token file " + path + " holds 20 tokens, but one training and one validation sequence of 10 need 21: use more data or shorter sequences"},
 		{Options{SeqLen: 4, Vocabulary: 20}, "token file " + path + " holds token 20, but the vocabulary is 20: choose the tokenizer that made the file, or a larger vocabulary"},
 		{Options{SeqLen: 0, Vocabulary: 100}, "sequences of 0 tokens: the sequence length must be at least 1"},
 		{Options{SeqLen: 4, Vocabulary: 100, ValidationShare: 1}, "validation share 1: it must be at least 0 and less than 1"},
@@ -138,7 +138,7 @@ func TestTokensBeyondInt32AreRefused(t *testing.T) {
 }
 
 func TestFillRefusesWrongArguments(t *testing.T) {
-	d := dataset(t, Options{SeqLen: 4}, sequence(23)...)
+	d := dataset(t, Options{SeqLen: 4, ValidationShare: 0.1}, sequence(23)...)
 	four := make([]int32, 4)
 	for name, f := range map[string]func(){
 		"index beyond the split": func() { d.Fill(shard.Train, []int{4}, four, four, nil) },
@@ -167,5 +167,13 @@ func BenchmarkFill(b *testing.B) {
 	b.SetBytes(2 * 1024)
 	for i := range b.N {
 		d.Fill(shard.Train, []int{i % d.Sequences(shard.Train)}, row, targets, starts)
+	}
+}
+
+// Without a validation share nothing is held out, and one sequence is enough.
+func TestNothingHeldOut(t *testing.T) {
+	d := dataset(t, Options{SeqLen: 4}, sequence(5)...)
+	if train, held := d.Sequences(shard.Train), d.Sequences(shard.Validation); train != 1 || held != 0 {
+		t.Errorf("%d training and %d validation sequences, want 1 and 0", train, held)
 	}
 }
