@@ -183,7 +183,7 @@ func TestWhatToTryNext(t *testing.T) {
 	p := newPlace(t)
 	p.writeRun(20, 0)
 	said := p.run("sim", "--nodes", "2", "--config", "run.toml", "--data", "text.txt", "--http=", "--dir", "my-runs").want(0).stdout.String()
-	for _, words := range []string{"generation 1: 2 of 2 nodes are ready", "step 20/20  loss ", "step 20  validation loss ", "done after step 20 ", "results ", "checkpoint ", "record "} {
+	for _, words := range []string{"generation 1: 2 of 2 nodes are ready", "step 20/20  loss ", "step 20  validation loss ", "ended after step 20 ", "results ", "checkpoint ", "record "} {
 		if !strings.Contains(said, words) {
 			t.Errorf("the run did not say %q:\n%s", words, said)
 		}
@@ -191,7 +191,7 @@ func TestWhatToTryNext(t *testing.T) {
 	_, proposed, _ := strings.Cut(said, "try next\n")
 	tried := 0
 	for line := range strings.Lines(proposed) {
-		line = strings.ReplaceAll(strings.TrimSpace(line), "'func '", "func")
+		line = strings.ReplaceAll(strings.TrimSpace(line), "'The '", "The")
 		args, found := strings.CutPrefix(line, "parallax ")
 		if !found {
 			t.Errorf("%q is no command", line)

@@ -62,11 +62,11 @@ func subcommandArgs(cmd *cobra.Command, args []string) error {
 	return usageError("%s has no command %q%s; see %s --help", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
 }
 
-// exactly and atMost check the number of arguments, naming them.
+// exactly checks the number of arguments, naming them.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != len(names) {
-			return usageError("%s takes %s, not %d arguments; see %s --help", cmd.CommandPath(), countOf(names), len(args), cmd.CommandPath())
+			return usageError("%s takes %s, but %d came: %q; see %s --help", cmd.CommandPath(), countOf(names), len(args), args, cmd.CommandPath())
 		}
 		return nil
 	}

@@ -110,10 +110,12 @@ func (f *simFlags) train(ctx context.Context, run simRun) error {
 	return exitWith(int(done.ExitCode))
 }
 
+// explain says where the results lie and what could be typed next.
 func (f *simFlags) explain(run simRun, done *pb.Done) {
-	fmt.Printf("\nresults     %s\n", run.dir)
-	if done.Checkpoint != "" {
-		fmt.Printf("checkpoint  %s\n", done.Checkpoint)
+	checkpoint := shown(done.Checkpoint)
+	fmt.Printf("\nresults     %s\n", shown(run.dir))
+	if checkpoint != "" {
+		fmt.Printf("checkpoint  %s\n", checkpoint)
 	}
 	fmt.Printf("record      %s\n", filepath.Join(f.dir, "ledger.db"))
 	fmt.Println("\ntry next")
@@ -121,16 +123,37 @@ func (f *simFlags) explain(run simRun, done *pb.Done) {
 	if f.dir != "runs" {
 		dirFlag, ledgerFlag = " --dir "+f.dir, " --ledger "+filepath.Join(f.dir, "ledger.db")
 	}
-	if int(done.Step) < run.spec.Train.Steps {
+	complete := int(done.Step) >= run.spec.Train.Steps
+	if !complete {
 		fmt.Printf("  parallax sim%s --resume\n", dirFlag)
 	}
-	if done.Checkpoint != "" {
-		fmt.Printf("  parallax sample --checkpoint %s --prompt 'func '\n", done.Checkpoint)
+	if checkpoint != "" {
+		fmt.Printf("  parallax sample --checkpoint %s --prompt '%s'\n", checkpoint, prompt(run))
 	}
 	fmt.Printf("  parallax runs%s show %s\n", ledgerFlag, run.id)
-	if run.spec.Model.Mixer == "parallax" {
-		fmt.Printf("  parallax sim%s --set model.mixer=softmax\n", dirFlag)
+	if complete && run.spec.Model.Mixer == "parallax" {
+		fmt.Printf("  parallax sim%s --config %s --set model.mixer=softmax\n", dirFlag, shown(run.specFile()))
 	}
+}
+
+// prompt begins a text of the kind that was trained on.
+func prompt(run simRun) string {
+	if run.spec.Data.Path == "" {
+		return "func "
+	}
+	return "The "
+}
+
+// shown is a path as a person likes it: from here, where that is shorter.
+func shown(path string) string {
+	here, err := os.Getwd()
+	if err != nil || path == "" {
+		return path
+	}
+	if rel, err := filepath.Rel(here, path); err == nil && len(rel) < len(path) {
+		return rel
+	}
+	return path
 }
 
 // findRun makes a new run's folder, or finds the one to resume: the newest of

@@ -69,7 +69,7 @@ step 20  checkpoint /c/20 (12.0 MB in 0.2 s)
 step 20  checkpoint FAILED: disk full
 warning: a: looks <odd>
 a: loads
-done after step 200 in 61 s: trained 200 steps
+ended after step 200 in 61 s: trained 200 steps
 `
 	if out.String() != want {
 		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
@@ -226,7 +226,7 @@ func TestLiveRedraws(t *testing.T) {
 	if n := strings.Count(got, "\x1b[5A\x1b[J"); n != 2 {
 		t.Errorf("5 lines were erased %d times, want 2: %q", n, got)
 	}
-	if !strings.HasPrefix(got, "generation 2: ") || !strings.HasSuffix(got, "\x1b[Jdone after step 200 in 61 s: trained 200 steps\n") {
+	if !strings.HasPrefix(got, "generation 2: ") || !strings.HasSuffix(got, "\x1b[Jended after step 200 in 61 s: trained 200 steps\n") {
 		t.Errorf("the screen got %q", got)
 	}
 	if rest := strings.ReplaceAll(strings.ReplaceAll(got, "\x1b[5A", ""), "\x1b[J", ""); strings.Contains(rest, "\x1b") {

@@ -113,7 +113,7 @@ func noticeLine(n *pb.Notice) string {
 }
 
 func doneLine(d *pb.Done) string {
-	line := fmt.Sprintf("done after step %d in %s", d.Step, seconds(d.Seconds))
+	line := fmt.Sprintf("ended after step %d in %s", d.Step, seconds(d.Seconds))
 	if d.Reason != "" {
 		line += ": " + d.Reason
 	}
