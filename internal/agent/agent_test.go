@@ -177,7 +177,8 @@ func TestTrainsToTheEnd(t *testing.T) {
 
 // A run that is stopped and resumed ends with the same bits as one that is not.
 func TestStopAndResume(t *testing.T) {
-	spec := testSpec(t, writeText(t, 20000))
+	const steps = 300 // more than are made while the order to stop is under way
+	spec := testSpec(t, writeText(t, 20000), fmt.Sprintf("train.steps=%d", steps), "eval.every=0", "checkpoint.every=0")
 	straight := newRig(t, spec, 2, t.TempDir(), false).watch(nil)
 
 	dir := t.TempDir()
@@ -188,19 +189,19 @@ func TestStopAndResume(t *testing.T) {
 		}
 	})
 	r.wantNodes(2)
-	if first.done.ExitCode != 0 || first.done.Step < 3 || first.done.Step >= 8 {
+	if first.done.ExitCode != 0 || first.done.Step < 3 || first.done.Step >= steps {
 		t.Fatalf("the stopped run ended with %v", first.done)
 	}
 	second := newRig(t, spec, 2, dir, true).watch(nil)
-	if second.done.ExitCode != 0 || second.done.Step != 8 {
+	if second.done.ExitCode != 0 || second.done.Step != steps {
 		t.Fatalf("the resumed run ended with %v", second.done)
 	}
-	for step := first.done.Step + 1; step <= 8; step++ {
+	for step := first.done.Step + 1; step <= steps; step++ {
 		if second.losses[step] != straight.losses[step] {
 			t.Errorf("step %d: loss %v after resuming, %v without stopping", step, second.losses[step], straight.losses[step])
 		}
 	}
-	if checkpointBytes(t, second.checkpoints[8]) != checkpointBytes(t, straight.checkpoints[8]) {
+	if checkpointBytes(t, second.checkpoints[steps]) != checkpointBytes(t, straight.checkpoints[steps]) {
 		t.Error("the resumed run's last checkpoint has other bits")
 	}
 }
