@@ -14,6 +14,7 @@ import (
 
 	"parallax/collective/grpcring"
 	"parallax/internal/gossip"
+	"parallax/internal/network"
 	"parallax/internal/train"
 	"parallax/internal/trust"
 	"parallax/internal/version"
@@ -40,6 +41,9 @@ type Options struct {
 	Insecure bool          // allows gossip that is not encrypted on other addresses than loopback
 	Patience time.Duration // to wait for the coordinator at start
 	Log      *slog.Logger
+
+	Network network.Network // nil: the host's
+	Observe func(Place)     // for tests: told of each place of a view before the node goes on from there; nil: nobody is
 }
 
 // advertised is the address that others are told for one that is listened on:
@@ -86,6 +90,10 @@ func Run(ctx context.Context, o Options) error {
 	return a.obey(ctx)
 }
 
+// ErrKilled, as the cause of a context's end, makes [Run] end at once without a
+// word to anybody, as far as a goroutine can: for simulations of a death.
+var ErrKilled = errors.New("killed")
+
 func newAgent(o Options) *agent {
 	return &agent{o: o, log: o.Log.With("node", o.Name), incarnation: uint64(time.Now().UnixNano())}
 }
@@ -113,7 +121,7 @@ func (a *agent) listen(context.Context) (err error) {
 	if err := a.o.Trust.CheckNode(a.o.Name); err != nil {
 		return usage("%w", err)
 	}
-	a.listener, err = net.Listen("tcp", a.o.Listen)
+	a.listener, err = network.Listen(a.o.Network, a.o.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return usage("%s is in use by another process: choose another port with --listen, or 0 for a free one", a.o.Listen)
@@ -197,7 +205,8 @@ func (a *agent) joinGossip(context.Context) error {
 	}
 	a.gossip, err = gossip.Start(gossip.Config{
 		Bind: a.o.Gossip, Advertise: a.o.advertised(a.o.Gossip), Keys: keys, Tuning: tuning, Log: a.log,
-		Meta: gossip.Meta{ID: a.o.Name, Incarnation: a.incarnation, Role: gossip.Node, Address: a.address(), Device: a.o.Device},
+		Transport: network.Gossip(a.o.Network),
+		Meta:      gossip.Meta{ID: a.o.Name, Incarnation: a.incarnation, Role: gossip.Node, Address: a.address(), Device: a.o.Device},
 	})
 	if err != nil {
 		return usage("%w", err)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
+	"parallax/internal/network"
 	"parallax/internal/trust"
 	pb "parallax/proto/parallax/v1"
 )
@@ -37,8 +38,9 @@ var alive = keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time
 func dial(ctx context.Context, o Options, hello *pb.Hello) (*link, error) {
 	ctx, refused := context.WithCancelCause(ctx)
 	defer refused(nil)
-	conn, err := grpc.NewClient(o.Coordinator, append(o.Trust.Coordinator(refused).DialOptions(),
-		grpc.WithKeepaliveParams(alive), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))...)
+	options := append(o.Trust.Coordinator(refused).DialOptions(),
+		grpc.WithKeepaliveParams(alive), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
+	conn, err := grpc.NewClient(o.Coordinator, append(options, network.DialOptions(o.Network)...)...)
 	if err != nil {
 		return nil, usage("the coordinator's address %q: %w", o.Coordinator, err)
 	}

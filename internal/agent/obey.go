@@ -32,6 +32,9 @@ func (a *agent) obey(ctx context.Context) error {
 				return err
 			}
 		case <-drain:
+			if errors.Is(context.Cause(ctx), ErrKilled) {
+				return ErrKilled
+			}
 			drain = nil
 			c.drain()
 		}

@@ -7,6 +7,7 @@ import (
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
+	"parallax/internal/network"
 	"parallax/internal/train"
 	pb "parallax/proto/parallax/v1"
 )
@@ -49,6 +50,7 @@ func (t *training) run(ctx context.Context) outcome {
 	if err := t.trainer.Enter(train.View{Comm: comm, Slots: deal(t.view)}); err != nil {
 		return outcome{err: err}
 	}
+	t.observed()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go func() {
@@ -69,6 +71,7 @@ func (t *training) fetch(ctx context.Context) error {
 	if !t.view.SyncState {
 		return nil
 	}
+	t.at(Fetch)
 	mine := t.view.Members[t.rank].Fetch
 	if err := t.trainer.Synchronize(ctx, int(t.view.SourceRank), mine); err != nil || !mine {
 		return err
@@ -101,14 +104,15 @@ func (t *training) connect(ctx context.Context) (*collective.Comm, error) {
 	return collective.New(cfg, transport)
 }
 
-// linkOptions let us link to the next rank only if it has the certificate of the
-// node that the view says it is.
+// linkOptions say how the next rank is dialled. With TLS we link to it only if it
+// has the certificate of the node that the view says it is.
 func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
-	if !t.o.Trust.Secure() {
-		return nil
+	options := []grpcring.Option{grpcring.WithDialOptions(network.DialOptions(t.o.Network)...)}
+	if t.o.Trust.Secure() {
+		next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
+		options = append(options, grpcring.WithDialOptions(t.o.Trust.Node(next).DialOptions()...))
 	}
-	next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
-	return []grpcring.Option{grpcring.WithDialOptions(t.o.Trust.Node(next).DialOptions()...)}
+	return options
 }
 
 // steps trains to the end of the run, or until the ranks agree to stop or leave.
@@ -142,6 +146,7 @@ func (t *training) steps(ctx context.Context) outcome {
 func (t *training) afterStep(ctx context.Context, step int64, complete, last bool) error {
 	spec := t.saver.spec
 	if t.rank == 0 && (last || due(step, spec.Checkpoint.Every)) {
+		t.at(Checkpoint)
 		t.saver.save(t.trainer)
 	}
 	if t.trainer.HasValidation() && (complete || !last && due(step, spec.Eval.Every)) {

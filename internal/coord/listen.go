@@ -14,11 +14,12 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"parallax/internal/gossip"
+	"parallax/internal/network"
 )
 
 // listenAndGossip opens our two addresses.
 func (c *Coordinator) listenAndGossip() (err error) {
-	if c.listener, err = net.Listen("tcp", c.o.Listen); err != nil {
+	if c.listener, err = network.Listen(c.o.Network, c.o.Listen); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return usage("%s is in use by another process; choose another address with --listen, or port 0 for a free one", c.o.Listen)
 		}

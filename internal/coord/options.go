@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parallax/internal/gossip"
+	"parallax/internal/network"
 	"parallax/internal/trust"
 	"parallax/record"
 )
@@ -33,6 +34,8 @@ type Options struct {
 	RunDir string       // where the run's checkpoints go
 	Run    *Submission  // what to train; nil: it is submitted over the network
 	Log    *slog.Logger // nil: slog's default
+
+	Network network.Network // nil: the host's
 
 	Ledger  func() (*record.Ledger, error) // opens the record, once we listen; nil: none is kept. The caller closes it
 	Version string                         // of this program, for the record
@@ -110,6 +113,8 @@ func (o *Options) gossipConfig(address string) (gossip.Config, error) {
 		Keys:   o.GossipKeys,
 		Tuning: tuning,
 		Log:    o.Log,
+
+		Transport: network.Gossip(o.Network),
 		Meta: gossip.Meta{
 			ID:          "coordinator",
 			Incarnation: uint64(time.Now().UnixNano()),

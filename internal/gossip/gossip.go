@@ -24,7 +24,11 @@ type Config struct {
 	Meta      Meta
 	Tuning    Tuning
 	Log       *slog.Logger // nil: slog's default
+	Transport Transport    // what carries our messages; nil: UDP and TCP on Bind
 }
+
+// Transport carries gossip's packets and streams; see memberlist for its duties.
+type Transport = memberlist.Transport
 
 // Gossip is our membership in a cluster.
 type Gossip struct {
@@ -89,6 +93,7 @@ func (c Config) settings() (*memberlist.Config, error) {
 		return nil, errors.New("no timings given; derive them with TuningFor")
 	}
 	c.Tuning.apply(s)
+	s.Transport = c.Transport
 	s.Logger = logger(cmp.Or(c.Log, slog.Default()))
 	return s, nil
 }

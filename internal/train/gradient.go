@@ -41,6 +41,7 @@ func (t *Trainer) gradient(ctx context.Context, w *stopwatch) (pass, error) {
 
 // computePass says whether, with sum-exact, an exponent was too low.
 func (t *Trainer) computePass(ctx context.Context, w *stopwatch) (p pass, beyond bool, err error) {
+	t.at(t.applied+1, Backward, 0)
 	reduction := t.startReduction(ctx, t.applied+1)
 	if err := t.backward(ctx, reduction); err != nil {
 		reduction.abandon()
@@ -111,6 +112,7 @@ func (t *Trainer) exchangeStep(ctx context.Context, computed float64) ([]account
 	if err != nil {
 		return nil, err
 	}
+	t.at(t.applied+1, Exchange, 0)
 	mine := account{compute: computed, wish: Wish(t.wish.Load()), losses: losses}
 	if t.exact != nil {
 		if mine.peaks, err = t.exact.readPeaks(); err != nil {

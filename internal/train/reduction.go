@@ -16,6 +16,7 @@ type reduction struct {
 	flat kernels.Buffer // the gradient, or its integers
 	op   collective.Op
 	step int64
+	at   func(step int64, phase Phase, bucket int)
 
 	next   int // bucket that is handed over next
 	ready  chan leaving
@@ -33,7 +34,7 @@ type leaving struct {
 func (t *Trainer) startReduction(ctx context.Context, step int64) *reduction {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reduction{
-		view: t.view, be: t.be, flat: t.model.Grads(), op: t.op, step: step,
+		view: t.view, be: t.be, flat: t.model.Grads(), op: t.op, step: step, at: t.at,
 		ready: make(chan leaving, len(t.view.buckets)), done: make(chan error, 1), cancel: cancel,
 	}
 	if t.exact != nil {
@@ -79,6 +80,7 @@ func (r *reduction) run(ctx context.Context) error {
 		if err := l.copied.Wait(); err != nil {
 			return err
 		}
+		r.at(r.step, Reduce, l.bucket)
 		b := r.view.buckets[l.bucket]
 		at := collective.Point{Step: r.step, Phase: "gradients", Bucket: l.bucket}
 		if err := r.allReduce(ctx, at, b); err != nil {

@@ -41,6 +41,7 @@ func (t *Trainer) Step(ctx context.Context) (Report, error) {
 	}
 	var w stopwatch
 	w.start()
+	t.at(t.applied+1, Load, 0)
 	if err := t.loadStep(); err != nil {
 		return Report{}, err
 	}
@@ -74,6 +75,7 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 	if t.exact != nil {
 		t.exact.restore(t.model.Grads())
 	}
+	t.at(r.Step, Update, 0)
 	t.opt.Begin()
 	norm, err := t.gradNorm()
 	if err != nil {
@@ -86,6 +88,7 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 	if err := t.gatherUpdates(ctx, r.Step); err != nil {
 		return Report{}, err
 	}
+	t.at(r.Step, Apply, 0)
 	scale := t.schedule.Scale(int(t.applied))
 	r.LearningRate = scale * t.rate
 	t.opt.Finish(int(r.Step), scale)
@@ -97,6 +100,7 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 		t.exact.apply()
 	}
 	t.applied = r.Step
+	t.at(r.Step, Applied, 0)
 	return r, nil
 }
 

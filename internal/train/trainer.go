@@ -33,6 +33,7 @@ type Trainer struct {
 	broken  error        // why the state must not be used any more
 	wish    atomic.Int32 // a Wish
 	view    *view
+	observe func(Place) // nil: nobody is told
 }
 
 // New allocates the model and its optimizer on a backend and initialises them
