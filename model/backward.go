@@ -15,17 +15,23 @@ func (m *Model) ForwardBackward(b Batch, scale float64, gradReady func(lo, hi in
 	if gradReady == nil {
 		gradReady = func(lo, hi int) {}
 	}
-	m.forward(b)
-	m.headBackward(b, scale)
 	last := len(m.act.layers) - 1
+	kernels.Repeat(m.be, m, last+2, func() {
+		m.forward(b)
+		m.headBackward(b, scale)
+	})
 	_, end := m.layout.LayerRange(last)
 	gradReady(end, m.layout.Size)
 	for i := last; i >= 0; i-- {
-		m.ffnBackward(i)
-		m.attentionBackward(i, b)
+		kernels.Repeat(m.be, m, i+1, func() {
+			m.ffnBackward(i)
+			m.attentionBackward(i, b)
+		})
 		gradReady(m.layout.LayerRange(i))
 	}
-	m.be.EmbeddingBackward(kernels.EmbeddingBackward{DW: m.gradient.embedding, DY: m.act.dx, Tokens: b.Tokens})
+	kernels.Repeat(m.be, m, 0, func() {
+		m.be.EmbeddingBackward(kernels.EmbeddingBackward{DW: m.gradient.embedding, DY: m.act.dx, Tokens: b.Tokens})
+	})
 	first, _ := m.layout.LayerRange(0)
 	gradReady(0, first)
 }

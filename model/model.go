@@ -86,6 +86,7 @@ func (m *Model) ZeroGrads() { m.be.Zero(m.grads) }
 
 // Close returns the model's memory to the device. It may be called twice.
 func (m *Model) Close() {
+	kernels.Forget(m.be, m)
 	for _, b := range m.owned {
 		b.Free()
 	}

@@ -90,6 +90,7 @@ func (o *Optimizer) GradSquares() kernels.Buffer { return o.squares }
 
 // Close returns the optimizer's memory to the device. It may be called twice.
 func (o *Optimizer) Close() {
+	kernels.Forget(o.be, o)
 	for _, b := range o.owned {
 		b.Free()
 	}

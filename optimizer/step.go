@@ -6,13 +6,15 @@ import "parallax/kernels"
 // and the updates of this rank's matrices into its part of Updates. It changes
 // nothing else, see the package's comment.
 func (o *Optimizer) Begin() {
-	o.be.SumSquares(o.squares, o.target.Grads, false)
-	o.be.ClipScale(o.clip, o.squares, o.cfg.ClipNorm)
-	for _, s := range o.plan.Slots {
-		if s.Owner == o.rank {
-			o.computeUpdate(s)
+	kernels.Repeat(o.be, o, 0, func() {
+		o.be.SumSquares(o.squares, o.target.Grads, false)
+		o.be.ClipScale(o.clip, o.squares, o.cfg.ClipNorm)
+		for _, s := range o.plan.Slots {
+			if s.Owner == o.rank {
+				o.computeUpdate(s)
+			}
 		}
-	}
+	})
 }
 
 // computeUpdate writes one matrix' update: its momentum, advanced in scratch, made
@@ -40,6 +42,10 @@ func (o *Optimizer) momentumOp(u, m, g kernels.Buffer) kernels.Momentum {
 // writes the working copy. step counts from 1; scale multiplies both learning
 // rates. Grads holds nothing of use afterwards.
 func (o *Optimizer) Finish(step int, scale float64) {
+	kernels.Repeat(o.be, o, 1, func() { o.apply(step, scale) })
+}
+
+func (o *Optimizer) apply(step int, scale float64) {
 	for _, r := range o.runs {
 		if r.rule == muonRule {
 			g := o.target.Grads.Slice(r.lo, r.hi)

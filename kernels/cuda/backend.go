@@ -27,6 +27,10 @@ type Backend struct {
 	blas    *blas
 	closed  bool
 
+	graphs     bool                    // repeated sequences become graphs
+	recordings map[sequence]*recording // the queue's goroutine only, as
+	collecting *collector              // where a sequence is being collected
+
 	portable bool // leave the kernels for Hopper alone; tests compare
 }
 
@@ -50,7 +54,7 @@ func open(index int) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{device: device, kernels: map[program]kernel{}}
+	b := &Backend{device: device, kernels: map[program]kernel{}, graphs: graphsWanted(), recordings: map[sequence]*recording{}}
 	if err := b.describe(index); err != nil {
 		return nil, err
 	}
@@ -155,6 +159,9 @@ func (b *Backend) Close() error {
 }
 
 func (b *Backend) unload() error {
+	for _, r := range b.recordings {
+		r.drop()
+	}
 	for _, k := range b.kernels {
 		if err := k.module.Unload(); err != nil {
 			return fmt.Errorf("unload a kernel: %w", err)

@@ -92,7 +92,7 @@ func (b *Backend) free(blk *block) {
 		case <-blk.copied.done:
 			return nil
 		default:
-			return b.queue.compute.stream.Wait(blk.copied.event, 0)
+			return b.issue(pause{blk.copied})
 		}
 	})
 	b.pool.put(blk.ptr, blk.bytes)
@@ -113,6 +113,7 @@ func (b *Backend) growMemory(bytes int64) (ptr cu.DevicePtr, err error) {
 }
 
 func (b *Backend) shrinkMemory(blocks []cu.DevicePtr) error {
+	b.queue.flush() // what is held may use the blocks
 	return b.queue.call(func() error {
 		if err := cu.Synchronize(); err != nil {
 			return err

@@ -24,7 +24,9 @@
 // kernel/*.cu, compiled by NVRTC for the GPU at hand when it is first used,
 // specialised by head size and the like (program.go), and kept on disk. Matrix
 // products go to cuBLASLt (gemm.go). On Hopper, attention with heads of 64 and 128
-// has kernels of its own (hopper.go). Nothing adds floating-point numbers in an order
+// has kernels of its own (hopper.go). What a model or an optimizer announces as a
+// sequence that comes again is launched as a CUDA graph from its third time on
+// (graph.go); PARALLAX_CUDA_GRAPHS=off does without. Nothing adds floating-point numbers in an order
 // that could change from run to run.
 //
 // # Where next

@@ -5,7 +5,6 @@ package cuda
 import (
 	"fmt"
 
-	"gorgonia.org/cu"
 	"parallax/kernels"
 )
 
@@ -16,7 +15,7 @@ func (b *Backend) Zero(dst kernels.Buffer) {
 		return
 	}
 	b.queue.do("zero", func() error {
-		return cu.MemsetD8Async(s.ptr, 0, int64(s.bytes()), b.queue.compute.stream)
+		return b.issue(fill{dst: s.ptr, n: int64(s.bytes())})
 	})
 }
 
@@ -31,7 +30,7 @@ func (b *Backend) Copy(dst, src kernels.Buffer) {
 	}
 	b.queue.do("copy", func() error {
 		if to.dtype == from.dtype {
-			return cu.MemcpyDtoDAsync(to.ptr, from.ptr, int64(to.bytes()), b.queue.compute.stream)
+			return b.issue(move{dst: to.ptr, src: from.ptr, bytes: int64(to.bytes())})
 		}
 		p := program{"convert", "DST=" + typeName(to.dtype) + " SRC=" + typeName(from.dtype)}
 		return b.launch(p, b.each(to.n), ptr(to), ptr(from), num(to.n))

@@ -5,7 +5,6 @@ package cuda
 import (
 	"fmt"
 
-	"gorgonia.org/cu"
 	"parallax/kernels"
 )
 
@@ -40,7 +39,7 @@ func (b *Backend) EmbeddingBackward(op kernels.EmbeddingBackward) {
 	defer free()
 	next, head := chain.Slice(0, n).(*buffer), chain.Slice(n, 2*n).(*buffer)
 	b.queue.do("embedding backward", func() error {
-		if err := cu.MemsetD32Async(head.ptr, 1, int64(n), b.queue.compute.stream); err != nil {
+		if err := b.issue(fill{dst: head.ptr, value: 1, n: int64(n), words: true}); err != nil {
 			return err
 		}
 		if err := b.launch(program{name: "embedding_chain"}, blocks((n+7)/8, 256), ptr(next), ptr(head), ptr(tokens), num(n)); err != nil {

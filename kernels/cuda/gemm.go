@@ -127,10 +127,10 @@ func (b *Backend) gemm(what string, g gemm) {
 		}
 		// cuBLASLt counts columns first: a row-major product is the product of the
 		// transposes in the other order.
-		return blasError("multiply", C.px_plan_run(b.blas.lib, plan, C.float(g.alpha),
-			C.CUdeviceptr(g.b.buf.ptr), C.CUdeviceptr(g.a.buf.ptr), C.float(g.beta),
-			C.CUdeviceptr(g.add.buf.ptr), C.CUdeviceptr(g.c.buf.ptr),
-			C.CUdeviceptr(b.blas.workspace.ptr), blasWorkspace, streamHandle(b.queue.compute.stream)))
+		return b.issue(productLaunch{
+			plan: plan, a: g.b.buf.ptr, b: g.a.buf.ptr, c: g.add.buf.ptr, d: g.c.buf.ptr,
+			alpha: float32(g.alpha), beta: float32(g.beta),
+		})
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"unsafe"
 
 	"gorgonia.org/cu"
 	"parallax/kernels"
@@ -81,23 +80,19 @@ func (b *Backend) launchMaps(p program, g grid, maps []tensorMap, args ...uint64
 	if err != nil {
 		return err
 	}
-	block := make([]byte, 0, len(maps)*len(tensorMap{})+8*len(args))
-	offsets := make([]C.uint, 0, len(maps)+len(args))
+	l := &kernelLaunch{
+		program: p, fn: k.fn, grid: g,
+		block: make([]byte, 0, len(maps)*len(tensorMap{})+8*len(args)), offsets: make([]C.uint, 0, len(maps)+len(args)),
+	}
 	for i := range maps {
-		offsets = append(offsets, C.uint(len(block)))
-		block = append(block, maps[i][:]...)
+		l.offsets = append(l.offsets, C.uint(len(l.block)))
+		l.block = append(l.block, maps[i][:]...)
 	}
 	for _, a := range args {
-		offsets = append(offsets, C.uint(len(block)))
-		block = binary.NativeEndian.AppendUint64(block, a)
+		l.offsets = append(l.offsets, C.uint(len(l.block)))
+		l.block = binary.NativeEndian.AppendUint64(l.block, a)
 	}
-	dims, threads := [3]C.uint{C.uint(g.x), C.uint(g.y), C.uint(g.z)}, [3]C.uint{C.uint(g.threads), 1, 1}
-	code := C.px_launch(functionHandle(k.fn), &dims[0], &threads[0], C.uint(g.shared), streamHandle(b.queue.compute.stream),
-		unsafe.Pointer(&block[0]), &offsets[0], C.int(len(offsets)))
-	if err := result(code); err != nil {
-		return fmt.Errorf("launch kernel %v: %w", p, err)
-	}
-	return nil
+	return b.issue(l)
 }
 
 // ptr, num and real are arguments of a launch: an address (0 for a buffer that is

@@ -22,6 +22,11 @@ type queue struct {
 
 	compute, in, out lane
 
+	// Tasks of a sequence that is being enqueued; only the goroutine that calls
+	// operations looks at them.
+	holding bool
+	held    []task
+
 	mu  sync.Mutex
 	err error
 
@@ -100,15 +105,45 @@ func (q *queue) later(task func()) {
 	}
 }
 
-// do enqueues a task. what names it in the error, should it fail.
-func (q *queue) do(what string, task func() error) {
-	q.tasks <- func() {
-		if q.failure() != nil {
-			return
-		}
-		if err := task(); err != nil {
-			q.fail(fmt.Errorf("%s: %w", what, err))
-		}
+// task is something to do. what names it in the error, should it fail.
+type task struct {
+	what string
+	run  func() error
+}
+
+// do enqueues a task.
+func (q *queue) do(what string, run func() error) {
+	t := task{what, run}
+	if q.holding {
+		q.held = append(q.held, t)
+		return
+	}
+	q.tasks <- func() { q.perform(t) }
+}
+
+// perform runs a task unless one before it has failed.
+func (q *queue) perform(t task) {
+	if q.failure() != nil {
+		return
+	}
+	if err := t.run(); err != nil {
+		q.fail(fmt.Errorf("%s: %w", t.what, err))
+	}
+}
+
+// hold keeps tasks back until release, which returns them.
+func (q *queue) hold() { q.holding = true }
+
+func (q *queue) release() []task {
+	held := q.held
+	q.holding, q.held = false, nil
+	return held
+}
+
+// flush enqueues what is held, and holds nothing more: something must come after it.
+func (q *queue) flush() {
+	for _, t := range q.release() {
+		q.do(t.what, t.run)
 	}
 }
 

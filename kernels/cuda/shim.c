@@ -208,10 +208,48 @@ CUresult px_tensor_map(void *map, CUdeviceptr base, uint64_t cols, uint64_t rows
     return err;
 }
 
+enum { MAX_PARAMS = 32 };
+
+static CUresult locate(void **params, void *block, const unsigned int *offsets, int n) {
+    if (n > MAX_PARAMS) return CUDA_ERROR_INVALID_VALUE;
+    for (int i = 0; i < n; i++) params[i] = (char *)block + offsets[i];
+    return CUDA_SUCCESS;
+}
+
 CUresult px_launch(CUfunction fn, const unsigned int *grid, const unsigned int *threads, unsigned int shared, CUstream stream,
                    void *block, const unsigned int *offsets, int n) {
-    void *params[32];
-    if (n > 32) return CUDA_ERROR_INVALID_VALUE;
-    for (int i = 0; i < n; i++) params[i] = (char *)block + offsets[i];
+    void *params[MAX_PARAMS];
+    CUresult err = locate(params, block, offsets, n);
+    if (err != CUDA_SUCCESS) return err;
     return cuLaunchKernel(fn, grid[0], grid[1], grid[2], threads[0], threads[1], threads[2], shared, stream, params, NULL);
+}
+
+// ---- graphs ----
+
+// The mode that leaves other threads, and calls that are not captured, alone.
+enum { CAPTURE_RELAXED = 2 };
+
+CUresult px_capture_begin(CUstream stream) { return cuStreamBeginCapture(stream, CAPTURE_RELAXED); }
+
+CUresult px_capture_last(CUstream stream, CUgraphNode *node) {
+    int status = 0;
+    size_t n = 0;
+    const CUgraphNode *last = NULL;
+    CUresult err = cuStreamGetCaptureInfo(stream, &status, NULL, NULL, &last, &n);
+    if (err == CUDA_SUCCESS && n != 1) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    if (err == CUDA_SUCCESS) *node = last[0];
+    return err;
+}
+
+CUresult px_graph_set(CUgraphExec exec, CUgraphNode node, CUfunction fn, const unsigned int *grid, const unsigned int *threads,
+                      unsigned int shared, void *block, const unsigned int *offsets, int n) {
+    void *params[MAX_PARAMS];
+    CUresult err = locate(params, block, offsets, n);
+    if (err != CUDA_SUCCESS) return err;
+    CUDA_KERNEL_NODE_PARAMS p = {
+        .func = fn, .gridDimX = grid[0], .gridDimY = grid[1], .gridDimZ = grid[2],
+        .blockDimX = threads[0], .blockDimY = threads[1], .blockDimZ = threads[2],
+        .sharedMemBytes = shared, .kernelParams = params,
+    };
+    return cuGraphExecKernelNodeSetParams(exec, node, &p);
 }

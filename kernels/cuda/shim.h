@@ -60,4 +60,14 @@ CUresult px_tensor_map(void *map, CUdeviceptr base, uint64_t cols, uint64_t rows
 CUresult px_launch(CUfunction fn, const unsigned int *grid, const unsigned int *threads, unsigned int shared, CUstream stream,
                    void *block, const unsigned int *offsets, int n);
 
+// px_capture_begin has a stream note what it is given instead of starting it;
+// px_capture_last is the node of what was given last.
+CUresult px_capture_begin(CUstream stream);
+CUresult px_capture_last(CUstream stream, CUgraphNode *node);
+
+// px_graph_set replaces the grid and the parameters, as for px_launch, of a kernel in
+// a graph that can be launched.
+CUresult px_graph_set(CUgraphExec exec, CUgraphNode node, CUfunction fn, const unsigned int *grid, const unsigned int *threads,
+                      unsigned int shared, void *block, const unsigned int *offsets, int n);
+
 #endif

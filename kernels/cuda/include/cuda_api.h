@@ -181,6 +181,12 @@ PX(cuSurfRefSetArray, cuSurfRefSetArray, (CUsurfref ref, CUarray array, unsigned
 PX(cuSurfRefGetArray, cuSurfRefGetArray, (CUarray *array, CUsurfref ref), (array, ref))
 
 PX(cuFuncSetAttribute, cuFuncSetAttribute, (CUfunction fn, CUfunction_attribute attrib, int value), (fn, attrib, value))
+PX(cuStreamBeginCapture, cuStreamBeginCapture_v2, (CUstream stream, int mode), (stream, mode))
+PX(cuStreamEndCapture, cuStreamEndCapture, (CUstream stream, CUgraph *graph), (stream, graph))
+PX(cuStreamGetCaptureInfo, cuStreamGetCaptureInfo_v2, (CUstream stream, int *status, cuuint64_t *id, CUgraph *graph, const CUgraphNode **last, size_t *n), (stream, status, id, graph, last, n))
+PX(cuGraphInstantiateWithFlags, cuGraphInstantiateWithFlags, (CUgraphExec *exec, CUgraph graph, unsigned long long flags), (exec, graph, flags))
+PX(cuGraphLaunch, cuGraphLaunch, (CUgraphExec exec, CUstream stream), (exec, stream))
+PX(cuGraphExecKernelNodeSetParams, cuGraphExecKernelNodeSetParams, (CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *params), (exec, node, params))
 PX(cuMemHostRegister, cuMemHostRegister_v2, (void *p, size_t n, unsigned int flags), (p, n, flags))
 PX(cuMemHostUnregister, cuMemHostUnregister, (void *p), (p))
 PX(cuGetErrorName, cuGetErrorName, (CUresult err, const char **name), (err, name))

@@ -10,6 +10,9 @@ typedef unsigned long long ptr;
 
 static size_t used;
 static int registered, blocks, events;
+// The books of graphs: kernels started one by one, graphs launched, parameters
+// changed, graphs that exist.
+static int singles, graphs_launched, changes, graphs_alive;
 
 int cuInit(unsigned flags) { return 0; }
 int cuGetErrorString(int code, const char **text) {
@@ -23,7 +26,8 @@ int cuDeviceGetName(char *name, int len, int dev) { strncpy(name, "Fake", len); 
 int cuDeviceTotalMem_v2(size_t *n, int dev) { *n = LIMIT; return 0; }
 
 // Attributes: compute capability 8.0, 4 multiprocessors; asked for the PCI numbers
-// (33, 34, 50), it tells how many host ranges, device blocks and events exist.
+// (33, 34, 50), it tells how many host ranges, device blocks and events exist, and
+// asked for sizes of textures (21 to 24), the books of graphs.
 int cuDeviceGetAttribute(int *v, int attribute, int dev) {
     switch (attribute) {
     case 75: *v = 8; break;
@@ -32,6 +36,10 @@ int cuDeviceGetAttribute(int *v, int attribute, int dev) {
     case 33: *v = __atomic_load_n(&registered, __ATOMIC_SEQ_CST); break;
     case 34: *v = __atomic_load_n(&blocks, __ATOMIC_SEQ_CST); break;
     case 50: *v = __atomic_load_n(&events, __ATOMIC_SEQ_CST); break;
+    case 21: *v = __atomic_load_n(&singles, __ATOMIC_SEQ_CST); break;
+    case 22: *v = __atomic_load_n(&graphs_launched, __ATOMIC_SEQ_CST); break;
+    case 23: *v = __atomic_load_n(&changes, __ATOMIC_SEQ_CST); break;
+    case 24: *v = __atomic_load_n(&graphs_alive, __ATOMIC_SEQ_CST); break;
     default: return 1;
     }
     return 0;
@@ -40,7 +48,6 @@ int cuDevicePrimaryCtxRetain(void **ctx, int dev) { *ctx = (void *)1; return 0; 
 int cuDevicePrimaryCtxRelease_v2(int dev) { return 0; }
 int cuCtxSetCurrent(void *ctx) { return ctx == (void *)1 ? 0 : 201; }
 int cuCtxSynchronize(void) { return 0; }
-int cuStreamCreate(void **s, unsigned flags) { *s = malloc(1); return 0; }
 int cuStreamDestroy_v2(void *s) { free(s); return 0; }
 int cuStreamWaitEvent(void *s, void *e, unsigned flags) { return 0; }
 int cuEventCreate(void **e, unsigned flags) { *e = malloc(1); __atomic_add_fetch(&events, 1, __ATOMIC_SEQ_CST); return 0; }
@@ -68,8 +75,6 @@ int cuMemFree_v2(ptr p) {
 }
 int cuMemcpyHtoDAsync_v2(ptr d, const void *s, size_t n, void *st) { memcpy((void *)(uintptr_t)d, s, n); return 0; }
 int cuMemcpyDtoHAsync_v2(void *d, ptr s, size_t n, void *st) { memcpy(d, (void *)(uintptr_t)s, n); return 0; }
-int cuMemcpyDtoDAsync_v2(ptr d, ptr s, size_t n, void *st) { memmove((void *)(uintptr_t)d, (void *)(uintptr_t)s, n); return 0; }
-int cuMemsetD8Async(ptr d, unsigned char v, size_t n, void *st) { memset((void *)(uintptr_t)d, v, n); return 0; }
 int cuMemHostRegister_v2(void *p, size_t n, unsigned flags) { __atomic_add_fetch(&registered, 1, __ATOMIC_SEQ_CST); return 0; }
 int cuMemHostUnregister(void *p) { __atomic_sub_fetch(&registered, 1, __ATOMIC_SEQ_CST); return 0; }
 int cuModuleLoadData(void **m, const void *image) { *m = strdup(image); return 0; }
@@ -77,10 +82,99 @@ int cuModuleUnload(void *m) { free(m); return 0; }
 int cuModuleGetFunction(void **f, void *m, const char *name) { *f = m; return strcmp(m, name) ? 500 : 0; }
 int cuFuncSetAttribute(void *f, int a, int v) { return 0; }
 
-// The kernel clip_scale fails; all others succeed.
+// A piece of work: what a stream does at once, or a graph keeps.
+typedef struct node {
+    enum { FILL, MOVE, KERNEL } kind;
+    ptr dst, src;
+    unsigned char value;
+    size_t n;
+    const char *fn;
+    unsigned long long params[6];
+    struct node *next;
+} node;
+typedef struct { node *first, *last; } graph;
+typedef struct { graph *capturing; } stream;
+
+int cuStreamCreate(void **s, unsigned flags) { *s = calloc(1, sizeof(stream)); return 0; }
+
+// The kernel clip_scale fails. update, of float32, computes. All others do nothing.
+static int carry_out(node *w) {
+    if (w->kind == FILL) memset((void *)(uintptr_t)w->dst, w->value, w->n);
+    if (w->kind == MOVE) memmove((void *)(uintptr_t)w->dst, (void *)(uintptr_t)w->src, w->n);
+    if (w->kind != KERNEL) return 0;
+    if (!strcmp(w->fn, "clip_scale")) return 719;
+    if (!strcmp(w->fn, "update")) {
+        float *p = (float *)(uintptr_t)w->params[0], *u = (float *)(uintptr_t)w->params[2], decay, rate;
+        memcpy(&decay, &w->params[4], 4);
+        memcpy(&rate, &w->params[5], 4);
+        for (size_t i = 0; i < w->params[3]; i++) p[i] = decay * p[i] - rate * u[i];
+    }
+    return 0;
+}
+
+static int give(stream *s, node w) {
+    if (!s->capturing) {
+        if (w.kind == KERNEL) __atomic_add_fetch(&singles, 1, __ATOMIC_SEQ_CST);
+        return carry_out(&w);
+    }
+    node *kept = malloc(sizeof w);
+    *kept = w;
+    kept->next = NULL;
+    if (s->capturing->last) s->capturing->last->next = kept; else s->capturing->first = kept;
+    s->capturing->last = kept;
+    return 0;
+}
+
+static void take_params(node *w, void **params) {
+    if (!strcmp(w->fn, "update"))
+        for (int i = 0; i < 6; i++) memcpy(&w->params[i], params[i], 8);
+}
+
+int cuMemcpyDtoDAsync_v2(ptr d, ptr s, size_t n, void *st) { return give(st, (node){.kind = MOVE, .dst = d, .src = s, .n = n}); }
+int cuMemsetD8Async(ptr d, unsigned char v, size_t n, void *st) { return give(st, (node){.kind = FILL, .dst = d, .value = v, .n = n}); }
 int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
                    void *s, void **params, void **extra) {
-    return strcmp(f, "clip_scale") ? 0 : 719;
+    node w = {.kind = KERNEL, .fn = f};
+    take_params(&w, params);
+    return give(s, w);
+}
+
+int cuStreamBeginCapture_v2(stream *s, int mode) {
+    if (s->capturing || mode != 2) return 900;
+    s->capturing = calloc(1, sizeof(graph));
+    __atomic_add_fetch(&graphs_alive, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+int cuStreamEndCapture(stream *s, graph **g) { *g = s->capturing; s->capturing = NULL; return 0; }
+int cuStreamGetCaptureInfo_v2(stream *s, int *status, unsigned long long *id, void **g, node ***last, size_t *n) {
+    *status = s->capturing != NULL;
+    *last = &s->capturing->last;
+    *n = s->capturing->last != NULL;
+    return 0;
+}
+int cuGraphInstantiateWithFlags(graph **e, graph *g, unsigned long long flags) { *e = g; return 0; }
+int cuGraphLaunch(graph *e, stream *s) {
+    __atomic_add_fetch(&graphs_launched, 1, __ATOMIC_SEQ_CST);
+    for (node *w = e->first; w; w = w->next) {
+        int err = carry_out(w);
+        if (err) return err;
+    }
+    return 0;
+}
+typedef struct { void *fn; unsigned size[7]; void **params, **extra; } kernel_params;
+int cuGraphExecKernelNodeSetParams(graph *e, node *w, kernel_params *p) {
+    if (w->kind != KERNEL) return 1;
+    __atomic_add_fetch(&changes, 1, __ATOMIC_SEQ_CST);
+    w->fn = p->fn;
+    take_params(w, p->params);
+    return 0;
+}
+int cuGraphExecDestroy(graph *e) { return 0; }
+int cuGraphDestroy(graph *g) {
+    for (node *w = g->first, *next; w; w = next) { next = w->next; free(w); }
+    free(g);
+    __atomic_sub_fetch(&graphs_alive, 1, __ATOMIC_SEQ_CST);
+    return 0;
 }
 
 // NVRTC: the machine code of NAME.cu is NAME.
