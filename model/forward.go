@@ -24,12 +24,16 @@ func (m *Model) Logits(b Batch, pos int, dst kernels.Buffer) {
 
 // forward runs the layers and the last norm.
 func (m *Model) forward(b Batch) {
-	m.be.Embedding(kernels.Embedding{Y: m.residual(0), W: m.work.embedding, Tokens: b.Tokens})
+	m.embed(b)
 	for i := range m.act.layers {
 		m.attentionBlock(i, b)
 		m.ffnBlock(i)
 	}
 	m.norm(m.act.last, m.work.norm)
+}
+
+func (m *Model) embed(b Batch) {
+	m.be.Embedding(kernels.Embedding{Y: m.residual(0), W: m.work.embedding, Tokens: b.Tokens})
 }
 
 // residual is the stream that enters layer i, and after the last layer its end.

@@ -4,12 +4,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Canonical writes a Spec as TOML in its one canonical form: every key, in the
 // order of [Keys], numbers in the shortest form that reads back exactly.
-func Canonical(s Spec) []byte {
+func Canonical(s Spec) []byte { return write(s, keys) }
+
+func write(s Spec, keys []Key) []byte {
 	var b strings.Builder
 	section := ""
 	for _, k := range keys {
@@ -26,8 +29,9 @@ func Canonical(s Spec) []byte {
 	return []byte(b.String())
 }
 
-// Parse reads what [Canonical] wrote. It is as strict as [Load], and a key that
-// is missing is an error too. It does not validate.
+// Parse reads what [Canonical] wrote, also before the last keys came. It is as
+// strict as [Load], and any other key that is missing is an error too. It does not
+// validate.
 func Parse(canonical []byte) (Spec, error) {
 	d, err := parseDocument("spec", canonical)
 	if err != nil {
@@ -38,7 +42,11 @@ func Parse(canonical []byte) (Spec, error) {
 		return Spec{}, err
 	}
 	for _, k := range keys {
-		if l.origins[k.Name] == "" {
+		switch {
+		case l.origins[k.Name] != "":
+		case k.before != nil:
+			l.put(k, k.before, "before")
+		default:
 			return Spec{}, &Error{File: "spec", Key: k.Name, Msg: fmt.Sprintf("%s is missing: another version of the program wrote this specification", k.Name)}
 		}
 	}
@@ -46,9 +54,11 @@ func Parse(canonical []byte) (Spec, error) {
 }
 
 // Hash names a run's specification: the SHA-256 of its canonical form, in 64
-// hexadecimal digits.
+// hexadecimal digits. Late keys that say what was done before they came are left
+// out of it, so that a run's name outlives them.
 func Hash(s Spec) string {
-	sum := sha256.Sum256(Canonical(s))
+	counted := slices.DeleteFunc(Keys(), func(k Key) bool { return k.before != nil && k.value(&s) == k.before })
+	sum := sha256.Sum256(write(s, counted))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -83,7 +85,7 @@ func TestParseRefuses(t *testing.T) {
 	whole := string(Canonical(Spec{}))
 	for _, c := range []struct{ text, want string }{
 		{strings.Replace(whole, "layers = 0\n", "", 1), "spec: model.layers is missing: another version of the program wrote this specification"},
-		{whole + "more = 1\n", `spec:61: unknown key checkpoint.more (the line reads: more = 1)`},
+		{whole + "more = 1\n", `spec:64: unknown key diagnostics.more (the line reads: more = 1)`},
 	} {
 		_, err := Parse([]byte(c.text))
 		checkRefused(t, err, c.want)
@@ -115,4 +117,26 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("canonical form of an accepted spec: %v", err)
 		}
 	})
+}
+
+// TestSpecFromBeforeAKey takes a late key out of a specification, as an earlier
+// version of the program wrote it: it still reads, and has the hash it had.
+func TestSpecFromBeforeAKey(t *testing.T) {
+	now := randomSpec(rand.New(rand.NewPCG(5, 6)))
+	now.Diagnostics.Every = 0
+	earlier, _, found := strings.Cut(string(Canonical(now)), "\n[diagnostics]")
+	if !found {
+		t.Fatalf("no [diagnostics] in\n%s", Canonical(now))
+	}
+	got, err := Parse([]byte(earlier))
+	if err != nil || got != now {
+		t.Fatalf("got %v, %v", Diff(now, got), err)
+	}
+	if want := fmt.Sprintf("%x", sha256.Sum256([]byte(earlier))); Hash(got) != want {
+		t.Errorf("hash %s, had %s", Hash(got), want)
+	}
+	now.Diagnostics.Every = 7
+	if Hash(now) == Hash(got) {
+		t.Error("the key does not count where it says something new")
+	}
 }

@@ -14,8 +14,9 @@ type Key struct {
 	Choices []string // the values allowed, where they are few
 	Env     string   // "PARALLAX_MODEL_LAYERS"
 
-	index []int // the field's path in Spec
-	kind  reflect.Kind
+	index  []int // the field's path in Spec
+	kind   reflect.Kind
+	before any // what a specification without the key means; nil: it must have it
 }
 
 // EnvPrefix begins the name of every environment variable that is read.
@@ -50,6 +51,13 @@ func newKey(name string, f reflect.StructField, index []int) Key {
 	k := Key{Name: name, Type: typeName(f.Type.Kind()), Doc: f.Tag.Get("doc"), Env: envName(name), index: index, kind: f.Type.Kind()}
 	if c := f.Tag.Get("choice"); c != "" {
 		k.Choices = strings.Split(c, "|")
+	}
+	if text, late := f.Tag.Lookup("before"); late {
+		before, err := k.fromText(text)
+		if err != nil {
+			panic(err) // our own tag
+		}
+		k.before = before
 	}
 	return k
 }

@@ -6,7 +6,9 @@ package config
 // it: see [Daemon].
 //
 // The tags are the specification's documentation: toml names the key, doc
-// explains it, choice lists the values of a key that has few.
+// explains it, choice lists the values of a key that has few. A key that came
+// after the first runs has a before: the value by which a specification that does
+// not have the key yet is understood, and with which it has the hash it always had.
 type Spec struct {
 	Seed       uint64     `toml:"seed" doc:"of everything drawn at random: initial weights, order of samples"`
 	Model      Model      `toml:"model"`
@@ -16,6 +18,8 @@ type Spec struct {
 	Train      Train      `toml:"train"`
 	Eval       Eval       `toml:"eval"`
 	Checkpoint Checkpoint `toml:"checkpoint"`
+
+	Diagnostics Diagnostics `toml:"diagnostics"`
 }
 
 // Model is the shape of the decoder.
@@ -92,4 +96,10 @@ type Eval struct {
 type Checkpoint struct {
 	Every int `toml:"every" doc:"steps between checkpoints; 0: only at the end"`
 	Keep  int `toml:"keep" doc:"how many of the last are kept"`
+}
+
+// Diagnostics is how often each layer is looked into. What is trained does not
+// depend on it.
+type Diagnostics struct {
+	Every int `toml:"every" doc:"steps between looks into the layers, and one at the end; 0: none" before:"0"`
 }

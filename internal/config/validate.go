@@ -216,5 +216,6 @@ func checkCadence(s *Spec) *Error {
 		within("eval.every", s.Eval.Every, 0, maxSteps),
 		within("eval.batches", s.Eval.Batches, 1, maxBatch),
 		within("checkpoint.every", s.Checkpoint.Every, 0, maxSteps),
-		within("checkpoint.keep", s.Checkpoint.Keep, 1, maxBatch))
+		within("checkpoint.keep", s.Checkpoint.Keep, 1, maxBatch),
+		within("diagnostics.every", s.Diagnostics.Every, 0, maxSteps))
 }
