@@ -22,6 +22,7 @@ type StepResult struct {
 	FLOPS      float64 `json:"flops_per_s"`  // model FLOPs
 	FLOPS6N    float64 `json:"flops_per_s_6n"`
 	Share      float64 `json:"share_of_peak,omitempty"`
+	Device     int64   `json:"device_bytes,omitempty"` // in use on the device, by everybody, where it has memory of its own
 }
 
 // Step trains a spec's model on random tokens for warmup+steps steps, the first
@@ -47,6 +48,13 @@ func Step(ctx context.Context, be kernels.Backend, spec config.Spec, vocabulary 
 	}
 	cfg := trainer.Model().Config()
 	r := summarize(reports)
+	if s, can := be.(kernels.Sizer); can {
+		free, total, err := s.Memory()
+		if err != nil {
+			return StepResult{}, err
+		}
+		r.Device = total - free
+	}
 	r.Parameters = cfg.Parameters()
 	r.FLOPS = r.Rate * cfg.FLOPsPerToken(spec.Train.SeqLen)
 	r.FLOPS6N = r.Rate * cfg.FLOPsPerToken6N(spec.Train.SeqLen)

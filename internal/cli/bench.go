@@ -157,5 +157,8 @@ func (f *benchFlags) step(cmd *cobra.Command, r bench.StepResult) error {
 		r.Parameters, r.Tokens, r.Rate, r.FLOPS/1e9, 100*r.Share, r.FLOPS6N/1e9,
 		duration(r.Seconds.Median), duration(r.Seconds.Min), duration(r.Seconds.Max), duration(r.Compute), duration(r.Update),
 		float64(resident)/1e6)
+	if err == nil && r.Device > 0 {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "device memory in use %.0f MB\n", float64(r.Device)/1e6)
+	}
 	return err
 }

@@ -25,10 +25,11 @@ func doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Examine this host: device, cache, and the links to a cluster",
-		Long: `doctor opens the device and measures it, looks whether the cache can be written, and,
+		Long: `doctor looks at what the device needs on this host (a GPU's driver and libraries, their
+versions and places), opens the device and measures it, looks whether the cache can be written, and,
 with --coordinator, opens a connection to the coordinator and to every member of its
 ring from here. The exit code is 1 if anything is not well.`,
-		Example: "  parallax doctor\n  parallax doctor --coordinator 10.0.0.1:7070 --insecure",
+		Example: "  parallax doctor\n  parallax doctor --device cuda:0\n  parallax doctor --coordinator 10.0.0.1:7070 --insecure",
 		Args:    exactly(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -68,7 +69,7 @@ func (f *doctorFlags) examine(cmd *cobra.Command) (findings []doctor.Finding, er
 			return nil, err
 		}
 	}
-	findings = append(findings, doctor.Device(f.device, f.threads), doctor.Cache(cache))
+	findings = append(doctor.Toolkit(f.device), doctor.Device(f.device, f.threads), doctor.Cache(cache))
 	if f.coordinator == "" {
 		return findings, nil
 	}

@@ -38,7 +38,7 @@ one: bytes on every rank, traffic on the ring, seconds per step. The seconds com
 this host's rate in matrix products, measured now, which no step exceeds; and, where the
 ledger has runs on such a device, from the best rate of their whole steps.
 
-What does not fit in this host's memory is refused with exit code 2, naming the part that
+What does not fit in this host's or its device's memory is refused with exit code 2, naming the part that
 takes most.`,
 		Example: `  parallax estimate --preset gpt2-124m --nodes 4
   parallax estimate --config run.toml --nodes 8 --link 10
@@ -90,13 +90,25 @@ func (f *estimateFlags) predict() (p prediction, err error) {
 		return p, &exitError{exitUsage, err}
 	}
 	defer be.Close()
-	e, err := estimate.New(estimate.Run{Spec: loaded.Spec, Model: m, Nodes: f.nodes, OneHost: f.oneHost, Precision: be.Info().Precision})
+	r := estimate.Run{Spec: loaded.Spec, Model: m, Nodes: f.nodes, OneHost: f.oneHost, Precision: be.Info().Precision}
+	sizer, sized := be.(kernels.Sizer)
+	if sized {
+		r.Overhead = sizer.Overhead(r.Spec.Train.MicroBatch*r.Spec.Train.SeqLen, m.Width, m.Vocabulary)
+	}
+	e, err := estimate.New(r)
 	if err != nil {
 		return p, &exitError{exitUsage, err}
 	}
 	p = prediction{Estimate: e, Needed: f.neededHere(e.Memory), Fits: true, RingSeconds: f.ringSeconds(e)}
 	if available, known := estimate.HostMemory(); known {
 		p.Available, p.Fits = available, p.Needed <= available
+	}
+	if sized {
+		if _, p.DeviceBytes, err = sizer.Memory(); err != nil {
+			return p, err
+		}
+		p.OnDevice = f.shared(e.Memory.Total() - e.Memory.Host())
+		p.Fits = p.Fits && p.OnDevice <= p.DeviceBytes
 	}
 	p.Speeds, err = f.speeds(e, be)
 	return p, err
@@ -108,6 +120,8 @@ type prediction struct {
 	Needed      int64   `json:"needed_here"` // of this host's memory, in bytes
 	Available   int64   `json:"available_here"`
 	Fits        bool    `json:"fits"`
+	OnDevice    int64   `json:"needed_on_device,omitempty"` // in bytes, where the device has memory of its own
+	DeviceBytes int64   `json:"device_bytes,omitempty"`
 	Speeds      []speed `json:"seconds_per_step"`
 	RingSeconds float64 `json:"ring_seconds_per_step,omitempty"` // that the wire alone takes
 }
@@ -126,6 +140,11 @@ func (f *estimateFlags) neededHere(m estimate.Memory) int64 {
 	if kind, _, err := kernels.ParseDevice(f.device); err == nil && kind == "cpu" {
 		bytes = m.Total()
 	}
+	return f.shared(bytes)
+}
+
+// shared is what all nodes on this host take, given what one does.
+func (f *estimateFlags) shared(bytes int64) int64 {
 	if f.oneHost {
 		bytes *= int64(f.nodes)
 	}
@@ -213,6 +232,10 @@ func (f *estimateFlags) refuse(p prediction) error {
 	if f.oneHost && f.nodes > 1 {
 		who = fmt.Sprintf("%d nodes on this host", f.nodes)
 	}
+	if p.OnDevice > p.DeviceBytes {
+		return usageError("%s would need %s on %s, which has %s: the largest part on a rank is %s with %s; %s", who,
+			gib(p.OnDevice), f.device, gib(p.DeviceBytes), largest.Name, gib(largest.Bytes), largest.Remedy)
+	}
 	return usageError("%s would need %s, and %s are available: the largest part on a rank is %s with %s; %s", who,
 		gib(p.Needed), gib(p.Available), largest.Name, gib(largest.Bytes), largest.Remedy)
 }
@@ -234,6 +257,9 @@ func (p prediction) print(w io.Writer, asJSON bool) error {
 	row("", "%s\ton a rank", gib(p.Memory.Total()))
 	if p.Available > 0 {
 		row("", "%s\tneeded of this host, which has %s available", gib(p.Needed), gib(p.Available))
+	}
+	if p.OnDevice > 0 {
+		row("", "%s\ton the device, which has %s", gib(p.OnDevice), gib(p.DeviceBytes))
 	}
 	row("traffic", "%s\tof gradients, sent by a rank in a step", gib(p.Traffic.Gradients))
 	row("", "%s\tof updates", gib(p.Traffic.Updates))

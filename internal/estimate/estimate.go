@@ -21,6 +21,8 @@ type Run struct {
 	// OneHost says that all nodes share this host, as parallax sim has them;
 	// otherwise each has a host like this one to itself.
 	OneHost bool
+	// Overhead is what the device takes beside buffers, see kernels.Sizer.
+	Overhead int64
 }
 
 // Estimate is what a run will cost.

@@ -75,6 +75,9 @@ func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory
 		{"copies of the state", stateCopies * (m.Parameters + o.State), true, smaller},
 		{"program", program, true, "use a larger host"},
 	}
+	if r.Overhead > 0 {
+		parts = append(parts, Part{"driver, libraries and scratch", r.Overhead, false, shorter})
+	}
 	if r.Nodes > 1 {
 		parts = append(parts, Part{"ring staging", stagingBytes(layout, plan), true, smaller})
 	}

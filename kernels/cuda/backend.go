@@ -67,8 +67,7 @@ func open(index int) (*Backend, error) {
 		b.Close()
 		return nil, err
 	}
-	driver := cu.Version()
-	b.info.Summary += fmt.Sprintf("; driver for CUDA %d.%d, NVRTC %s, cuBLASLt %s", driver/1000, driver/10%100, compiler.version, b.blas.version())
+	b.info.Summary += fmt.Sprintf("; driver for CUDA %s, NVRTC %s, cuBLASLt %s", driverVersion(), compiler.version, blasVersion(b.blas.lib))
 	return b, nil
 }
 

@@ -8,12 +8,14 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cuda.h>
 #include "shim.h"
 
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
 static void *driver;
+static const char *place = "";
 static char problem[1024];
 
 static void note_missing(char *where, size_t size) {
@@ -29,7 +31,10 @@ static void open_driver(void) {
     size_t n = 0;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if (places[i] == NULL || *places[i] == 0) continue;
-        if ((driver = dlopen(places[i], RTLD_NOW | RTLD_GLOBAL)) != NULL) return;
+        if ((driver = dlopen(places[i], RTLD_NOW | RTLD_GLOBAL)) != NULL) {
+            place = strdup(places[i]);
+            return;
+        }
         int w = snprintf(tried + n, sizeof tried - n, "%s%s", n ? ", " : "", places[i]);
         if (w > 0 && n + (size_t)w < sizeof tried) n += (size_t)w;
     }
@@ -59,6 +64,8 @@ CUresult cuInit(unsigned int flags) {
 }
 
 const char *px_driver_problem(void) { return problem; }
+
+const char *px_driver_place(void) { return place; }
 
 #define PX(name, symbol, params, args)                                             \
     CUresult name params {                                                         \

@@ -190,3 +190,51 @@ func TestOnFakeHostMemory(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOnFakeToolkit wants every part found, with version and place, and the peer that
+// there is none.
+func TestOnFakeToolkit(t *testing.T) {
+	onFake(t).Close()
+	parts := toolkit{}.Examine()
+	for i, want := range []string{"for CUDA 12.9, " + os.Getenv("PARALLAX_LIBCUDA") + ", knows 1 GPUs", "12.9, " + os.Getenv(fakeDir), "12.9, " + os.Getenv(fakeDir), "one GPU"} {
+		if p := parts[i]; p.Err != nil || !strings.HasPrefix(p.Detail, want) {
+			t.Errorf("%s: %q (error %v), want %q", p.Name, p.Detail, p.Err, want)
+		}
+	}
+}
+
+// TestOnFakePrebuild compiles for the device at hand where no architecture is named,
+// and refuses what is none.
+func TestOnFakePrebuild(t *testing.T) {
+	onFake(t).Close()
+	t.Setenv("PARALLAX_KERNEL_CACHE", t.TempDir())
+	arch, n, err := toolkit{}.Prebuild("", []int{64})
+	files, _ := filepath.Glob(filepath.Join(os.Getenv("PARALLAX_KERNEL_CACHE"), "*-sm_80-*.cubin"))
+	if err != nil || arch != "sm_80" || n != len(files) || n < 50 {
+		t.Errorf("%d kernels for %s, %d files, error %v", n, arch, len(files), err)
+	}
+	if _, _, err := (toolkit{}).Prebuild("hopper", []int{64}); err == nil || !strings.Contains(err.Error(), "sm_90a") {
+		t.Errorf("error %v, want one that shows how architectures are written", err)
+	}
+}
+
+// TestOnFakeMemoryOfDevice wants the driver's figures.
+func TestOnFakeMemoryOfDevice(t *testing.T) {
+	b := onFake(t)
+	defer b.Close()
+	before, _, err := b.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf, err := b.Alloc(kernels.F32, 10<<18)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer buf.Free()
+	if free, total, err := b.Memory(); err != nil || total != 1<<30 || free != before-10<<20 {
+		t.Errorf("%d of %d bytes free, error %v; want %d", free, total, err, before-10<<20)
+	}
+	if got := b.Overhead(16384, 1024, 151936); got < contextBytes+1<<30 || got > contextBytes+2<<30 {
+		t.Errorf("overhead of %d bytes: want the context and 1.5 GiB of logits", got)
+	}
+}

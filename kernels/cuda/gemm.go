@@ -24,14 +24,9 @@ type blas struct {
 const blasWorkspace = 32 << 20
 
 func newBlas(b *Backend) (*blas, error) {
-	lib, path, err := findLibrary("cublasLt", "nvidia-cublas")
+	n, path, err := bindBlas()
 	if err != nil {
 		return nil, err
-	}
-	var missing *C.char
-	n := C.px_blas_bind(lib, &missing)
-	if n == nil {
-		return nil, fmt.Errorf("%s has no %s: CUDA 11.1 or newer is needed", path, C.GoString(missing))
 	}
 	err = b.queue.call(func() error { return blasError("start", C.px_blas_create(n)) })
 	if err != nil {
@@ -42,6 +37,20 @@ func newBlas(b *Backend) (*blas, error) {
 		return nil, err
 	}
 	return &blas{b: b, lib: n, workspace: workspace, plans: map[product]*C.px_plan{}}, nil
+}
+
+// bindBlas finds the library.
+func bindBlas() (*C.px_blas, string, error) {
+	lib, path, err := findLibrary("cublasLt", "nvidia-cublas")
+	if err != nil {
+		return nil, "", err
+	}
+	var missing *C.char
+	n := C.px_blas_bind(lib, &missing)
+	if n == nil {
+		return nil, "", fmt.Errorf("%s has no %s: CUDA 11.1 or newer is needed", path, C.GoString(missing))
+	}
+	return n, path, nil
 }
 
 func (l *blas) close() {
@@ -57,9 +66,9 @@ func (l *blas) close() {
 	l.workspace.Free()
 }
 
-// version is cuBLASLt's, as "13.1".
-func (l *blas) version() string {
-	v := int(C.px_blas_version(l.lib))
+// blasVersion is cuBLASLt's, as "13.1".
+func blasVersion(lib *C.px_blas) string {
+	v := int(C.px_blas_version(lib))
 	return fmt.Sprintf("%d.%d", v/10000, v/100%100)
 }
 

@@ -16,6 +16,7 @@ import (
 type compiler struct {
 	lib     *C.px_nvrtc
 	version string // "12.9"
+	path    string
 }
 
 // loadCompiler finds NVRTC once for the process.
@@ -33,7 +34,7 @@ var loadCompiler = sync.OnceValues(func() (*compiler, error) {
 	if code := C.px_nvrtc_version(n, &major, &minor); code != 0 {
 		return nil, fmt.Errorf("%s: %s", path, C.GoString(C.px_nvrtc_error(n, code)))
 	}
-	return &compiler{lib: n, version: fmt.Sprintf("%d.%d", major, minor)}, nil
+	return &compiler{lib: n, version: fmt.Sprintf("%d.%d", major, minor), path: path}, nil
 })
 
 // compile turns a program into machine code. The log holds the compiler's remarks,

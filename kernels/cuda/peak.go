@@ -21,8 +21,10 @@ func (b *Backend) Peak() (p kernels.Peak, err error) {
 	if p.FLOPS, err = b.peakFLOPS(); err != nil {
 		return p, err
 	}
-	p.Bandwidth, err = b.peakBandwidth()
-	return p, err
+	if p.Bandwidth, err = b.peakBandwidth(); err != nil {
+		return p, err
+	}
+	return p, b.pool.release() // gigabytes that nobody will ask for in such pieces
 }
 
 func (b *Backend) peakFLOPS() (float64, error) {

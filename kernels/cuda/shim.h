@@ -8,6 +8,9 @@
 // px_driver_problem says why there is no working driver; "" when there is one.
 const char *px_driver_problem(void);
 
+// px_driver_place is what the driver was found as.
+const char *px_driver_place(void);
+
 // px_dlopen opens a shared library; on failure it returns NULL and *why is the
 // loader's message, valid until this thread's next call.
 void *px_dlopen(const char *path, const char **why);
