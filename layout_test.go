@@ -57,7 +57,7 @@ var walls = []wall{
 	{"internal/coord", "internal/config proto/... shard record internal/gossip internal/network internal/trust internal/version", grpcModules, "the coordinator decides; it touches no tensors"},
 	{"internal/agent", "kernels model shard/... collective collective/grpcring internal/train internal/config internal/checkpoint internal/gossip internal/network internal/trust internal/version proto/...", grpcModules, "the node daemon knows the network, and any backend only by name"},
 	{"launch", "internal/config", "golang.org/x/sys", "launching knows commands and files, not what they do"},
-	{"internal/bench", "kernels collective shard internal/config internal/train", "", "a measurement trains for real, on any backend"},
+	{"internal/bench", "kernels collective shard model internal/config internal/train", "", "a measurement trains for real, on any backend"},
 	{"internal/doctor", "kernels proto/...", grpcModules, "an examination needs a device and addresses"},
 	{"internal/verify/verifytest", "kernels kernels/ref internal/safetensors", "", "references for tests come from the oracle alone"},
 	{"internal/verify", "kernels internal/safetensors", "", "checking kernels needs the device interface and a file format"},

@@ -18,14 +18,17 @@ type activations struct {
 	headRStd heads[kernels.Buffer]
 	// Of the feed-forward block, the attention block, and the head; they share
 	// memory, as only one of the three is at work at a time.
-	ffn   kernels.Matrix        // [n, FFN], silu(gate)*up, then its gradient
-	do    kernels.Matrix        // [n, q columns], the gradient of the attention's output
-	dqrkv kernels.Matrix        // [n, projected]
-	rot   heads[kernels.Matrix] // q, r, k after norm and rotation, with qk_norm
-	dHead kernels.Matrix        // [n, d], the gradient of the last norm's output
+	ffn    kernels.Matrix        // [n, FFN], silu(gate)*up, then its gradient
+	do     kernels.Matrix        // [n, q columns], the gradient of the attention's output
+	dqrkv  kernels.Matrix        // [n, projected]
+	dqrk   kernels.Matrix        // its columns of q, r and k
+	dHeads heads[kernels.Matrix] // and those of each
+	rot    heads[kernels.Matrix] // q, r, k after norm and rotation, with qk_norm
+	dHead  kernels.Matrix        // [n, d], the gradient of the last norm's output
 }
 
-// layerActivations is what a layer keeps for its backward pass.
+// layerActivations is what a layer needs for its backward pass. With
+// [Config.Recompute] all but x is memory that the layers share.
 type layerActivations struct {
 	x      kernels.Matrix // [n, d], the residual stream before the layer
 	qrkv   kernels.Matrix // [n, projected]: before norm and rotation with qk_norm, else after
@@ -35,6 +38,11 @@ type layerActivations struct {
 	gateUp kernels.Matrix // [n, 2*FFN]; the backward pass overwrites it
 	lse    kernels.Buffer // [n*QHeads] Master
 	tbar   kernels.Buffer // like lse, nil without a probe
+
+	// Columns of qrkv and gateUp.
+	qrk      kernels.Matrix // of all that is rotated
+	heads    heads[kernels.Matrix]
+	gate, up kernels.Matrix
 }
 
 // heads is one thing for each of q, r, k and v.
@@ -55,8 +63,14 @@ func layActivations(c Config, batch, seqLen int, compute, master *tape) activati
 	if c.QKNorm {
 		act.headRStd = layHeadRStd(c, n, master)
 	}
-	for range c.Layers {
-		act.layers = append(act.layers, layLayer(c, n, compute, master))
+	for i := range c.Layers {
+		x := compute.matrix(n, c.Width)
+		if i == 0 || !c.Recompute {
+			act.layers = append(act.layers, layLayer(c, n, compute, master))
+		} else {
+			act.layers = append(act.layers, act.layers[0])
+		}
+		act.layers[i].x = x
 	}
 	return act
 }
@@ -68,6 +82,7 @@ func (act *activations) layScratch(c Config, n int, t *tape) {
 	act.ffn = ffn.matrix(n, c.FFN)
 	act.do = attention.matrix(n, c.qCols())
 	act.dqrkv = attention.matrix(n, c.projected())
+	act.dqrk, act.dHeads = rotated(c, act.dqrkv), splitHeads(c, act.dqrkv)
 	if c.QKNorm {
 		act.rot = splitHeads(c, attention.matrix(n, c.rotatedHeads()*c.HeadDim))
 	}
@@ -84,7 +99,6 @@ func layHeadRStd(c Config, n int, t *tape) heads[kernels.Buffer] {
 
 func layLayer(c Config, n int, compute, master *tape) layerActivations {
 	act := layerActivations{
-		x:      compute.matrix(n, c.Width),
 		qrkv:   compute.matrix(n, c.projected()),
 		o:      compute.matrix(n, c.qCols()),
 		mid:    compute.matrix(n, c.Width),
@@ -95,7 +109,19 @@ func layLayer(c Config, n int, compute, master *tape) layerActivations {
 		act.vbar = compute.matrix(n, c.qCols())
 		act.tbar = master.slice(n * c.QHeads)
 	}
+	act.qrk, act.heads = rotated(c, act.qrkv), splitHeads(c, act.qrkv)
+	if !act.gateUp.Empty() {
+		act.gate, act.up = act.gateUp.Columns(0, c.FFN), act.gateUp.Columns(c.FFN, 2*c.FFN)
+	}
 	return act
+}
+
+// rotated views the columns of the heads that are rotated.
+func rotated(c Config, m kernels.Matrix) kernels.Matrix {
+	if m.Empty() {
+		return m
+	}
+	return m.Columns(0, c.rotatedHeads()*c.HeadDim)
 }
 
 // splitHeads views the columns of q, r, k and, where m has them, v.

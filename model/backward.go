@@ -24,6 +24,9 @@ func (m *Model) ForwardBackward(b Batch, scale float64, gradReady func(lo, hi in
 	gradReady(end, m.layout.Size)
 	for i := last; i >= 0; i-- {
 		kernels.Repeat(m.be, m, i+1, func() {
+			if m.cfg.Recompute && i < last {
+				m.recompute(i, b)
+			}
 			m.ffnBackward(i)
 			m.attentionBackward(i, b)
 		})
@@ -34,6 +37,13 @@ func (m *Model) ForwardBackward(b Batch, scale float64, gradReady func(lo, hi in
 	})
 	first, _ := m.layout.LayerRange(0)
 	gradReady(0, first)
+}
+
+// recompute brings back what layer i needs for its backward pass and later layers
+// have overwritten.
+func (m *Model) recompute(i int, b Batch) {
+	m.attentionBlock(i, b)
+	m.gateUp(i)
 }
 
 // headBackward leaves the gradient of the residual stream's end in dx.
@@ -48,25 +58,24 @@ func (m *Model) headBackward(b Batch, scale float64) {
 }
 
 func (m *Model) ffnBackward(i int) {
-	w, g, a := m.work.layers[i], m.gradient.layers[i], m.act.layers[i]
+	w, g, a := &m.work.layers[i], &m.gradient.layers[i], &m.act.layers[i]
 	m.activate(i)
 	m.accumulate(g.down, m.act.dx, m.act.ffn)
 	dffn := m.act.ffn // silu(gate)*up has been used
 	m.be.MatMul(kernels.MatMul{C: dffn, A: m.act.dx, B: w.down, Alpha: 1})
 
-	gate, up := a.gateUp.Columns(0, m.cfg.FFN), a.gateUp.Columns(m.cfg.FFN, 2*m.cfg.FFN)
-	m.be.SwiGLUBackward(kernels.SwiGLUBackward{DGate: gate, DUp: up, DY: dffn, Gate: gate, Up: up})
+	m.be.SwiGLUBackward(kernels.SwiGLUBackward{DGate: a.gate, DUp: a.up, DY: dffn, Gate: a.gate, Up: a.up})
 	m.throughNorm(a.mid, a.gateUp, w.gateUp, g.gateUp, w.postNorm, g.postNorm)
 }
 
 func (m *Model) attentionBackward(i int, b Batch) {
-	w, g, a := m.work.layers[i], m.gradient.layers[i], m.act.layers[i]
+	w, g, a := &m.work.layers[i], &m.gradient.layers[i], &m.act.layers[i]
 	m.accumulate(g.o, m.act.dx, a.o)
 	m.be.MatMul(kernels.MatMul{C: m.act.do, A: m.act.dx, B: w.o, Alpha: 1})
 	if m.cfg.QKNorm {
 		m.rotate(i)
 	}
-	h, d := m.attended(i), splitHeads(m.cfg, m.act.dqrkv)
+	h, d := m.attended(i), m.act.dHeads
 	m.be.AttentionBackward(kernels.AttentionBackward{
 		AttentionShape: m.attentionShape(b),
 		DQ:             d.q, DR: d.r, DK: d.k, DV: d.v, DO: m.act.do,
@@ -79,14 +88,13 @@ func (m *Model) attentionBackward(i int, b Batch) {
 // rotateBackward turns the gradients of what attention read into those of the
 // projections, in place.
 func (m *Model) rotateBackward(i int) {
-	w, g := m.work.layers[i], m.gradient.layers[i]
+	w, g := &m.work.layers[i], &m.gradient.layers[i]
 	if !m.cfg.QKNorm {
 		n := m.cfg.rotatedHeads()
-		qrk := m.act.dqrkv.Columns(0, n*m.cfg.HeadDim)
-		m.be.HeadRotaryBackward(m.headRotaryBackward(qrk, kernels.Matrix{}, n, nil, nil, nil))
+		m.be.HeadRotaryBackward(m.headRotaryBackward(m.act.dqrk, kernels.Matrix{}, n, nil, nil, nil))
 		return
 	}
-	x, d, rstd := splitHeads(m.cfg, m.act.layers[i].qrkv), splitHeads(m.cfg, m.act.dqrkv), m.act.headRStd
+	x, d, rstd := m.act.layers[i].heads, m.act.dHeads, m.act.headRStd
 	m.be.HeadRotaryBackward(m.headRotaryBackward(d.q, x.q, m.cfg.QHeads, w.qNorm, rstd.q, g.qNorm))
 	if m.cfg.Mixer.learned() {
 		m.be.HeadRotaryBackward(m.headRotaryBackward(d.r, x.r, m.cfg.QHeads, w.rNorm, rstd.r, g.rNorm))

@@ -23,6 +23,10 @@ type Config struct {
 	RoPETheta  float64
 	NormEps    float64
 	InitStd    float64
+	// Recompute keeps of a layer only its input for the backward pass, which then
+	// computes the layer's forward pass again: less memory for the same gradients,
+	// to the bit, and [Config.RecomputedFLOPs] more work.
+	Recompute bool
 }
 
 // align is what every parameter's offset in the flat buffer is a multiple of,

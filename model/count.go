@@ -34,6 +34,20 @@ func (c Config) SequenceFLOPs(seqLen int) FLOPs {
 	}
 }
 
+// RecomputedFLOPs is what [Config.Recompute] computes a second time for a sequence
+// of seqLen tokens, and model FLOPs do not count: the forward pass of all layers but
+// the last one, which is still there when the backward pass begins, and but for the
+// products with the down projections, whose results backward does not need.
+func (c Config) RecomputedFLOPs(seqLen int) int64 {
+	if !c.Recompute {
+		return 0
+	}
+	d, t := int64(c.Width), int64(seqLen)
+	weights := d * int64(c.projected()+c.qCols()+2*c.FFN)
+	shape := c.attentionShape(1, seqLen)
+	return int64(c.Layers-1) * (2*t*weights + shape.ForwardFLOPs(c.Mixer.learned()))
+}
+
 // FLOPsPerToken is the model FLOPs of a token, forward and backward, the mean
 // over a sequence of seqLen. See [Config.SequenceFLOPs].
 func (c Config) FLOPsPerToken(seqLen int) float64 {

@@ -57,6 +57,31 @@ func TestBytesByHand(t *testing.T) {
 	}
 }
 
+// With recomputation another layer costs its input, [n, d], and nothing else.
+func TestRecomputationKeepsInputs(t *testing.T) {
+	f32 := kernels.Precision{Compute: kernels.F32, Master: kernels.F32}
+	for layers := 1; layers < 4; layers++ {
+		c, more := byHand(), byHand()
+		c.Recompute, more.Recompute = true, true
+		c.Layers, more.Layers = layers, layers+1
+		if got := more.Bytes(f32, 2, 8).Activations - c.Bytes(f32, 2, 8).Activations; got != 4*2*8*16 {
+			t.Errorf("layer %d takes %d bytes, want 1024", layers+1, got)
+		}
+	}
+	c := byHand()
+	c.Recompute = true
+	kept := byHand()
+	if c.Bytes(f32, 2, 8) != kept.Bytes(f32, 2, 8) || c.RecomputedFLOPs(8) != 0 {
+		t.Error("a single layer is recomputed")
+	}
+	// Three tokens: 2*3 times the 896 weights of q, r, o, k, v, gate and up, and
+	// attention as in TestCountsByHand.
+	c.Layers = 2
+	if got := c.RecomputedFLOPs(3); got != 6*768+12*4*8 {
+		t.Errorf("%d FLOPs recomputed", got)
+	}
+}
+
 func TestActivationsDoNotGrowWithTheVocabulary(t *testing.T) {
 	f32 := kernels.Precision{Compute: kernels.F32, Master: kernels.F32}
 	small, large := tiny(), tiny()
@@ -127,7 +152,12 @@ func (m *meter) HeadLoss(op kernels.HeadLoss) {
 // model enqueues and the memory that it allocates.
 func TestCountsAreWhatTheModelDoes(t *testing.T) {
 	const batch, seqLen = 2, 7
+	all := variants()
 	for name, v := range variants() {
+		v.config.Recompute, v.config.Layers = true, 3
+		all[name+", recomputed"] = v
+	}
+	for name, v := range all {
 		be := &meter{Backend: oracle(t)}
 		m := newModel(t, be, v.config, batch, seqLen)
 		if want := v.config.Bytes(be.Info().Precision, batch, seqLen).Total(); be.bytes != want {
@@ -141,8 +171,8 @@ func TestCountsAreWhatTheModelDoes(t *testing.T) {
 		}
 		be.flops = 0
 		m.ForwardBackward(b, 1, nil)
-		if be.flops != batch*count.Total() {
-			t.Errorf("%s: both passes enqueued %d FLOPs, counted %d", name, be.flops, batch*count.Total())
+		if want := batch * (count.Total() + v.config.RecomputedFLOPs(seqLen)); be.flops != want {
+			t.Errorf("%s: both passes enqueued %d FLOPs, counted %d", name, be.flops, want)
 		}
 	}
 }

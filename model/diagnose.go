@@ -46,7 +46,8 @@ func (m *Model) Diagnose(b Batch) ([]Diagnosis, error) {
 		if err := m.diagnoseAttention(&all[i], i, b, logits); err != nil {
 			return nil, err
 		}
-		m.ffnBlock(i)
+		m.gateUp(i)
+		m.down(i)
 	}
 	return all, m.measureRanks(all)
 }

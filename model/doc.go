@@ -25,8 +25,9 @@
 // Kept for the backward pass are, per token and layer, the two residual inputs,
 // the projections, the attention's outputs and statistics, and gate and up. What
 // one pass over memory restores (norms, rotations, the activation) is computed
-// again, no matrix product ever is, so the model FLOPs are those executed.
-// Everything else is scratch that all layers share. Nothing grows with the
+// again, no matrix product is, so the model FLOPs are those executed; unless
+// [Config.Recompute] says to keep only the layers' inputs and to compute the rest
+// twice. Everything else is scratch that all layers share. Nothing grows with the
 // vocabulary.
 //
 // # Where next

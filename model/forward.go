@@ -27,7 +27,8 @@ func (m *Model) forward(b Batch) {
 	m.embed(b)
 	for i := range m.act.layers {
 		m.attentionBlock(i, b)
-		m.ffnBlock(i)
+		m.gateUp(i)
+		m.down(i)
 	}
 	m.norm(m.act.last, m.work.norm)
 }
@@ -45,7 +46,7 @@ func (m *Model) residual(i int) kernels.Matrix {
 }
 
 func (m *Model) attentionBlock(i int, b Batch) {
-	w, a := m.work.layers[i], m.act.layers[i]
+	w, a := &m.work.layers[i], &m.act.layers[i]
 	m.norm(a.x, w.inputNorm)
 	m.be.MatMul(kernels.MatMul{C: a.qrkv, A: m.act.normed, B: w.qrkv, TransB: true, Alpha: 1})
 	m.rotate(i)
@@ -57,10 +58,15 @@ func (m *Model) attentionBlock(i int, b Batch) {
 	m.be.MatMul(kernels.MatMul{C: a.mid, A: a.o, B: w.o, TransB: true, Alpha: 1, Beta: 1, Add: a.x})
 }
 
-func (m *Model) ffnBlock(i int) {
-	w, a := m.work.layers[i], m.act.layers[i]
+// gateUp and down are the feed-forward block.
+func (m *Model) gateUp(i int) {
+	w, a := &m.work.layers[i], &m.act.layers[i]
 	m.norm(a.mid, w.postNorm)
 	m.be.MatMul(kernels.MatMul{C: a.gateUp, A: m.act.normed, B: w.gateUp, TransB: true, Alpha: 1})
+}
+
+func (m *Model) down(i int) {
+	w, a := &m.work.layers[i], &m.act.layers[i]
 	m.activate(i)
 	m.be.MatMul(kernels.MatMul{C: m.residual(i + 1), A: m.act.ffn, B: w.down, TransB: true, Alpha: 1, Beta: 1, Add: a.mid})
 }
@@ -74,14 +80,13 @@ func (m *Model) norm(x kernels.Matrix, gain kernels.Buffer) {
 // kept and the result goes to scratch; without, it is in place, and as the heads
 // of q, r and k are neighbours, at once.
 func (m *Model) rotate(i int) {
-	a, w := m.act.layers[i], m.work.layers[i]
+	a, w := &m.act.layers[i], &m.work.layers[i]
 	if !m.cfg.QKNorm {
 		n := m.cfg.rotatedHeads()
-		qrk := a.qrkv.Columns(0, n*m.cfg.HeadDim)
-		m.be.HeadRotary(m.headRotary(qrk, qrk, n, nil, nil))
+		m.be.HeadRotary(m.headRotary(a.qrk, a.qrk, n, nil, nil))
 		return
 	}
-	from, to, rstd := splitHeads(m.cfg, a.qrkv), m.act.rot, m.act.headRStd
+	from, to, rstd := a.heads, m.act.rot, m.act.headRStd
 	m.be.HeadRotary(m.headRotary(to.q, from.q, m.cfg.QHeads, w.qNorm, rstd.q))
 	if m.cfg.Mixer.learned() {
 		m.be.HeadRotary(m.headRotary(to.r, from.r, m.cfg.QHeads, w.rNorm, rstd.r))
@@ -98,7 +103,7 @@ func (m *Model) headRotary(y, x kernels.Matrix, n int, gain, rstd kernels.Buffer
 
 // attended is what attention reads in layer i, after rotate.
 func (m *Model) attended(i int) heads[kernels.Matrix] {
-	h := splitHeads(m.cfg, m.act.layers[i].qrkv)
+	h := m.act.layers[i].heads
 	if m.cfg.QKNorm {
 		h.q, h.r, h.k = m.act.rot.q, m.act.rot.r, m.act.rot.k
 	}
@@ -120,8 +125,8 @@ func (c Config) attentionShape(batch, seqLen int) kernels.AttentionShape {
 
 // activate writes silu(gate)*up of layer i to the scratch.
 func (m *Model) activate(i int) {
-	gu := m.act.layers[i].gateUp
-	m.be.SwiGLU(kernels.SwiGLU{Y: m.act.ffn, Gate: gu.Columns(0, m.cfg.FFN), Up: gu.Columns(m.cfg.FFN, 2*m.cfg.FFN)})
+	a := &m.act.layers[i]
+	m.be.SwiGLU(kernels.SwiGLU{Y: m.act.ffn, Gate: a.gate, Up: a.up})
 }
 
 func (m *Model) headLoss(b Batch) kernels.HeadLoss {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"parallax/kernels"
@@ -60,6 +61,25 @@ func TestGradientAgainstFiniteDifferences(t *testing.T) {
 				checkDerivative(t, p.Name+" in one coordinate", g, largestCoordinate(g), loss, p)
 			}
 		})
+	}
+}
+
+// TestRecomputationChangesNoBit compares gradients and losses with and without it.
+func TestRecomputationChangesNoBit(t *testing.T) {
+	const batch, seqLen, scale = 2, 9, 0.7
+	for name, v := range variants() {
+		v.config.Layers = 3
+		be := open(t, "cpu")
+		b := randomTokens(v.config, batch, seqLen, v.packed).on(t, be)
+		kept := newModel(t, be, v.config, batch, seqLen)
+		v.config.Recompute = true
+		again := newModel(t, be, v.config, batch, seqLen)
+		if want, got := gradients(t, kept, b, scale), gradients(t, again, b, scale); !slices.Equal(want, got) {
+			t.Errorf("%s: gradients differ by %g", name, relativeError(got, want))
+		}
+		if !slices.Equal(read(t, be, kept.Losses()), read(t, be, again.Losses())) {
+			t.Errorf("%s: losses differ", name)
+		}
 	}
 }
 

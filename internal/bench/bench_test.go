@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"math"
 	"testing"
 
 	"parallax/internal/config"
@@ -47,9 +48,17 @@ func TestStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Step(context.Background(), open(t), loaded.Spec, 256, kernels.Peak{}, 1, 2)
+	r, err := Step(context.Background(), open(t), loaded.Spec, 256, kernels.Peak{}, Plan{Warmup: 1, Steps: 2, Split: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	split := map[string]Part{}
+	for _, p := range r.Split {
+		split[p.Operation] = p
+	}
+	loss := split["head and cross-entropy"]
+	if loss.Calls != 1 || loss.Seconds <= 0 || math.Abs(loss.FLOPS*loss.Seconds/(3*2*32*256*128)-1) > 1e-6 {
+		t.Errorf("split: %+v", loss)
 	}
 	if r.Tokens != 32 || r.Rate <= 0 || r.FLOPS <= 0 || r.Parameters == 0 || r.Share != 0 {
 		t.Errorf("%+v", r)

@@ -8,6 +8,7 @@ import (
 	"parallax/internal/config"
 	"parallax/internal/train"
 	"parallax/kernels"
+	"parallax/model"
 	"parallax/shard"
 )
 
@@ -23,30 +24,37 @@ type StepResult struct {
 	FLOPS6N    float64 `json:"flops_per_s_6n"`
 	Share      float64 `json:"share_of_peak,omitempty"`
 	Device     int64   `json:"device_bytes,omitempty"` // in use on the device, by everybody, where it has memory of its own
+	Split      []Part  `json:"split,omitempty"`
 }
 
-// Step trains a spec's model on random tokens for warmup+steps steps, the first
-// of which do not count.
-func Step(ctx context.Context, be kernels.Backend, spec config.Spec, vocabulary int, peak kernels.Peak, warmup, steps int) (StepResult, error) {
-	source := noise{seqLen: spec.Train.SeqLen, vocabulary: vocabulary}
-	trainer, err := train.New(be, spec, source)
-	if err != nil {
-		return StepResult{}, err
+// Plan says which steps to make.
+type Plan struct {
+	Warmup, Steps int
+	// Split adds as many steps again in which every operation is timed on its own.
+	Split bool
+}
+
+// Step trains a spec's model on random tokens below vocabulary.
+func Step(ctx context.Context, be kernels.Backend, spec config.Spec, vocabulary int, peak kernels.Peak, plan Plan) (StepResult, error) {
+	split := newSplitter(be)
+	on := be
+	if plan.Split {
+		on = split
 	}
-	defer trainer.Close()
 	comm, err := collective.New(collective.Config{Members: []collective.Member{{Name: "bench"}}}, nil)
 	if err != nil {
 		return StepResult{}, err
 	}
 	defer comm.Close()
-	if err := trainer.Enter(train.View{Comm: comm, Slots: shard.Deal(spec.Train.Slots, []float64{1})}); err != nil {
-		return StepResult{}, err
-	}
-	reports, err := makeSteps(ctx, trainer, warmup, steps)
+	trainer, err := newTrainer(on, spec, vocabulary, comm)
 	if err != nil {
 		return StepResult{}, err
 	}
-	cfg := trainer.Model().Config()
+	defer trainer.Close()
+	reports, err := makeSteps(ctx, trainer, plan.Warmup, plan.Steps)
+	if err != nil {
+		return StepResult{}, err
+	}
 	r := summarize(reports)
 	if s, can := be.(kernels.Sizer); can {
 		free, total, err := s.Memory()
@@ -55,13 +63,36 @@ func Step(ctx context.Context, be kernels.Backend, spec config.Spec, vocabulary 
 		}
 		r.Device = total - free
 	}
+	r.rate(trainer.Model().Config(), spec.Train.SeqLen, peak)
+	if plan.Split {
+		split.on = true
+		_, err = makeSteps(ctx, trainer, 0, plan.Steps)
+		r.Split = split.split(plan.Steps)
+	}
+	return r, err
+}
+
+// newTrainer is a trainer on random tokens, alone in its ring.
+func newTrainer(be kernels.Backend, spec config.Spec, vocabulary int, comm *collective.Comm) (*train.Trainer, error) {
+	trainer, err := train.New(be, spec, noise{seqLen: spec.Train.SeqLen, vocabulary: vocabulary})
+	if err != nil {
+		return nil, err
+	}
+	if err := trainer.Enter(train.View{Comm: comm, Slots: shard.Deal(spec.Train.Slots, []float64{1})}); err != nil {
+		trainer.Close()
+		return nil, err
+	}
+	return trainer, nil
+}
+
+// rate derives what follows from tokens per second.
+func (r *StepResult) rate(cfg model.Config, seqLen int, peak kernels.Peak) {
 	r.Parameters = cfg.Parameters()
-	r.FLOPS = r.Rate * cfg.FLOPsPerToken(spec.Train.SeqLen)
-	r.FLOPS6N = r.Rate * cfg.FLOPsPerToken6N(spec.Train.SeqLen)
+	r.FLOPS = r.Rate * cfg.FLOPsPerToken(seqLen)
+	r.FLOPS6N = r.Rate * cfg.FLOPsPerToken6N(seqLen)
 	if peak.FLOPS > 0 {
 		r.Share = r.FLOPS / peak.FLOPS
 	}
-	return r, nil
 }
 
 func makeSteps(ctx context.Context, trainer *train.Trainer, warmup, steps int) ([]train.Report, error) {

@@ -3,7 +3,9 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -112,15 +114,15 @@ func duration(seconds float64) time.Duration {
 
 func benchStepCommand(f *benchFlags) *cobra.Command {
 	spec := specFlags{fallback: "small"}
-	var warmup, steps int
+	var plan bench.Plan
 	cmd := &cobra.Command{
 		Use:     "step",
 		Short:   "Measure whole training steps on random tokens",
-		Example: "  parallax bench step --preset small\n  parallax bench step --preset gpt2-124m --set train.slots=1 --steps 3 --json",
+		Example: "  parallax bench step --preset small\n  parallax bench step --preset gpt2-124m --set train.slots=1 --steps 3 --json\n  parallax bench step --preset small --split",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if steps < 1 || warmup < 0 {
-				return usageError("--steps %d --warmup %d: at least one step is needed", steps, warmup)
+			if plan.Steps < 1 || plan.Warmup < 0 {
+				return usageError("--steps %d --warmup %d: at least one step is needed", plan.Steps, plan.Warmup)
 			}
 			loaded, err := spec.load()
 			if err != nil {
@@ -131,7 +133,7 @@ func benchStepCommand(f *benchFlags) *cobra.Command {
 				return err
 			}
 			return f.on(cmd, func(be kernels.Backend, peak kernels.Peak) error {
-				r, err := bench.Step(cmd.Context(), be, loaded.Spec, tok.Vocabulary(), peak, warmup, steps)
+				r, err := bench.Step(cmd.Context(), be, loaded.Spec, tok.Vocabulary(), peak, plan)
 				if err != nil {
 					return err
 				}
@@ -140,8 +142,9 @@ func benchStepCommand(f *benchFlags) *cobra.Command {
 		},
 	}
 	spec.add(cmd)
-	cmd.Flags().IntVar(&warmup, "warmup", 2, "steps that do not count")
-	cmd.Flags().IntVar(&steps, "steps", 8, "steps measured, of which the median counts")
+	cmd.Flags().IntVar(&plan.Warmup, "warmup", 2, "steps that do not count")
+	cmd.Flags().IntVar(&plan.Steps, "steps", 8, "steps measured, of which the median counts")
+	cmd.Flags().BoolVar(&plan.Split, "split", false, "afterwards, make as many steps again and time every operation")
 	return cmd
 }
 
@@ -160,5 +163,33 @@ func (f *benchFlags) step(cmd *cobra.Command, r bench.StepResult) error {
 	if err == nil && r.Device > 0 {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "device memory in use %.0f MB\n", float64(r.Device)/1e6)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return writeSplit(cmd.OutOrStdout(), r)
+}
+
+// writeSplit is a table of where a step's time goes, without what takes less than a
+// thousandth.
+func writeSplit(w io.Writer, r bench.StepResult) error {
+	if len(r.Split) == 0 {
+		return nil
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "\noperation\tcalls\tseconds a step\t\tGFLOP/s\t")
+	sum := 0.0
+	for _, p := range r.Split {
+		sum += p.Seconds
+	}
+	for _, p := range r.Split {
+		if p.Seconds < sum/1000 {
+			continue
+		}
+		rate := ""
+		if p.FLOPS > 0 {
+			rate = fmt.Sprintf("%.1f", p.FLOPS/1e9)
+		}
+		fmt.Fprintf(table, "%s\t%.4g\t%.6f\t%.1f %%\t%s\t\n", p.Operation, p.Calls, p.Seconds, 100*p.Seconds/sum, rate)
+	}
+	return table.Flush()
 }

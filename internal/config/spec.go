@@ -84,6 +84,7 @@ type Train struct {
 	MicroBatch int    `toml:"micro_batch" doc:"sequences that a node computes at a time"`
 	Slots      int    `toml:"slots" doc:"micro-batches in a step, dealt out to the nodes"`
 	Reduction  string `toml:"reduction" doc:"how gradients are summed over the nodes; sum-exact: to the same bits on any number of them" choice:"sum-f32|sum-bf16|sum-exact"`
+	Recompute  string `toml:"recompute" doc:"what backward computes again to save memory; layer: all but a layer's input, for the same bits in up to a third more time" choice:"none|layer" before:"none"`
 }
 
 // Eval is how often, and on how much, the validation loss is measured.

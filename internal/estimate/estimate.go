@@ -37,7 +37,8 @@ type Estimate struct {
 	Memory       Memory  `json:"memory_per_rank"`
 	Traffic      Traffic `json:"traffic_per_step_and_rank"`
 
-	stepFLOPs   float64 // of passes, where they take longest
+	stepFLOPs   float64 // of passes, where they take longest: model FLOPs
+	againFLOPs  float64 // of what train.recompute has computed twice, likewise
 	updateFLOPs float64 // of Newton-Schulz, likewise
 }
 
@@ -70,24 +71,27 @@ const newtonSchulzSteps = 5
 // countFLOPs adds up what has to be computed before a step is over: by the busiest
 // rank, or, on one host, by all.
 func (e *Estimate) countFLOPs(r Run, plan optimizer.Plan) {
-	micro := float64(r.Spec.Train.MicroBatch) * float64(r.Model.SequenceFLOPs(r.Spec.Train.SeqLen).Total())
+	t := r.Spec.Train
+	micro := float64(t.MicroBatch) * float64(r.Model.SequenceFLOPs(t.SeqLen).Total())
+	again := float64(t.MicroBatch) * float64(r.Model.RecomputedFLOPs(t.SeqLen))
 	busiest, all := int64(0), int64(0)
 	for _, cost := range plan.Costs() {
 		busiest = max(busiest, cost)
 		all += cost
 	}
+	slots := e.BusiestSlots
 	if r.OneHost {
-		e.stepFLOPs, e.updateFLOPs = micro*float64(r.Spec.Train.Slots), newtonSchulzSteps*float64(all)
-		return
+		slots, busiest = t.Slots, all
 	}
-	e.stepFLOPs, e.updateFLOPs = micro*float64(e.BusiestSlots), newtonSchulzSteps*float64(busiest)
+	e.stepFLOPs, e.againFLOPs = micro*float64(slots), again*float64(slots)
+	e.updateFLOPs = newtonSchulzSteps * float64(busiest)
 }
 
 // SecondsInProducts is how long a step's matrix products and Newton-Schulz
 // iterations take on a host that computes them at rate FLOP/s: what is missing is
 // everything else, so a step takes at least so long.
 func (e *Estimate) SecondsInProducts(rate float64) float64 {
-	return (e.stepFLOPs + e.updateFLOPs) / rate
+	return (e.stepFLOPs + e.againFLOPs + e.updateFLOPs) / rate
 }
 
 // SecondsAtStepRate is how long a step takes on a host that has made whole steps

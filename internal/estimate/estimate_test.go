@@ -97,6 +97,7 @@ func trainers(t *testing.T, r Run) (all []*train.Trainer, meters []*meter) {
 func TestMemoryIsWhatTrainingAllocates(t *testing.T) {
 	for _, set := range [][]string{
 		nil, {"optimizer.name=adamw"}, {"data.documents=true"}, {"model.mixer=softmax"}, {"train.slots=5"}, {"train.reduction=sum-exact"},
+		{"train.recompute=layer"},
 	} {
 		r := testRun(t, 2, set...)
 		m := estimate(t, r).Memory
@@ -183,6 +184,16 @@ func TestSeconds(t *testing.T) {
 			t.Errorf("%g s, want %g", c.got, c.want)
 		}
 	}
+	r.Model.Recompute = true
+	again := 5 * float64(r.Spec.Train.MicroBatch) * float64(r.Model.RecomputedFLOPs(24))
+	slower := estimate(t, r)
+	if got, want := slower.SecondsInProducts(1e6), (5*perSlot+again)/1e6; again == 0 || math.Abs(got/want-1) > 1e-9 {
+		t.Errorf("recomputed: %g s, want %g", got, want)
+	}
+	if slower.SecondsAtStepRate(1e6) != together.SecondsAtStepRate(1e6) || slower.Memory.Total() >= together.Memory.Total() {
+		t.Error("recomputation counts as model FLOPs, or saves nothing")
+	}
+	r.Model.Recompute = false
 	r.Spec.Optimizer.Name = "muon"
 	if muon := estimate(t, r); muon.SecondsInProducts(1e6) <= together.SecondsInProducts(1e6) {
 		t.Error("Newton-Schulz takes no time")

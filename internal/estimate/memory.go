@@ -53,6 +53,7 @@ func (m Memory) Largest() Part {
 const (
 	smaller = "make the model smaller"
 	shorter = "make train.micro_batch or train.seq_len smaller"
+	again   = ", or set train.recompute = \"layer\""
 	// program is a node without a run: code, runtime, tokenizer, connections. The
 	// token file is mapped, and not counted: the system drops it when it must.
 	program = 32 << 20
@@ -63,13 +64,16 @@ func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory
 	cfg, params := train.OptimizerConfig(r.Spec), train.OptimizerParams(layout)
 	m := r.Model.Bytes(r.Precision, t.MicroBatch, t.SeqLen)
 	o := optimizer.MemoryBytes(cfg, params, r.Precision)
-	batches := batchBytes(r, slots)
+	batches, remedy := batchBytes(r, slots), shorter
+	if !r.Model.Recompute {
+		remedy += again
+	}
 	parts := Memory{
 		{"parameters", m.Parameters + m.Work, false, smaller},
 		{"gradients", m.Gradients + exactBytes(r, layout), false, smaller},
 		{"optimizer state", o.State, false, smaller + ", or choose another optimizer.name"},
 		{"optimizer scratch", o.Scratch, false, smaller},
-		{"activations", m.Activations, false, shorter},
+		{"activations", m.Activations, false, remedy},
 		{"batches on the device", batches + lossBytes(r, slots), false, shorter + ", or use more nodes"},
 		{"batches on the host", batches, true, shorter + ", or use more nodes"},
 		{"copies of the state", stateCopies * (m.Parameters + o.State), true, smaller},

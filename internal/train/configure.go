@@ -22,6 +22,7 @@ func ModelConfig(s config.Spec, vocabulary int) (model.Config, error) {
 		QHeads: m.QHeads, KVHeads: m.KVHeads, HeadDim: m.HeadDim, FFN: m.FFN,
 		Mixer: mixer, Window: m.Window, QKNorm: m.QKNorm, TiedHead: m.TiedHead,
 		RoPETheta: m.RoPETheta, NormEps: m.NormEps, InitStd: m.InitStd,
+		Recompute: s.Train.Recompute == "layer",
 	}
 	return c, c.Check()
 }
