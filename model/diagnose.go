@@ -46,8 +46,7 @@ func (m *Model) Diagnose(b Batch) ([]Diagnosis, error) {
 		if err := m.diagnoseAttention(&all[i], i, b, logits); err != nil {
 			return nil, err
 		}
-		m.gateUp(i)
-		m.down(i)
+		m.ffnBlock(i)
 	}
 	return all, m.measureRanks(all)
 }

@@ -27,8 +27,7 @@ func (m *Model) forward(b Batch) {
 	m.embed(b)
 	for i := range m.act.layers {
 		m.attentionBlock(i, b)
-		m.gateUp(i)
-		m.down(i)
+		m.ffnBlock(i)
 	}
 	m.norm(m.act.last, m.work.norm)
 }
@@ -58,7 +57,11 @@ func (m *Model) attentionBlock(i int, b Batch) {
 	m.be.MatMul(kernels.MatMul{C: a.mid, A: a.o, B: w.o, TransB: true, Alpha: 1, Beta: 1, Add: a.x})
 }
 
-// gateUp and down are the feed-forward block.
+func (m *Model) ffnBlock(i int) {
+	m.gateUp(i)
+	m.down(i)
+}
+
 func (m *Model) gateUp(i int) {
 	w, a := &m.work.layers[i], &m.act.layers[i]
 	m.norm(a.mid, w.postNorm)
