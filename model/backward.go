@@ -2,6 +2,28 @@ package model
 
 import "parallax/kernels"
 
+// pass is a micro-batch on its way through [Model.ForwardBackward].
+type pass struct {
+	batch Batch
+	scale float64
+	// parts, each of which completes a range of the gradient: the embedding, the
+	// layers, and last, where a pass begins, the forward pass and the head. They are
+	// made once, so that a pass allocates nothing.
+	parts []func()
+}
+
+func (m *Model) preparePass() {
+	p := &m.pass
+	p.parts = append(p.parts, m.embedBackward)
+	for i := range m.act.layers {
+		p.parts = append(p.parts, func() { m.layerBackward(i, p.batch) })
+	}
+	p.parts = append(p.parts, func() {
+		m.forward(p.batch)
+		m.headBackward(p.batch, p.scale)
+	})
+}
+
 // ForwardBackward runs a micro-batch and adds the gradient of
 //
 //	scale * (the sum of the micro-batch's losses)
@@ -12,31 +34,32 @@ import "parallax/kernels"
 // exactly once: the last norm and head, each layer from the last to the first, the
 // embedding.
 func (m *Model) ForwardBackward(b Batch, scale float64, gradReady func(lo, hi int)) {
-	if gradReady == nil {
-		gradReady = func(lo, hi int) {}
+	m.pass.batch, m.pass.scale = b, scale
+	hi := m.layout.Size
+	for part := len(m.pass.parts) - 1; part >= 0; part-- {
+		kernels.Repeat(m.be, m, part, m.pass.parts[part])
+		lo := 0
+		if part > 0 {
+			lo = m.layout.layers[part-1]
+		}
+		if gradReady != nil {
+			gradReady(lo, hi)
+		}
+		hi = lo
 	}
-	last := len(m.act.layers) - 1
-	kernels.Repeat(m.be, m, last+2, func() {
-		m.forward(b)
-		m.headBackward(b, scale)
-	})
-	_, end := m.layout.LayerRange(last)
-	gradReady(end, m.layout.Size)
-	for i := last; i >= 0; i-- {
-		kernels.Repeat(m.be, m, i+1, func() {
-			if m.cfg.Recompute && i < last {
-				m.recompute(i, b)
-			}
-			m.ffnBackward(i)
-			m.attentionBackward(i, b)
-		})
-		gradReady(m.layout.LayerRange(i))
+}
+
+// layerBackward is the backward pass of layer i.
+func (m *Model) layerBackward(i int, b Batch) {
+	if m.cfg.Recompute && i < len(m.act.layers)-1 {
+		m.recompute(i, b)
 	}
-	kernels.Repeat(m.be, m, 0, func() {
-		m.be.EmbeddingBackward(kernels.EmbeddingBackward{DW: m.gradient.embedding, DY: m.act.dx, Tokens: b.Tokens})
-	})
-	first, _ := m.layout.LayerRange(0)
-	gradReady(0, first)
+	m.ffnBackward(i)
+	m.attentionBackward(i, b)
+}
+
+func (m *Model) embedBackward() {
+	m.be.EmbeddingBackward(kernels.EmbeddingBackward{DW: m.gradient.embedding, DY: m.act.dx, Tokens: m.pass.batch.Tokens})
 }
 
 // recompute brings back what layer i needs for its backward pass and later layers

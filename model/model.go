@@ -19,6 +19,7 @@ type Model struct {
 	work, gradient weights
 	act            activations
 	owned          []kernels.Buffer
+	pass           pass
 }
 
 // Batch is one micro-batch on the device, row by row.
@@ -45,6 +46,7 @@ func New(be kernels.Backend, cfg Config, batch, seqLen int) (*Model, error) {
 		m.Close()
 		return nil, err
 	}
+	m.preparePass()
 	return m, nil
 }
 

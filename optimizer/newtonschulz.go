@@ -40,29 +40,44 @@ type newtonSchulz struct {
 	squares    kernels.Buffer // [1] Master
 }
 
-// orthogonalize writes the orthogonalised u, rows x cols of the Master type, to
-// dst, of the Compute type.
-func (ns *newtonSchulz) orthogonalize(dst, u kernels.Buffer, rows, cols int) {
-	x, y := kernels.Mat(ns.x.Slice(0, rows*cols), rows, cols), kernels.Mat(dst, rows, cols)
-	ns.be.SumSquares(ns.squares, u, false)
-	ns.be.Normalize(kernels.Normalize{Y: x.Buf, X: u, SumSquares: ns.squares, Factor: ns.set.factor, Eps: 1e-7})
+// iteration is one matrix on its way: every step reads one of x and y, and writes
+// the other.
+type iteration struct {
+	u          kernels.Buffer // Master, what is orthogonalised
+	x, y       kernels.Matrix // scratch, and where the result goes
+	gram, poly kernels.Matrix // scratch
+	tall       bool
+}
+
+// prepare is for u, rows x cols of the Master type, and dst, of the Compute type.
+func (ns *newtonSchulz) prepare(dst, u kernels.Buffer, rows, cols int) iteration {
+	m := min(rows, cols)
+	return iteration{
+		u: u, x: kernels.Mat(ns.x.Slice(0, rows*cols), rows, cols), y: kernels.Mat(dst, rows, cols),
+		gram: kernels.Mat(ns.gram.Slice(0, m*m), m, m), poly: kernels.Mat(ns.poly.Slice(0, m*m), m, m),
+		tall: rows > cols,
+	}
+}
+
+// orthogonalize writes the orthogonalised u to y.
+func (ns *newtonSchulz) orthogonalize(it *iteration) {
+	x, y := it.x, it.y
+	ns.be.SumSquares(ns.squares, it.u, false)
+	ns.be.Normalize(kernels.Normalize{Y: x.Buf, X: it.u, SumSquares: ns.squares, Factor: ns.set.factor, Eps: 1e-7})
 	for _, k := range ns.set.steps {
-		ns.step(y, x, k)
+		ns.step(it, y, x, k)
 		x, y = y, x
 	}
 }
 
 // step writes one step from x to y, in three products. For a tall x it is the
 // products of x^T, read transposed: y = a x + x (b X + c X^2) with X = x^T x.
-func (ns *newtonSchulz) step(y, x kernels.Matrix, k coefficients) {
-	tall := x.Rows > x.Cols
-	m := min(x.Rows, x.Cols)
-	gram, poly := kernels.Mat(ns.gram.Slice(0, m*m), m, m), kernels.Mat(ns.poly.Slice(0, m*m), m, m)
-	ns.be.MatMul(kernels.MatMul{C: gram, A: x, B: x, TransA: tall, TransB: !tall, Alpha: 1, Symmetric: true})
-	ns.be.MatMul(kernels.MatMul{C: poly, A: gram, B: gram, Alpha: k.c, Beta: k.b, Add: gram, Symmetric: true})
-	last := kernels.MatMul{C: y, A: poly, B: x, Alpha: 1, Beta: k.a, Add: x}
-	if tall {
-		last.A, last.B = x, poly
+func (ns *newtonSchulz) step(it *iteration, y, x kernels.Matrix, k coefficients) {
+	ns.be.MatMul(kernels.MatMul{C: it.gram, A: x, B: x, TransA: it.tall, TransB: !it.tall, Alpha: 1, Symmetric: true})
+	ns.be.MatMul(kernels.MatMul{C: it.poly, A: it.gram, B: it.gram, Alpha: k.c, Beta: k.b, Add: it.gram, Symmetric: true})
+	last := kernels.MatMul{C: y, A: it.poly, B: x, Alpha: 1, Beta: k.a, Add: x}
+	if it.tall {
+		last.A, last.B = x, it.poly
 	}
 	ns.be.MatMul(last)
 }

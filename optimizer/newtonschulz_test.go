@@ -24,7 +24,8 @@ func orthogonalized(t *testing.T, be kernels.Backend, set string, u dense) []flo
 		squares: alloc(t, be, precision.Master, []float64{0}),
 	}
 	dst := alloc(t, be, precision.Compute, make([]float64, len(u.x)))
-	ns.orthogonalize(dst, alloc(t, be, precision.Master, u.x), u.rows, u.cols)
+	it := ns.prepare(dst, alloc(t, be, precision.Master, u.x), u.rows, u.cols)
+	ns.orthogonalize(&it)
 	return read(t, be, dst)
 }
 

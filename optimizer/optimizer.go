@@ -40,6 +40,7 @@ type Optimizer struct {
 	// Scratch, Master: momentum and update of the matrix at hand.
 	nextMomentum, direction kernels.Buffer
 	ns                      newtonSchulz
+	ops                     operations
 	owned                   []kernels.Buffer
 }
 
@@ -75,6 +76,7 @@ func (o *Optimizer) SetPlan(p Plan, rank int) {
 		panic(fmt.Sprintf("optimizer: rank %d of a plan for %d", rank, p.World))
 	}
 	o.plan, o.rank = p, rank
+	o.prepare()
 }
 
 // Plan is the plan in force.

@@ -2,85 +2,84 @@ package optimizer
 
 import "parallax/kernels"
 
-// Begin computes, from the reduced gradient in Grads, its norm and clipping factor,
-// and the updates of this rank's matrices into its part of Updates. It changes
-// nothing else, see the package's comment.
-func (o *Optimizer) Begin() {
-	kernels.Repeat(o.be, o, 0, func() {
-		o.be.SumSquares(o.squares, o.target.Grads, false)
-		o.be.ClipScale(o.clip, o.squares, o.cfg.ClipNorm)
-		for _, s := range o.plan.Slots {
-			if s.Owner == o.rank {
-				o.computeUpdate(s)
-			}
-		}
-	})
+// operations are those of a step, made once for a plan: a step fills in its numbers,
+// and nothing is allocated.
+type operations struct {
+	muon    []kernels.Momentum // of the runs
+	adam    []kernels.AdamW    // of the runs, without step and rate
+	mine    []matrix
+	updates []kernels.Update // of all slots, without decay and rate
+	rules   []float64        // what the scale rule says of each slot
+
+	begin, finish func()
+	step          int     // that finish applies
+	scale         float64 // likewise
 }
 
-// computeUpdate writes one matrix' update: its momentum, advanced in scratch, made
+// matrix is what Begin computes of one of this rank's slots.
+type matrix struct {
+	state    kernels.Buffer   // its momentum
+	momentum kernels.Momentum // the step's, in scratch
+	blocks   []iteration
+}
+
+// prepare makes the operations of the plan.
+func (o *Optimizer) prepare() {
+	o.ops = operations{begin: o.compute, finish: o.apply}
+	for _, r := range o.runs {
+		if r.rule == muonRule {
+			g := o.target.Grads.Slice(r.lo, r.hi)
+			o.ops.muon = append(o.ops.muon, o.momentumOp(g, o.momentum.Slice(r.state, r.state+r.len()), g))
+		} else {
+			o.ops.adam = append(o.ops.adam, o.adamOp(r))
+		}
+	}
+	for _, s := range o.plan.Slots {
+		if s.Owner == o.rank {
+			o.ops.mine = append(o.ops.mine, o.prepareMatrix(s))
+		}
+		p := o.params[s.Param]
+		o.ops.updates = append(o.ops.updates, kernels.Update{
+			P: o.target.Params.Slice(p.Offset, p.end()), Work: o.work(p.Offset, p.end()), U: o.updates.Slice(s.Offset, s.Offset+s.Len),
+		})
+		o.ops.rules = append(o.ops.rules, scaleRules[o.cfg.Scale](float64(p.Rows/o.cfg.blocks(p)), float64(p.Cols)))
+	}
+}
+
+// prepareMatrix is for one matrix' update: its momentum, advanced in scratch, made
 // orthogonal as a whole or head by head.
-func (o *Optimizer) computeUpdate(s Slot) {
+func (o *Optimizer) prepareMatrix(s Slot) matrix {
 	p := o.params[s.Param]
 	at := stateOffset(o.runs, p)
-	m, u := o.nextMomentum.Slice(0, p.Len()), o.direction.Slice(0, p.Len())
-	o.be.Copy(m, o.momentum.Slice(at, at+p.Len()))
-	o.be.Momentum(o.momentumOp(u, m, o.target.Grads.Slice(p.Offset, p.end())))
-
+	u := o.direction.Slice(0, p.Len())
+	m := matrix{
+		state:    o.momentum.Slice(at, at+p.Len()),
+		momentum: o.momentumOp(u, o.nextMomentum.Slice(0, p.Len()), o.target.Grads.Slice(p.Offset, p.end())),
+	}
 	blocks := o.cfg.blocks(p)
 	n := p.Len() / blocks
 	for b := range blocks {
 		dst := o.updates.Slice(s.Offset+b*n, s.Offset+(b+1)*n)
-		o.ns.orthogonalize(dst, u.Slice(b*n, (b+1)*n), p.Rows/blocks, p.Cols)
+		m.blocks = append(m.blocks, o.ns.prepare(dst, u.Slice(b*n, (b+1)*n), p.Rows/blocks, p.Cols))
 	}
+	return m
 }
 
 func (o *Optimizer) momentumOp(u, m, g kernels.Buffer) kernels.Momentum {
 	return kernels.Momentum{U: u, M: m, G: g, GradScale: o.clip, Mu: o.cfg.Momentum, Nesterov: o.cfg.Nesterov}
 }
 
-// Finish applies the update of the step after Begin, with Updates gathered, and
-// writes the working copy. step counts from 1; scale multiplies both learning
-// rates. Grads holds nothing of use afterwards.
-func (o *Optimizer) Finish(step int, scale float64) {
-	kernels.Repeat(o.be, o, 1, func() { o.apply(step, scale) })
-}
-
-func (o *Optimizer) apply(step int, scale float64) {
-	for _, r := range o.runs {
-		if r.rule == muonRule {
-			g := o.target.Grads.Slice(r.lo, r.hi)
-			o.be.Momentum(o.momentumOp(g, o.momentum.Slice(r.state, r.state+r.len()), g))
-		} else {
-			o.be.AdamW(o.adamOp(r, step, scale))
-		}
-	}
-	for _, s := range o.plan.Slots {
-		o.be.Update(o.updateOp(s, scale))
-	}
-}
-
-func (o *Optimizer) adamOp(r run, step int, scale float64) kernels.AdamW {
+func (o *Optimizer) adamOp(r run) kernels.AdamW {
 	op := kernels.AdamW{
 		P: o.target.Params.Slice(r.lo, r.hi), G: o.target.Grads.Slice(r.lo, r.hi),
 		M: o.m.Slice(r.state, r.state+r.len()), V: o.v.Slice(r.state, r.state+r.len()),
 		Work: o.work(r.lo, r.hi), GradScale: o.clip,
-		LR: o.cfg.AdamLR * scale, Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.AdamEps, Step: step,
+		Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.AdamEps,
 	}
 	if r.rule == adamRule {
 		op.WeightDecay = o.cfg.AdamWeightDecay
 	}
 	return op
-}
-
-func (o *Optimizer) updateOp(s Slot, scale float64) kernels.Update {
-	p, lr := o.params[s.Param], o.cfg.LR*scale
-	rows := p.Rows / o.cfg.blocks(p)
-	return kernels.Update{
-		P: o.target.Params.Slice(p.Offset, p.end()), Work: o.work(p.Offset, p.end()),
-		U:     o.updates.Slice(s.Offset, s.Offset+s.Len),
-		Decay: 1 - lr*o.cfg.WeightDecay,
-		Rate:  lr * scaleRules[o.cfg.Scale](float64(rows), float64(p.Cols)),
-	}
 }
 
 // work is a part of the working copy, nil where there is none.
@@ -89,4 +88,45 @@ func (o *Optimizer) work(lo, hi int) kernels.Buffer {
 		return nil
 	}
 	return o.target.Work.Slice(lo, hi)
+}
+
+// Begin computes, from the reduced gradient in Grads, its norm and clipping factor,
+// and the updates of this rank's matrices into its part of Updates. It changes
+// nothing else, see the package's comment.
+func (o *Optimizer) Begin() { kernels.Repeat(o.be, o, 0, o.ops.begin) }
+
+func (o *Optimizer) compute() {
+	o.be.SumSquares(o.squares, o.target.Grads, false)
+	o.be.ClipScale(o.clip, o.squares, o.cfg.ClipNorm)
+	for i := range o.ops.mine {
+		m := &o.ops.mine[i]
+		o.be.Copy(m.momentum.M, m.state)
+		o.be.Momentum(m.momentum)
+		for j := range m.blocks {
+			o.ns.orthogonalize(&m.blocks[j])
+		}
+	}
+}
+
+// Finish applies the update of the step after Begin, with Updates gathered, and
+// writes the working copy. step counts from 1; scale multiplies both learning
+// rates. Grads holds nothing of use afterwards.
+func (o *Optimizer) Finish(step int, scale float64) {
+	o.ops.step, o.ops.scale = step, scale
+	kernels.Repeat(o.be, o, 1, o.ops.finish)
+}
+
+func (o *Optimizer) apply() {
+	for _, op := range o.ops.muon {
+		o.be.Momentum(op)
+	}
+	for _, op := range o.ops.adam {
+		op.Step, op.LR = o.ops.step, o.cfg.AdamLR*o.ops.scale
+		o.be.AdamW(op)
+	}
+	lr := o.cfg.LR * o.ops.scale
+	for i, op := range o.ops.updates {
+		op.Decay, op.Rate = 1-lr*o.cfg.WeightDecay, lr*o.ops.rules[i]
+		o.be.Update(op)
+	}
 }

@@ -33,8 +33,16 @@ func (a Assignment) Slots() []int { return slices.Clone(a.slots) }
 // indices of their training sequences.
 func (a Assignment) Step(step int64) [][]int {
 	batches := make([][]int, len(a.slots))
-	for i, slot := range a.slots {
-		batches[i] = a.sampler.Indices(step, slot)
+	for i := range batches {
+		batches[i] = make([]int, a.sampler.microBatch)
 	}
+	a.Fill(batches, step)
 	return batches
+}
+
+// Fill is [Assignment.Step] into memory that it returned for another step.
+func (a Assignment) Fill(batches [][]int, step int64) {
+	for i, slot := range a.slots {
+		a.sampler.fill(batches[i], step, slot)
+	}
 }

@@ -29,10 +29,15 @@ func NewSampler(seed uint64, sequences, slots, microBatch int) (*Sampler, error)
 // Indices returns the training sequences of slot, in [0, slots), of step, which
 // counts from 0. It panics outside these ranges.
 func (s *Sampler) Indices(step int64, slot int) []int {
+	indices := make([]int, s.microBatch)
+	s.fill(indices, step, slot)
+	return indices
+}
+
+func (s *Sampler) fill(indices []int, step int64, slot int) {
 	if step < 0 || slot < 0 || slot >= s.slots {
 		panic(fmt.Sprintf("shard: slot %d of step %d, where a step has %d slots", slot, step, s.slots))
 	}
-	indices := make([]int, s.microBatch)
 	first := (step*int64(s.slots) + int64(slot)) * int64(s.microBatch)
 	epoch, order := int64(-1), Permutation{}
 	for i := range indices {
@@ -42,7 +47,6 @@ func (s *Sampler) Indices(step int64, slot int) []int {
 		}
 		indices[i] = order.At(int(position % int64(s.sequences)))
 	}
-	return indices
 }
 
 func (s *Sampler) order(epoch int64) Permutation {

@@ -75,7 +75,7 @@ func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory
 		{"optimizer scratch", o.Scratch, false, smaller},
 		{"activations", m.Activations, false, remedy},
 		{"batches on the device", batches + lossBytes(r, slots), false, shorter + ", or use more nodes"},
-		{"batches on the host", batches, true, shorter + ", or use more nodes"},
+		{"batches on the host", batches + lossBytes(r, slots), true, shorter + ", or use more nodes"},
 		{"copies of the state", stateCopies * (m.Parameters + o.State), true, smaller},
 		{"program", program, true, "use a larger host"},
 	}

@@ -24,6 +24,24 @@ func BenchmarkReduction(b *testing.B) {
 	}
 }
 
+// BenchmarkStep makes whole steps, warmed up, of one rank, and of four that share the
+// process, and reports what all of them allocate in a step. One allocates nothing; of
+// four, what is left is the ring's: see the package's comment.
+func BenchmarkStep(b *testing.B) {
+	for _, ranks := range []int{1, 4} {
+		for _, reduction := range []string{"sum-f32", "sum-exact"} {
+			b.Run(fmt.Sprintf("ranks=%d/%s", ranks, reduction), func(b *testing.B) {
+				m := newBenched(b, "tiny", ranks, reduction)
+				m.step(b)
+				b.ReportAllocs()
+				for b.Loop() {
+					m.step(b)
+				}
+			})
+		}
+	}
+}
+
 func benchReduction(b *testing.B, preset string, ranks int) {
 	f32, exact := newBenched(b, preset, ranks, "sum-f32"), newBenched(b, preset, ranks, "sum-exact")
 	first, second := f32, exact
@@ -58,7 +76,7 @@ func newBenched(b *testing.B, preset string, ranks int, reduction string) *bench
 		if err != nil {
 			b.Fatal(err)
 		}
-		if m.cluster[i], err = New(be, spec, text{seqLen: spec.Train.SeqLen, sequences: 4000}); err != nil {
+		if m.cluster[i], err = New(be, spec, &steady{text{seqLen: spec.Train.SeqLen, sequences: 4000}}); err != nil {
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { m.cluster[i].Close(); be.Close() })
@@ -71,15 +89,23 @@ func newBenched(b *testing.B, preset string, ranks int, reduction string) *bench
 
 func (m *benched) step(b *testing.B) {
 	began, before := time.Now(), processorTime(b)
-	m.each(b, func(rank int, trainer *Trainer) error {
-		r, err := trainer.Step(context.Background())
-		if rank == 0 && r.Recomputed {
-			m.again++
-		}
-		return err
-	})
+	if len(m.cluster) == 1 {
+		m.stepOf(b, 0)
+	} else {
+		m.each(b, func(rank int, _ *Trainer) error { m.stepOf(b, rank); return nil })
+	}
 	m.spent += processorTime(b) - before
 	m.steps = append(m.steps, time.Since(began).Seconds())
+}
+
+func (m *benched) stepOf(b *testing.B, rank int) {
+	r, err := m.cluster[rank].Step(context.Background())
+	if err != nil {
+		b.Error(err)
+	}
+	if rank == 0 && r.Recomputed {
+		m.again++
+	}
 }
 
 func (m *benched) median() float64 { return slices.Sorted(slices.Values(m.steps))[len(m.steps)/2] }

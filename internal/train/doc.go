@@ -21,6 +21,10 @@
 // on timing. The losses are summed slot by slot, so they do not even depend on
 // the number of ranks.
 //
+// A step allocates what it needs when a view is entered. A rank alone then allocates
+// nothing more; in a ring there is left a context and a goroutine for each pass, which
+// end with it, and what package collective needs for each operation.
+//
 // The package knows no concrete backend and no network: it is given a
 // kernels.Backend and a collective.Comm. internal/agent is what gives them.
 package train

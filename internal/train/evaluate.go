@@ -48,8 +48,8 @@ func (t *Trainer) evaluateBatches(batches [][]int, which []int) (account, error)
 		}
 		b := t.view.loader.batches[0]
 		t.model.Evaluate(b.device)
-		t.be.Copy(t.view.lossesOf(0, t.positions()), t.model.Losses())
-		sums, err := t.slotLosses(1)
+		t.be.Copy(t.view.slotLosses[0], t.model.Losses())
+		sums, err := t.sumLosses(1)
 		if err != nil {
 			return account{}, err
 		}

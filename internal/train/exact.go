@@ -32,6 +32,13 @@ type exact struct {
 
 	sum   kernels.Buffer // I32, as the flat gradient
 	peaks kernels.Buffer // I32, by parameter: of this rank's micro-batches
+
+	// Operations by parameter, but for exponent and Accumulate, and where the
+	// peaks are read to.
+	quantize   []kernels.Quantize
+	dequantize []kernels.Dequantize
+	hostPeaks  []byte
+	magnitudes []float64
 }
 
 const (
@@ -48,8 +55,9 @@ const (
 	exponentsTensor = "exact.exponents"
 )
 
-// newExact allocates for gradients of a layout that slots micro-batches add to.
-func newExact(be kernels.Backend, l model.Layout, slots int) (x *exact, err error) {
+// newExact allocates for the gradients in grads, of a layout, that slots micro-batches
+// add to.
+func newExact(be kernels.Backend, l model.Layout, grads kernels.Buffer, slots int) (x *exact, err error) {
 	x = &exact{be: be, params: l.Params, bits: 31 - bits.Len(uint(slots-1))}
 	x.exponents = slices.Repeat([]int32{minExponent}, len(l.Params))
 	x.pass, x.next = slices.Clone(x.exponents), slices.Clone(x.exponents)
@@ -60,7 +68,18 @@ func newExact(be kernels.Backend, l model.Layout, slots int) (x *exact, err erro
 		x.sum.Free()
 		return nil, fmt.Errorf("sum-exact: %w", err)
 	}
+	x.prepare(grads)
 	return x, nil
+}
+
+// prepare makes the operations once, so that a step allocates nothing.
+func (x *exact) prepare(grads kernels.Buffer) {
+	x.hostPeaks, x.magnitudes = x.be.HostAlloc(4*len(x.params)), make([]float64, len(x.params))
+	for i, p := range x.params {
+		sum, g := x.sum.Slice(p.Offset, p.Offset+p.Len()), grads.Slice(p.Offset, p.Offset+p.Len())
+		x.quantize = append(x.quantize, kernels.Quantize{Sum: sum, G: g, Peak: x.peaks.Slice(i, i+1)})
+		x.dequantize = append(x.dequantize, kernels.Dequantize{G: g, Sum: sum})
+	}
 }
 
 func (x *exact) free() {
@@ -81,28 +100,22 @@ func (x *exact) clear(slots int) {
 
 // take adds the gradients of the parameters within [lo, hi), of one micro-batch, to
 // the sum, which begins with the first slot, and clears them.
-func (x *exact) take(grads kernels.Buffer, lo, hi int, first bool) {
+func (x *exact) take(lo, hi int, first bool) {
 	for i, p := range x.params {
 		if p.Offset < lo || p.Offset >= hi {
 			continue
 		}
-		x.be.Quantize(kernels.Quantize{
-			FixedPoint: x.scale(i), Accumulate: !first,
-			Sum:  x.sum.Slice(p.Offset, p.Offset+p.Len()),
-			G:    grads.Slice(p.Offset, p.Offset+p.Len()),
-			Peak: x.peaks.Slice(i, i+1),
-		})
+		op := x.quantize[i]
+		op.FixedPoint, op.Accumulate = x.scale(i), !first
+		x.be.Quantize(op)
 	}
 }
 
 // restore writes the reduced sum to the gradient.
-func (x *exact) restore(grads kernels.Buffer) {
-	for i, p := range x.params {
-		x.be.Dequantize(kernels.Dequantize{
-			FixedPoint: x.scale(i),
-			G:          grads.Slice(p.Offset, p.Offset+p.Len()),
-			Sum:        x.sum.Slice(p.Offset, p.Offset+p.Len()),
-		})
+func (x *exact) restore() {
+	for i, op := range x.dequantize {
+		op.FixedPoint = x.scale(i)
+		x.be.Dequantize(op)
 	}
 }
 
@@ -110,18 +123,16 @@ func (x *exact) scale(param int) kernels.FixedPoint {
 	return kernels.FixedPoint{Bits: x.bits, Exponent: int(x.pass[param])}
 }
 
-// readPeaks returns the exponents of this rank's largest magnitudes. It waits for
-// the device.
+// readPeaks returns the exponents of this rank's largest magnitudes, until it is called
+// again. It waits for the device.
 func (x *exact) readPeaks() ([]float64, error) {
-	raw := x.be.HostAlloc(4 * len(x.params))
-	if err := x.be.CopyOut(raw, x.peaks).Wait(); err != nil {
+	if err := x.be.CopyOut(x.hostPeaks, x.peaks).Wait(); err != nil {
 		return nil, err
 	}
-	exponents := make([]float64, len(x.params))
-	for i, peak := range kernels.Cast[int32](raw) {
-		exponents[i] = float64(kernels.PeakExponent(peak))
+	for i, peak := range kernels.Cast[int32](x.hostPeaks) {
+		x.magnitudes[i] = float64(kernels.PeakExponent(peak))
 	}
-	return exponents, nil
+	return x.magnitudes, nil
 }
 
 // judge hears the largest magnitudes of all ranks in a pass, and says whether one

@@ -26,30 +26,57 @@ const (
 	perSlot = 2
 )
 
-// exchange gathers all ranks' accounts, by rank.
-func (v *view) exchange(ctx context.Context, at collective.Point, mine account) ([]account, error) {
-	bounds := make([]int, len(v.slots)+1) // in fields
-	for rank, slots := range v.slots {
-		bounds[rank+1] = bounds[rank] + header + v.peaks + perSlot*len(slots)
+// table is where the accounts of all ranks are gathered, step after step.
+type table struct {
+	bounds, bytes []int // of each rank's account: fields, and bytes
+	fields        []float64
+	accounts      []account
+	places        []place // by slot
+}
+
+// place is where a slot's account is: the rank, and the slot's number there. A slot
+// that nobody has is at rank -1.
+type place struct{ rank, at int }
+
+func newTable(slots [][]int, peaks int) table {
+	t := table{bounds: make([]int, len(slots)+1), accounts: make([]account, len(slots))}
+	for rank, its := range slots {
+		t.bounds[rank+1] = t.bounds[rank] + header + peaks + perSlot*len(its)
+		for at, slot := range its {
+			for slot >= len(t.places) {
+				t.places = append(t.places, place{rank: -1})
+			}
+			t.places[slot] = place{rank, at}
+		}
 	}
-	fields := make([]float64, bounds[len(v.slots)])
-	mine.encode(fields[bounds[v.rank]:bounds[v.rank+1]])
-	if err := v.comm.AllGather(ctx, at, kernels.Bytes(fields), scaled(bounds, 8)); err != nil {
+	t.bytes = scaled(t.bounds, 8)
+	t.fields = make([]float64, t.bounds[len(slots)])
+	return t
+}
+
+// exchange gathers all ranks' accounts, by rank. They are valid until the next
+// exchange.
+func (v *view) exchange(ctx context.Context, at collective.Point, mine account) ([]account, error) {
+	if v.table.accounts == nil {
+		v.table = newTable(v.slots, v.peaks)
+	}
+	t := &v.table
+	mine.encode(t.fields[t.bounds[v.rank]:t.bounds[v.rank+1]])
+	if err := v.comm.AllGather(ctx, at, kernels.Bytes(t.fields), t.bytes); err != nil {
 		return nil, err
 	}
-	all := make([]account, len(v.slots))
-	for rank := range all {
-		all[rank] = decodeAccount(fields[bounds[rank]:bounds[rank+1]], v.peaks)
+	for rank := range t.accounts {
+		t.accounts[rank] = decodeAccount(t.fields[t.bounds[rank]:t.bounds[rank+1]], v.peaks)
 	}
-	return all, nil
+	return t.accounts, nil
 }
 
 func (a account) encode(fields []float64) {
 	fields[0], fields[1] = a.compute, float64(a.wish)
 	rest := fields[header:]
-	for _, list := range [][]float64{a.peaks, a.losses, a.scored} {
-		rest = rest[copy(rest, list):]
-	}
+	rest = rest[copy(rest, a.peaks):]
+	rest = rest[copy(rest, a.losses):]
+	copy(rest, a.scored)
 }
 
 func decodeAccount(fields []float64, peaks int) account {
@@ -63,18 +90,13 @@ func decodeAccount(fields []float64, peaks int) account {
 // total sums the losses and scored tokens of all slots in the order of the
 // slots, whoever computed them.
 func (v *view) total(all []account) (loss float64, tokens int64) {
-	bySlot := map[int][2]float64{}
-	slots := 0
-	for rank, mine := range v.slots {
-		for i, slot := range mine {
-			bySlot[slot] = [2]float64{all[rank].losses[i], all[rank].scored[i]}
-			slots = max(slots, slot+1)
-		}
-	}
 	sum, scored := 0.0, 0.0
-	for slot := range slots {
-		sum += bySlot[slot][0]
-		scored += bySlot[slot][1]
+	for _, p := range v.table.places {
+		if p.rank < 0 {
+			continue
+		}
+		sum += all[p.rank].losses[p.at]
+		scored += all[p.rank].scored[p.at]
 	}
 	return sum / math.Max(scored, 1), int64(scored)
 }

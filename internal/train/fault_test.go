@@ -56,7 +56,7 @@ func TestDeathInAStep(t *testing.T) {
 		// Large enough for two buckets.
 		spec := testSpec(t, "train.reduction="+reduction, "model.width=64", "model.head_dim=32", "model.ffn=160", "train.steps=5")
 		undisturbed := newCluster(t, spec, faultWorld)
-		if n := len(undisturbed[0].view.buckets); n != 2 {
+		if n := len(undisturbed[0].view.reduction.buckets); n != 2 {
 			t.Fatalf("the gradient has %d buckets, the test wants 2", n)
 		}
 		undisturbed.train(t, 5)

@@ -42,8 +42,9 @@ func (t *Trainer) gradient(ctx context.Context, w *stopwatch) (pass, error) {
 // computePass says whether, with sum-exact, an exponent was too low.
 func (t *Trainer) computePass(ctx context.Context, w *stopwatch) (p pass, beyond bool, err error) {
 	t.at(t.applied+1, Backward, 0)
-	reduction := t.startReduction(ctx, t.applied+1)
-	if err := t.backward(ctx, reduction); err != nil {
+	reduction := t.view.reduction
+	reduction.start(ctx, t.applied+1)
+	if err := t.backward(ctx); err != nil {
 		reduction.abandon()
 		return pass{}, false, err
 	}
@@ -74,70 +75,69 @@ func (t *Trainer) judge(accounts []account) (beyond bool, err error) {
 // backward runs this rank's slots. The gradient is divided by the positions of
 // the whole step, scored or not, which every rank knows beforehand. When ctx ends
 // it makes no further slot.
-func (t *Trainer) backward(ctx context.Context, r *reduction) error {
+func (t *Trainer) backward(ctx context.Context) error {
 	t.model.ZeroGrads()
 	scale := 1 / float64(t.spec.Train.Slots*t.positions())
-	mine := t.view.slots[t.view.rank]
+	v := t.view
 	if t.exact != nil {
-		t.exact.clear(len(mine))
+		t.exact.clear(v.count())
 	}
-	for i := range mine {
+	for v.slot = range v.count() {
 		if ctx.Err() != nil {
 			return errors.Join(context.Cause(ctx), t.be.Sync())
 		}
-		ready := func(lo, hi int) {
-			if t.exact != nil {
-				t.exact.take(t.model.Grads(), lo, hi, i == 0)
-			}
-			if i == len(mine)-1 {
-				r.reached(lo)
-			}
-		}
-		t.model.ForwardBackward(t.view.loader.batches[i].device, scale, ready)
-		t.be.Copy(t.view.lossesOf(i, t.positions()), t.model.Losses())
+		t.model.ForwardBackward(v.loader.batches[v.slot].device, scale, t.ready)
+		t.be.Copy(v.slotLosses[v.slot], t.model.Losses())
 	}
-	if len(mine) == 0 {
-		r.reached(0)
+	if v.count() == 0 {
+		v.reduction.reached(0)
 	}
 	return t.be.Sync()
 }
 
-func (v *view) lossesOf(i, positions int) kernels.Buffer {
-	return v.losses.Slice(i*positions, (i+1)*positions)
+// gradReady takes the gradient of the slot at hand from where backward has left it.
+func (t *Trainer) gradReady(lo, hi int) {
+	v := t.view
+	if t.exact != nil {
+		t.exact.take(lo, hi, v.slot == 0)
+	}
+	if v.slot == v.count()-1 {
+		v.reduction.reached(lo)
+	}
 }
 
 // exchangeStep tells and hears what the step came to on every rank.
 func (t *Trainer) exchangeStep(ctx context.Context, computed float64) ([]account, error) {
-	losses, err := t.slotLosses(len(t.view.slots[t.view.rank]))
+	v := t.view
+	losses, err := t.sumLosses(v.count())
 	if err != nil {
 		return nil, err
 	}
 	t.at(t.applied+1, Exchange, 0)
-	mine := account{compute: computed, wish: Wish(t.wish.Load()), losses: losses}
+	mine := account{compute: computed, wish: Wish(t.wish.Load()), losses: losses, scored: v.scored[:0]}
 	if t.exact != nil {
 		if mine.peaks, err = t.exact.readPeaks(); err != nil {
 			return nil, err
 		}
 	}
 	for i := range losses {
-		mine.scored = append(mine.scored, float64(t.view.loader.batches[i].scored))
+		mine.scored = append(mine.scored, float64(v.loader.batches[i].scored))
 	}
-	return t.view.exchange(ctx, collective.Point{Step: t.applied + 1, Phase: "exchange"}, mine)
+	return v.exchange(ctx, collective.Point{Step: t.applied + 1, Phase: "exchange"}, mine)
 }
 
-// slotLosses sums the losses of each of the first n micro-batches, in the order
-// of the tokens.
-func (t *Trainer) slotLosses(n int) ([]float64, error) {
-	sums := make([]float64, n)
-	if n == 0 {
-		return sums, nil
-	}
-	tokens, err := kernels.ReadFloats(t.be, t.view.losses.Slice(0, n*t.positions()))
-	if err != nil {
+// sumLosses sums the losses of each of the first n micro-batches, in the order of the
+// tokens. The result is valid until the next call.
+func (t *Trainer) sumLosses(n int) ([]float64, error) {
+	v := t.view
+	host := v.hostLosses[:4*n*t.positions()]
+	if err := t.be.CopyOut(host, v.losses).Wait(); err != nil {
 		return nil, err
 	}
-	for i, loss := range tokens {
-		sums[i/t.positions()] += loss
+	sums := v.lossSums[:n]
+	clear(sums)
+	for i, loss := range kernels.Cast[float32](host) {
+		sums[i/t.positions()] += float64(loss)
 	}
 	return sums, nil
 }

@@ -12,6 +12,7 @@ type loader struct {
 	source    shard.Source
 	documents bool
 	batches   []*microBatch
+	copies    []kernels.Event // under way
 }
 
 // microBatch is one slot's sequences, on the host and on the device.
@@ -62,18 +63,18 @@ func (b *microBatch) free() {
 
 // load fills micro-batch i with the sequences at indices[i].
 func (l *loader) load(split shard.Split, indices [][]int) error {
-	var copies []kernels.Event
+	l.copies = l.copies[:0]
 	for i, rows := range indices {
 		b := l.batches[i]
 		b.scored = l.source.Fill(split, rows, b.tokens, b.targets, b.docStart)
-		copies = append(copies,
+		l.copies = append(l.copies,
 			l.be.CopyIn(b.device.Tokens, kernels.Bytes(b.tokens)),
 			l.be.CopyIn(b.device.Targets, kernels.Bytes(b.targets)))
 		if l.documents {
-			copies = append(copies, l.be.CopyIn(b.device.DocStart, kernels.Bytes(b.docStart)))
+			l.copies = append(l.copies, l.be.CopyIn(b.device.DocStart, kernels.Bytes(b.docStart)))
 		}
 	}
-	return waitAll(copies)
+	return waitAll(l.copies)
 }
 
 func (l *loader) free() {

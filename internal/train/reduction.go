@@ -7,22 +7,30 @@ import (
 	"parallax/kernels"
 )
 
-// reduction sums one step's gradient over the ranks, bucket by bucket, while
+// reduction sums a step's gradient over the ranks of a view, bucket by bucket, while
 // backward still runs. A goroutine takes each bucket off the device once its
-// gradient is final, sends it round the ring, and puts the sum back.
+// gradient is final, sends it round the ring, and puts the sum back. A rank alone has
+// no buckets and nothing to do.
 type reduction struct {
-	view *view
-	be   kernels.Backend
-	flat kernels.Buffer // the gradient, or its integers
-	op   collective.Op
-	step int64
-	at   func(step int64, phase Phase, bucket int)
+	comm    *collective.Comm
+	be      kernels.Backend
+	op      collective.Op
+	at      func(step int64, phase Phase, bucket int)
+	buckets []bucket
+	ready   chan leaving // of a pass; ends with a leaving of no event
+	done    chan error
+	back    []kernels.Event
 
+	step   int64
 	next   int // bucket that is handed over next
-	ready  chan leaving
-	done   chan error
 	cancel context.CancelFunc
-	closed bool
+}
+
+// bucket is a part of the gradient, or of its integers, on the device and on the host.
+type bucket struct {
+	span
+	device kernels.Buffer
+	host   []float32
 }
 
 // leaving is a bucket on its way from the device to the host.
@@ -31,71 +39,80 @@ type leaving struct {
 	copied kernels.Event
 }
 
-func (t *Trainer) startReduction(ctx context.Context, step int64) *reduction {
-	ctx, cancel := context.WithCancel(ctx)
-	r := &reduction{
-		view: t.view, be: t.be, flat: t.model.Grads(), op: t.op, step: step, at: t.at,
-		ready: make(chan leaving, len(t.view.buckets)), done: make(chan error, 1), cancel: cancel,
-	}
+// newReduction is for a gradient that goes through host, in the given cuts.
+func (t *Trainer) newReduction(comm *collective.Comm, cuts []span, host []float32) *reduction {
+	r := &reduction{comm: comm, be: t.be, op: t.op, at: t.at, ready: make(chan leaving, len(cuts)+1), done: make(chan error, 1)}
+	flat := t.model.Grads()
 	if t.exact != nil {
-		r.flat = t.exact.sum
+		flat = t.exact.sum
 	}
-	go func() { r.done <- r.run(ctx) }()
+	for _, c := range cuts {
+		r.buckets = append(r.buckets, bucket{c, flat.Slice(c.lo, c.hi), host[c.lo:c.hi]})
+	}
 	return r
+}
+
+// start begins a pass of a step. It ends with finish or abandon.
+func (r *reduction) start(ctx context.Context, step int64) {
+	r.step, r.next = step, 0
+	if len(r.buckets) == 0 {
+		return
+	}
+	for len(r.ready) > 0 {
+		<-r.ready // of a pass that failed
+	}
+	ctx, r.cancel = context.WithCancel(ctx)
+	go func() { r.done <- r.run(ctx) }()
 }
 
 // reached says that everything from element lo on is final.
 func (r *reduction) reached(lo int) {
-	for ; r.next < len(r.view.buckets) && r.view.buckets[r.next].lo >= lo; r.next++ {
-		b := r.view.buckets[r.next]
-		copied := r.be.CopyOut(r.view.hostBytes(b), r.flat.Slice(b.lo, b.hi))
-		r.ready <- leaving{r.next, copied}
+	for ; r.next < len(r.buckets) && r.buckets[r.next].lo >= lo; r.next++ {
+		b := &r.buckets[r.next]
+		r.ready <- leaving{r.next, r.be.CopyOut(kernels.Bytes(b.host), b.device)}
 	}
 }
 
 // finish waits until the whole gradient is reduced and back on the device.
 func (r *reduction) finish() error {
+	if len(r.buckets) == 0 {
+		return nil
+	}
 	defer r.cancel()
-	r.close()
+	r.ready <- leaving{}
 	return <-r.done
 }
 
 // abandon ends the reduction, whatever it has done.
 func (r *reduction) abandon() {
+	if len(r.buckets) == 0 {
+		return
+	}
 	r.cancel()
-	r.close()
+	r.ready <- leaving{}
 	<-r.done
 }
 
-func (r *reduction) close() {
-	if !r.closed {
-		r.closed = true
-		close(r.ready)
-	}
-}
-
 func (r *reduction) run(ctx context.Context) error {
-	var back []kernels.Event
-	for l := range r.ready {
+	r.back = r.back[:0]
+	for l := <-r.ready; l.copied != nil; l = <-r.ready {
 		if err := l.copied.Wait(); err != nil {
 			return err
 		}
 		r.at(r.step, Reduce, l.bucket)
-		b := r.view.buckets[l.bucket]
-		at := collective.Point{Step: r.step, Phase: "gradients", Bucket: l.bucket}
-		if err := r.allReduce(ctx, at, b); err != nil {
+		b := &r.buckets[l.bucket]
+		if err := r.allReduce(ctx, collective.Point{Step: r.step, Phase: "gradients", Bucket: l.bucket}, b.host); err != nil {
 			return err
 		}
-		back = append(back, r.be.CopyIn(r.flat.Slice(b.lo, b.hi), r.view.hostBytes(b)))
+		r.back = append(r.back, r.be.CopyIn(b.device, kernels.Bytes(b.host)))
 	}
-	return waitAll(back)
+	return waitAll(r.back)
 }
 
-func (r *reduction) allReduce(ctx context.Context, at collective.Point, b span) error {
+func (r *reduction) allReduce(ctx context.Context, at collective.Point, host []float32) error {
 	if r.op == collective.SumI32 {
-		host := kernels.Cast[int32](r.view.hostBytes(b))
-		return r.view.comm.AllReduceInts(ctx, at, host, host)
+		ints := kernels.Cast[int32](kernels.Bytes(host))
+		return r.comm.AllReduceInts(ctx, at, ints, ints)
 	}
-	host := r.view.host[b.lo:b.hi]
-	return r.view.comm.AllReduce(ctx, at, host, host, r.op)
+	return r.comm.AllReduce(ctx, at, host, host, r.op)
 }

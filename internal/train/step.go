@@ -64,7 +64,9 @@ func (t *Trainer) Step(ctx context.Context) (Report, error) {
 }
 
 func (t *Trainer) loadStep() error {
-	return t.view.loader.load(shard.Train, t.view.mine.Step(t.applied))
+	v := t.view
+	v.mine.Fill(v.indices, t.applied)
+	return v.loader.load(shard.Train, v.indices)
 }
 
 // update applies the reduced gradient. Until the updates are gathered it changes
@@ -73,7 +75,7 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 	loss, _ := t.view.total(accounts)
 	r := Report{Step: t.applied + 1, Loss: loss, Tokens: int64(t.spec.Train.Slots * t.positions()), Wish: granted(accounts)}
 	if t.exact != nil {
-		t.exact.restore(t.model.Grads())
+		t.exact.restore()
 	}
 	t.at(r.Step, Update, 0)
 	t.opt.Begin()
@@ -105,11 +107,8 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 }
 
 func (t *Trainer) gradNorm() (float64, error) {
-	squares, err := kernels.ReadFloats(t.be, t.opt.GradSquares())
-	if err != nil {
-		return 0, err
-	}
-	return math.Sqrt(squares[0]), nil
+	err := t.be.CopyOut(t.hostNorm, t.opt.GradSquares()).Wait()
+	return math.Sqrt(float64(kernels.Cast[float32](t.hostNorm)[0])), err
 }
 
 // gatherUpdates sends this rank's matrices' updates round the ring and takes the
@@ -126,7 +125,7 @@ func (t *Trainer) gatherUpdates(ctx context.Context, step int64) error {
 		return err
 	}
 	at := collective.Point{Step: step, Phase: "updates"}
-	if err := v.comm.AllGather(ctx, at, host, scaled(v.updateBounds, size)); err != nil {
+	if err := v.comm.AllGather(ctx, at, host, v.byteBounds); err != nil {
 		return err
 	}
 	return waitAll([]kernels.Event{

@@ -40,6 +40,44 @@ func (s text) Fill(split shard.Split, indices []int, tokens, targets, docStart [
 	return scored
 }
 
+// steady is a source that does nothing again and again, and allocates nothing.
+type steady struct{ text }
+
+func (s *steady) Fill(_ shard.Split, _ []int, tokens, targets, docStart []int32) int {
+	for i := range tokens {
+		tokens[i], targets[i] = int32(i%64), int32((i+1)%64)
+	}
+	clear(docStart)
+	return len(tokens)
+}
+
+// A rank alone allocates nothing in a step, once the first ones are over.
+func TestStepAllocatesNothing(t *testing.T) {
+	for _, set := range []string{"optimizer.name=muon", "optimizer.name=adamw", "train.reduction=sum-exact", "train.recompute=layer", "data.documents=true"} {
+		spec := testSpec(t, set)
+		be, err := kernels.Open("cpu", kernels.Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trainer, err := New(be, spec, &steady{text{seqLen: spec.Train.SeqLen, sequences: 40}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { trainer.Close(); be.Close() })
+		enterAlone(t, trainer)
+		step := func() {
+			if _, err := trainer.Step(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		step()
+		step()
+		if got := testing.AllocsPerRun(3, step); got != 0 {
+			t.Errorf("%s: %g allocations a step", set, got)
+		}
+	}
+}
+
 func testSpec(t testing.TB, set ...string) config.Spec {
 	t.Helper()
 	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: append([]string{

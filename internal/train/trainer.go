@@ -34,6 +34,9 @@ type Trainer struct {
 	wish    atomic.Int32 // a Wish
 	view    *view
 	observe func(Place) // nil: nobody is told
+
+	ready    func(lo, hi int) // gradReady, made once
+	hostNorm []byte           // where the gradient's norm is read to
 }
 
 // New allocates the model and its optimizer on a backend and initialises them
@@ -42,7 +45,8 @@ func New(be kernels.Backend, spec config.Spec, source shard.Source) (*Trainer, e
 	if p := be.Info().Precision; p.Master != kernels.F32 {
 		return nil, fmt.Errorf("device %s keeps parameters in %v: gradients are reduced in float32, so it cannot train", be.Info().Device, p.Master)
 	}
-	t := &Trainer{spec: spec, be: be, source: source}
+	t := &Trainer{spec: spec, be: be, source: source, hostNorm: be.HostAlloc(4)}
+	t.ready = t.gradReady
 	for _, build := range []func() error{t.chooseRules, t.buildModel, t.buildExact, t.buildOptimizer} {
 		if err := build(); err != nil {
 			t.Close()
@@ -77,7 +81,7 @@ func (t *Trainer) buildModel() error {
 
 func (t *Trainer) buildExact() (err error) {
 	if t.op == collective.SumI32 {
-		t.exact, err = newExact(t.be, t.model.Layout(), t.spec.Train.Slots)
+		t.exact, err = newExact(t.be, t.model.Layout(), t.model.Grads(), t.spec.Train.Slots)
 	}
 	return err
 }

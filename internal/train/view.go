@@ -23,11 +23,20 @@ type view struct {
 	slots  [][]int // by rank
 	mine   shard.Assignment
 	loader *loader
-	losses kernels.Buffer // per token of all my slots
+	slot   int // of mine, counted from 0: at hand
+
+	indices    [][]int          // of the sequences of my slots
+	losses     kernels.Buffer   // per token of all my slots
+	slotLosses []kernels.Buffer // and of each
+	hostLosses []byte           // losses on the host
+	lossSums   []float64        // of each of my slots
+	scored     []float64        // likewise: tokens
+	table      table
 
 	peaks        int   // that each rank tells of: the parameters with sum-exact, else 0
 	updateBounds []int // elements of the update buffer, by rank
-	buckets      []span
+	byteBounds   []int // the same in bytes
+	reduction    *reduction
 	host         []float32 // the flat gradient, then the updates, on their way through the ring
 	sent         int64     // wire bytes at the end of the step before
 }
@@ -58,24 +67,40 @@ func (t *Trainer) newView(v View) (next *view, err error) {
 	if t.exact != nil {
 		next.peaks = len(t.exact.params)
 	}
-	mine := len(v.Slots[rank])
-	// Evaluation uses one micro-batch, also on a rank without slots.
-	if next.loader, err = newLoader(t.be, t.source, t.spec.Data.Documents, max(1, mine), t.spec.Train.MicroBatch); err != nil {
-		return nil, err
-	}
-	if next.losses, err = t.be.Alloc(t.be.Info().Precision.Master, max(1, mine)*t.positions()); err != nil {
-		next.loader.free()
+	if err := t.holdBatches(next); err != nil {
 		return nil, err
 	}
 	if err := t.dealUpdates(next); err != nil {
 		next.free()
 		return nil, err
 	}
-	if v.Comm.Size() > 1 {
-		next.buckets = cutBuckets(t.model.Layout().Size)
-		next.host = kernels.Cast[float32](t.be.HostAlloc(4 * max(t.model.Layout().Size, next.updateBounds[v.Comm.Size()])))
+	var cuts []span
+	if size := t.model.Layout().Size; v.Comm.Size() > 1 {
+		cuts = cutBuckets(size)
+		next.host = kernels.Cast[float32](t.be.HostAlloc(4 * max(size, next.updateBounds[v.Comm.Size()])))
 	}
+	next.reduction = t.newReduction(v.Comm, cuts, next.host)
 	return next, nil
+}
+
+// holdBatches allocates what the micro-batches of this rank's slots need. Evaluation
+// uses one micro-batch, also on a rank without slots.
+func (t *Trainer) holdBatches(v *view) (err error) {
+	slots, positions := max(1, v.count()), t.positions()
+	if v.loader, err = newLoader(t.be, t.source, t.spec.Data.Documents, slots, t.spec.Train.MicroBatch); err != nil {
+		return err
+	}
+	if v.losses, err = t.be.Alloc(t.be.Info().Precision.Master, slots*positions); err != nil {
+		v.loader.free()
+		return err
+	}
+	for i := range slots {
+		v.slotLosses = append(v.slotLosses, v.losses.Slice(i*positions, (i+1)*positions))
+	}
+	v.indices = v.mine.Step(0)
+	v.hostLosses = t.be.HostAlloc(4 * slots * positions)
+	v.lossSums, v.scored = make([]float64, slots), make([]float64, 0, slots)
+	return nil
 }
 
 // dealUpdates gives each rank its share of Newton-Schulz.
@@ -86,6 +111,9 @@ func (t *Trainer) dealUpdates(v *view) error {
 	}
 	t.opt.SetPlan(plan, v.rank)
 	v.updateBounds = plan.Bounds()
+	if updates := t.opt.Updates(); updates != nil {
+		v.byteBounds = scaled(v.updateBounds, updates.DType().Size())
+	}
 	return nil
 }
 
@@ -106,4 +134,5 @@ func (v *view) free() {
 // positions is the number of tokens in a micro-batch.
 func (t *Trainer) positions() int { return t.spec.Train.MicroBatch * t.spec.Train.SeqLen }
 
-func (v *view) hostBytes(s span) []byte { return kernels.Bytes(v.host[s.lo:s.hi]) }
+// count is the number of this rank's slots.
+func (v *view) count() int { return len(v.slots[v.rank]) }
