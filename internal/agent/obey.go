@@ -148,6 +148,9 @@ func (c *captain) trainingEnded(out outcome) (over bool, err error) {
 	}
 	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
 		AppliedStep: c.trainer.Applied(), Reason: reason, Done: out.complete}}})
+	if out.complete { // also where a stop was on its way
+		return true, nil
+	}
 	return true, exit(c.stop)
 }
 

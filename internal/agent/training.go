@@ -17,6 +17,7 @@ type training struct {
 	*agent
 	view   *pb.View
 	rank   int
+	comm   *collective.Comm
 	cancel context.CancelFunc
 	done   chan outcome
 }
@@ -47,6 +48,7 @@ func (t *training) run(ctx context.Context) outcome {
 		return outcome{err: err}
 	}
 	defer comm.Close()
+	t.comm = comm
 	if err := t.trainer.Enter(train.View{Comm: comm, Slots: deal(t.view)}); err != nil {
 		return outcome{err: err}
 	}
@@ -142,7 +144,8 @@ func (t *training) steps(ctx context.Context) outcome {
 	return outcome{complete: true}
 }
 
-// afterStep saves, then evaluates, when the step is due for it.
+// afterStep saves, then evaluates, when the step is due for it. After the last step
+// nobody goes before the state is saved: should rank 0 be lost, the others have it.
 func (t *training) afterStep(ctx context.Context, step int64, complete, last bool) error {
 	spec := t.saver.spec
 	if t.rank == 0 && (last || due(step, spec.Checkpoint.Every)) {
@@ -154,10 +157,13 @@ func (t *training) afterStep(ctx context.Context, step int64, complete, last boo
 			return err
 		}
 	}
-	if last {
-		return t.saver.wait()
+	if !last {
+		return nil
 	}
-	return nil
+	if err := t.saver.wait(); err != nil {
+		return err
+	}
+	return t.comm.Barrier(ctx, collective.Point{Step: step, Phase: "saved", Bucket: -1})
 }
 
 func due(step int64, every int) bool { return every > 0 && step%int64(every) == 0 }

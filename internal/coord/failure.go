@@ -193,8 +193,12 @@ func (c *Core) checkSuspects() {
 	}
 }
 
-// halt ends the view and asks the survivors what they hold.
+// halt ends the view and asks the survivors what they hold, unless all is done.
 func (c *Core) halt(why *cause) {
+	if c.completed() {
+		c.finishWell()
+		return
+	}
 	c.phase, c.cause = halting, why
 	c.deadline = c.now.Add(c.config.FailureTimeout)
 	c.notice(why.node, true, "%s", c.sentence())

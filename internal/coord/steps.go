@@ -112,7 +112,9 @@ func (c *Core) diverged(what string, step int64, a *node, lossA float64, b *node
 		what, step, lossA, a.name(), lossB, b.name()))
 }
 
-// abandon ends the run without saving.
+// abandon ends the run without saving, and without telling steps that not all ranks
+// have reported.
 func (c *Core) abandon(reason string) {
+	clear(c.tallies)
 	c.finish(ExitBug, reason+"; "+c.lastCheckpoint())
 }

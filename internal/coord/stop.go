@@ -49,6 +49,8 @@ func (c *Core) leaving(n *node, l *pb.Leaving) {
 		c.finishWhenAllLeft()
 	case training:
 		c.halt(&cause{node: n, what: "left", code: ExitQuorumLost, evidence: []string{l.Reason}})
+	case c.completed(): // somebody was lost when all was done
+		c.finishWell()
 	case c.phase == halting:
 		c.goOnWhenHeld()
 	case c.phase == saving && n == c.saver:
@@ -58,10 +60,18 @@ func (c *Core) leaving(n *node, l *pb.Leaving) {
 	}
 }
 
-// completed reports whether rank 0, which saves, has said that all is done.
-func (c *Core) completed() bool {
-	left := c.ranks[0].left
-	return left != nil && (left.Done || c.stop != nil)
+// completed reports whether a rank has said that all is done. Ranks say so once
+// rank 0 has saved the state.
+func (c *Core) completed() bool { return c.firstDone() != nil }
+
+// firstDone is the goodbye of the lowest rank that has said that all is done.
+func (c *Core) firstDone() *pb.Leaving {
+	for _, n := range c.ranks {
+		if n.left != nil && (n.left.Done || c.stop != nil) {
+			return n.left
+		}
+	}
+	return nil
 }
 
 // finishWhenAllLeft ends the run well when nobody is in it any more.
@@ -71,7 +81,12 @@ func (c *Core) finishWhenAllLeft() {
 			return
 		}
 	}
-	first := c.ranks[0].left
+	c.finishWell()
+}
+
+// finishWell ends a run that is completed.
+func (c *Core) finishWell() {
+	first := c.firstDone()
 	if first.Done {
 		c.finish(ExitDone, fmt.Sprintf("trained %d steps", first.AppliedStep))
 		return
@@ -79,9 +94,11 @@ func (c *Core) finishWhenAllLeft() {
 	c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; %s", first.AppliedStep, c.stop.Reason, c.lastCheckpoint()))
 }
 
-// finish ends everything.
+// finish ends everything. Steps that some have applied and others have not reported
+// are told first: they are made.
 func (c *Core) finish(code int, reason string) {
 	c.phase = over
+	c.flushTallies(c.applied())
 	c.sendAll(stopOrder(code, true, reason))
 	done := &pb.Done{ExitCode: int32(code), Reason: reason, Step: c.applied()}
 	if c.view != nil {
