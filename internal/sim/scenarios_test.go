@@ -1,0 +1,95 @@
+package sim_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"parallax/internal/agent"
+	"parallax/internal/sim"
+	"parallax/internal/train"
+)
+
+// last is the last step of the tests' runs.
+const last = 10
+
+// What went wrong once, and must not again.
+func TestScenarios(t *testing.T) {
+	b := newBench(t)
+	for name, c := range map[string]struct {
+		nodes, needed int
+		faults        []sim.Fault
+		code          int32
+	}{
+		"a step that only a survivor has reported is told when the run ends": {2, 2, []sim.Fault{
+			{Do: sim.Kill, Node: 1, Who: 1, Step: 2, Phase: train.Apply}}, 69},
+		"who saves the last state dies, and the others still have it": {3, 1, []sim.Fault{
+			{Do: sim.Kill, Node: 0, Who: 0, Step: last, Phase: agent.Checkpoint}}, 0},
+		"who saves cannot tell the coordinator that all is done": {3, 1, []sim.Fault{
+			{Do: sim.Cut, Node: 0, Peer: sim.Coordinator, For: time.Minute, Who: 0, Step: last, Phase: train.Exchange}}, 0},
+		"one dies when all is done, and too few would be left": {3, 3, []sim.Fault{
+			{Do: sim.Kill, Node: 2, Who: 0, Step: last, Phase: agent.Checkpoint, After: 800 * time.Microsecond}}, 0},
+		"one is to leave when all is done": {2, 2, []sim.Fault{
+			{Do: sim.Drain, Node: 1, Who: 1, Step: last, Phase: train.Applied}}, 0},
+		"a joiner dies while it fetches": {3, 2, []sim.Fault{
+			{Do: sim.Kill, Node: 2, Who: 2, Step: 3, Phase: train.Reduce},
+			{Do: sim.Launch, Node: 2, Who: sim.Anybody, Step: 5, Phase: train.Load},
+			{Do: sim.Kill, Node: 2, Who: 2, Step: 0, Phase: agent.Fetch}}, 0},
+		"two of four die in different phases of a step": {4, 2, []sim.Fault{
+			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: train.Update},
+			{Do: sim.Kill, Node: 3, Who: 2, Step: 5, Phase: train.Backward}}, 0},
+		"too few are left, and the run waits for one to come": {2, 2, []sim.Fault{
+			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: train.Exchange},
+			{Do: sim.Launch, Node: 1, Who: 1, Step: 5, Phase: train.Exchange, After: 5 * time.Second}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sim.Scenario{Seed: 1, Spec: b.spec, Cache: b.cache, Nodes: c.nodes, MinNodes: c.needed, Faults: c.faults, FailureTimeout: 2 * time.Second}
+			if strings.Contains(name, "waits") {
+				s.QuorumTimeout = time.Minute
+			}
+			out := b.play(t, s)
+			if out.Done.GetExitCode() != c.code || len(out.Fired) != len(c.faults) {
+				t.Errorf("it ended with code %d after %d of %d faults, want code %d\n%s", out.Done.GetExitCode(), len(out.Fired), len(c.faults), c.code, out.Story)
+			}
+		})
+	}
+}
+
+// Check is no use if it finds nothing wrong where something is.
+func TestCheckFindsFault(t *testing.T) {
+	b := newBench(t)
+	s := sim.Scenario{Seed: 2, Spec: b.spec, Cache: b.cache, Nodes: 3, MinNodes: 2, FailureTimeout: 2 * time.Second,
+		Faults: []sim.Fault{{Do: sim.Kill, Node: 1, Who: 1, Step: 4, Phase: train.Exchange}}}
+	for name, c := range map[string]struct {
+		spoil func(*sim.Outcome)
+		want  string
+	}{
+		"a hang":              {func(o *sim.Outcome) { o.Done = nil }, "hangs"},
+		"an early end":        {func(o *sim.Outcome) { o.Done.ExitCode = 69 }, "ended with code 69"},
+		"another loss":        {func(o *sim.Outcome) { o.Steps[4].Loss = math.Nextafter(o.Steps[4].Loss, 9) }, "step 5: loss"},
+		"a step twice":        {func(o *sim.Outcome) { o.Steps = slices.Insert(o.Steps, 3, o.Steps[3]) }, "step 4 was told where 5 was due"},
+		"a step unrecorded":   {func(o *sim.Outcome) { o.Steps, o.Done.Step = o.Steps[:9], 9 }, "10 steps are recorded, and 9 were told"},
+		"a slot twice":        {func(o *sim.Outcome) { o.Views[1].Members[0].Slots[0] = 5 }, "generation 2"},
+		"a sample left out":   {func(o *sim.Outcome) { o.Places = slices.DeleteFunc(o.Places, firstBackward) }, "step 1: "},
+		"another generation":  {func(o *sim.Outcome) { o.Steps[8].Generation = 1 }, "step 9 was made in generation 1"},
+		"an evaluation twice": {func(o *sim.Outcome) { o.Evals = append(o.Evals, o.Evals[0]) }, "evaluation after step"},
+		"another state":       {func(o *sim.Outcome) { o.Checkpoints[last] = o.Checkpoints[8] }, "other bits"},
+		"another exit":        {func(o *sim.Outcome) { o.Exits["node-0"] = &agent.Error{Code: 69} }, "node-0 ended with code 69"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := b.play(t, s)
+			c.spoil(&out)
+			if err := sim.Check(out, b.undisturbed); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("it says %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func firstBackward(v sim.Visit) bool {
+	return v.Node == "node-0" && v.Phase == train.Backward && v.Step == 1
+}
