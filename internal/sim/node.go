@@ -27,7 +27,7 @@ func (w *world) launch(i int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if old := w.nodes[i]; w.over || old != nil && !old.ended {
-		w.story.say("%s runs, or the run is over: it is not started again", nodeName(i))
+		w.story.say("%s runs, and is not started again", nodeName(i))
 		return
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -66,11 +66,16 @@ func (w *world) observe(n *node, at agent.Place) {
 // happen carries a fault out. It is called on the goroutine of the node that has come
 // to the fault's place, n, or, with nil, later.
 func (w *world) happen(f Fault, n *node) {
-	w.story.say("%s", f.what())
 	w.mu.Lock()
-	w.out.Fired = append(w.out.Fired, f)
-	victim := w.nodes[f.Node]
+	over, victim := w.over, w.nodes[f.Node]
+	if !over {
+		w.out.Fired = append(w.out.Fired, f)
+	}
 	w.mu.Unlock()
+	if over {
+		return
+	}
+	w.story.say("%s", f.what())
 	switch f.Do {
 	case Kill:
 		w.kill(victim)
