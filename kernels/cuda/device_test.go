@@ -261,3 +261,34 @@ func (d *bench) tokens(n, vocabulary int) kernels.Buffer {
 	}
 	return buf
 }
+
+// BenchmarkSymmetric holds a product x x^T, as Newton-Schulz needs it, against the
+// three of half its sides that would do where the rest can be mirrored.
+func BenchmarkSymmetric(b *testing.B) {
+	for _, c := range [][2]int{{1024, 1024}, {1024, 2048}, {1024, 3072}, {2048, 2048}, {2048, 6144}} {
+		b.Run(fmt.Sprintf("%dx%d", c[0], c[1]), func(b *testing.B) {
+			d := newBench(b)
+			n := c[0] / 2
+			x, y := d.random(kernels.BF16, c[0], c[1]), d.random(kernels.BF16, c[0], c[0])
+			top, bottom := x, x
+			top.Rows, bottom.Rows, bottom.Buf = n, n, x.Buf.Slice(n*c[1], x.Buf.Len())
+			left := y.Columns(0, n)
+			upper, lower := left, left
+			upper.Rows, lower.Rows, lower.Buf = n, n, left.Buf.Slice(n*left.Stride, left.Buf.Len())
+			right := y.Columns(n, c[0])
+			right.Rows, right.Buf = n, right.Buf.Slice(n*right.Stride, right.Buf.Len())
+			product := func(to, p, q kernels.Matrix) {
+				d.MatMul(kernels.MatMul{C: to, A: p, B: q, TransB: true, Alpha: 1})
+			}
+			whole := d.medianTime(func() { product(y, x, x) })
+			parts := d.medianTime(func() {
+				product(upper, top, top)
+				product(lower, bottom, top)
+				product(right, bottom, bottom)
+			})
+			b.ReportMetric(float64(whole.Nanoseconds())/1e3, "us-whole")
+			b.ReportMetric(float64(parts.Nanoseconds())/1e3, "us-three-parts")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

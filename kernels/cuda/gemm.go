@@ -94,7 +94,8 @@ func alignment(s *buffer) int {
 	return int(p & -p)
 }
 
-// MatMul computes C = alpha op(A) op(B) + beta Add.
+// MatMul computes C = alpha op(A) op(B) + beta Add. It makes nothing of a symmetric
+// result: cuBLASLt has no product that leaves half of one out.
 func (b *Backend) MatMul(op kernels.MatMul) {
 	kernels.Must(op.Check())
 	m, n, k := op.Dims()

@@ -149,6 +149,7 @@ KERNEL void __launch_bounds__(384, 1)
             }
             wgmma_wait<0>();
         }
+        __syncwarp();  // every lane has read the statistics, which the copy engine writes next
         if (lane == 0) barrier_arrive(&spent[stage]);
         if (++tile > hi) tile = lo;
     }
