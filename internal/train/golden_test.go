@@ -22,7 +22,7 @@ func TestGoldenLosses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("bits do not depend on how the tests are run")
 	}
-	for _, set := range []string{"avx512", "avx2", "portable"} {
+	for _, set := range []string{"amx", "avx512", "avx2", "portable"} {
 		t.Run(set, func(t *testing.T) {
 			t.Setenv("PARALLAX_CPU", set)
 			got := goldenRun(t, 1)

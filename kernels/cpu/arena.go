@@ -27,6 +27,14 @@ func cut(s *[]float32, n int) []float32 {
 	return out
 }
 
+// words is memory for floats as memory for bfloat16s.
+func words(s []float32) []uint16 {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&s[0])), 2*len(s))
+}
+
 // lines rounds a number of floats up to whole cache lines.
 func lines(n int) int { return (n + cacheLine/4 - 1) &^ (cacheLine/4 - 1) }
 

@@ -9,7 +9,7 @@ import (
 )
 
 var attentionShapes = []struct{ batch, heads, seqLen, dim int }{
-	{4, 6, 256, 64}, {1, 8, 1024, 64}, {1, 8, 4096, 64}, {1, 8, 1024, 128},
+	{4, 6, 256, 64}, {1, 8, 1024, 64}, {1, 8, 4096, 64}, {1, 8, 1024, 128}, {1, 8, 4096, 128},
 }
 
 // BenchmarkAttention times forward and forward with backward. FLOP/s count the

@@ -25,6 +25,7 @@ type Backend struct {
 
 	// One of each kind of job: an operation fills its own and runs it.
 	gemm         gemmJob
+	parts        partsJob
 	attention    attentionJob
 	attnBackward attentionBackwardJob
 	headLoss     headLossJob

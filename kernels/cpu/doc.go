@@ -26,6 +26,11 @@
 // are loops over it. Sums run over k in one order, whatever the shape of the
 // block, so an element of a product depends only on its row, its column and K.
 //
+// Where the machine has a matrix engine for bfloat16 (AMX), float32 operands are
+// cut into three bfloat16 each, without a remainder, and six products of parts
+// give the float32 product to its last digit, at more than twice the rate of the
+// vector units: parts.go, matmul_parts.go.
+//
 // # Where next
 //
 // backend.go (the door), pool.go, kernelset.go (what is chosen by cpuid),

@@ -14,6 +14,7 @@ type kernelSet struct {
 	name   string // and to a person
 	mr, nr int    // largest block that tile computes at once; nr is two vectors
 	tile   func(t *tile)
+	engine *engine // or nil: multiplies matrices in parts
 
 	lanes     int // rows, and columns of each of the blocks, that transpose takes
 	transpose func(dst []float32, dstStride int, src []float32, srcStride int, blocks int)

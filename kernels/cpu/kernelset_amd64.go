@@ -4,7 +4,11 @@ import "golang.org/x/sys/cpu"
 
 // vectorSets are the assembly versions that cpuid allows.
 func vectorSets() (sets []*kernelSet) {
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 {
+	hasAVX512 := cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
+	if hasAVX512 && cpu.X86.HasAVX512BW && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && allowAMX() {
+		sets = append(sets, amx)
+	}
+	if hasAVX512 {
 		sets = append(sets, &avx512)
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2 {
@@ -25,6 +29,14 @@ var avx512 = kernelSet{
 	toBF16: toBF16AVX512, fromBF16: fromBF16AVX512,
 	quantize: quantizeAVX512, dequantize: dequantizeAVX512,
 }
+
+// amx is avx512 with products on the tile registers.
+var amx = func() *kernelSet {
+	set := avx512
+	set.key, set.name = "amx", "AMX and AVX-512"
+	set.engine = &engine{multiply: multiplyPartsAMX, rows: splitRowsAMX, pairs: splitPairsAMX}
+	return &set
+}()
 
 var avx2 = kernelSet{
 	key: "avx2", name: "AVX2", mr: 6, nr: 16, tile: tileAVX2,

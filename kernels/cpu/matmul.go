@@ -79,6 +79,10 @@ func (b *Backend) MatMul(op kernels.MatMul) {
 	if g.m == 0 || g.n == 0 {
 		return
 	}
+	if g.set.engine != nil && partsPay(g.m, g.n, g.k) {
+		b.partsMatMul(op)
+		return
+	}
 	groupCols := max(packFloats/max(min(g.k, kChunk), 1)/g.set.nr, 1) * g.set.nr
 	for g.j0 = 0; g.j0 < g.n; g.j0 = g.j1 {
 		g.j1 = min(g.j0+groupCols, g.n)
@@ -151,7 +155,7 @@ func (g *gemmJob) layOut(b *Backend) {
 func (g *gemmJob) run(w *worker, task int) {
 	switch {
 	case g.mirroring:
-		g.mirror(task)
+		mirror(g.c, task*maxRows, min((task+1)*maxRows, g.m))
 	case task < g.packB:
 		g.packTaskB(task)
 		g.packsDone.Add(1)
@@ -267,12 +271,9 @@ func (g *gemmJob) multiplyPanels(t *tile, a []float32, add matrix, i0, i1, j0, j
 	}
 }
 
-// mirror copies the lower triangle to the upper one, for one block of rows of the
-// latter.
-func (g *gemmJob) mirror(task int) {
-	c, i0 := g.c, task*maxRows
-	i1 := min(i0+maxRows, g.m)
-	for j := i0; j < g.n; j++ {
+// mirror copies the lower triangle to the rows [i0, i1) of the upper one.
+func mirror(c matrix, i0, i1 int) {
+	for j := i0; j < c.cols; j++ {
 		from := c.data[j*c.stride:]
 		for i := i0; i < min(i1, j); i++ {
 			c.data[i*c.stride+j] = from[i]

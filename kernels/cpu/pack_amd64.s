@@ -3,52 +3,70 @@
 #include "textflag.h"
 
 // func transposeAVX512(dst []float32, dstStride int, src []float32, srcStride int, blocks int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·transposeAVX512(SB), NOSPLIT, $0-72
-	MOVQ  dst_base+0(FP), AX
-	MOVQ  src_base+32(FP), CX
-	MOVQ  dstStride+24(FP), DX
-	MOVQ  srcStride+56(FP), BX
-	MOVQ  blocks+64(FP), SI
-	SHLQ  $0x02, DX
-	SHLQ  $0x02, BX
-	TESTQ SI, SI
-	JEQ   done2
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   src_base+32(FP), CX
+	MOVQ   dstStride+24(FP), DX
+	MOVQ   srcStride+56(FP), BX
+	MOVQ   blocks+64(FP), SI
+	SHLQ   $0x02, DX
+	SHLQ   $0x02, BX
+	MOVQ   BX, DI
+	IMUL3Q $0x10, DI, DI
+	TESTQ  SI, SI
+	JEQ    done2
 
 loop1:
-	MOVQ       CX, DI
-	VMOVUPS    (DI), Z0
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z5
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z6
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z7
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z8
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z9
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z10
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z11
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z12
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z13
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z14
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Z15
-	ADDQ       BX, DI
+	MOVQ       CX, R8
+	VMOVUPS    (R8), Z0
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z1
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z2
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z3
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z4
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z5
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z6
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z7
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z8
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z9
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z10
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z11
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z12
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z13
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z14
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Z15
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z0
 	VUNPCKLPS  Z3, Z2, Z1
@@ -179,36 +197,46 @@ done4:
 	RET
 
 // func transposeAVX2(dst []float32, dstStride int, src []float32, srcStride int, blocks int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·transposeAVX2(SB), NOSPLIT, $0-72
-	MOVQ  dst_base+0(FP), AX
-	MOVQ  src_base+32(FP), CX
-	MOVQ  dstStride+24(FP), DX
-	MOVQ  srcStride+56(FP), BX
-	MOVQ  blocks+64(FP), SI
-	SHLQ  $0x02, DX
-	SHLQ  $0x02, BX
-	TESTQ SI, SI
-	JEQ   done2
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   src_base+32(FP), CX
+	MOVQ   dstStride+24(FP), DX
+	MOVQ   srcStride+56(FP), BX
+	MOVQ   blocks+64(FP), SI
+	SHLQ   $0x02, DX
+	SHLQ   $0x02, BX
+	MOVQ   BX, DI
+	IMUL3Q $0x08, DI, DI
+	TESTQ  SI, SI
+	JEQ    done2
 
 loop1:
-	MOVQ       CX, DI
-	VMOVUPS    (DI), Y0
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Y1
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Y2
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Y3
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Y4
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Y5
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Y6
-	ADDQ       BX, DI
-	VMOVUPS    (DI), Y7
-	ADDQ       BX, DI
+	MOVQ       CX, R8
+	VMOVUPS    (R8), Y0
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Y1
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Y2
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Y3
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Y4
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Y5
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Y6
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
+	VMOVUPS    (R8), Y7
+	PREFETCHT0 (R8)(DI*1)
+	ADDQ       BX, R8
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y0
 	VUNPCKLPS  Y3, Y2, Y1

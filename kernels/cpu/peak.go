@@ -6,7 +6,7 @@ import (
 	"parallax/kernels"
 )
 
-// Peak measures the micro-kernel on operands in L1, and a triad over arrays that
+// Peak measures the micro-kernel, or the matrix engine in float32 products, on operands in L1, and a triad over arrays that
 // no cache holds, on all threads. Each is the best of some short runs.
 func (b *Backend) Peak() (kernels.Peak, error) {
 	f := newFlopJob(b.kernels, len(b.pool.workers))
@@ -32,11 +32,12 @@ func (b *Backend) bestRate(j job, work float64) float64 {
 	return best
 }
 
-// flopJob runs the micro-kernel over and over. Each task has a block of its own,
-// which stays in L1.
+// flopJob runs the innermost product over and over. Each task has a block of its
+// own, which stays in L1.
 type flopJob struct {
-	set   *kernelSet
-	tiles []tile
+	set    *kernelSet
+	tiles  []tile
+	blocks []partsBlock
 }
 
 const (
@@ -45,24 +46,38 @@ const (
 )
 
 func newFlopJob(set *kernelSet, threads int) *flopJob {
-	j := &flopJob{set: set, tiles: make([]tile, peakTasks*threads)}
-	for i := range j.tiles {
-		j.tiles[i] = tile{
+	j := &flopJob{set: set}
+	for range peakTasks * threads {
+		if set.engine != nil {
+			const n = peakDepth / partsEdge * partsStep
+			j.blocks = append(j.blocks, partsBlock{a: words(alignedFloats(n / 2)), b: words(alignedFloats(n / 2)),
+				store: alignedFloats(partsEdge * partsEdge), storeRow: partsEdge, steps: peakDepth / partsEdge, strips: 1})
+			continue
+		}
+		j.tiles = append(j.tiles, tile{
 			a: alignedFloats(set.mr * peakDepth), b: alignedFloats(peakDepth * set.nr), c: alignedFloats(set.mr * set.nr),
 			aRow: peakDepth, aCol: 1, bRow: set.nr, cRow: set.nr, m: set.mr, n: set.nr, k: peakDepth, alpha: 1,
-		}
+		})
 	}
 	return j
 }
 
 func (j *flopJob) run(_ *worker, task int) {
 	for range peakCalls {
-		j.set.tile(&j.tiles[task])
+		if j.set.engine != nil {
+			j.set.engine.multiply(&j.blocks[task])
+		} else {
+			j.set.tile(&j.tiles[task])
+		}
 	}
 }
 
 func (j *flopJob) flops() float64 {
-	return float64(len(j.tiles)) * peakCalls * 2 * float64(j.set.mr) * float64(j.set.nr) * peakDepth
+	block := float64(j.set.mr * j.set.nr * len(j.tiles))
+	if j.set.engine != nil {
+		block = float64(partsEdge * partsEdge * len(j.blocks))
+	}
+	return 2 * peakCalls * peakDepth * block
 }
 
 // triadJob is a = b + s*c. Each task has a piece of the arrays.

@@ -34,6 +34,7 @@ type pool struct {
 // worker is what one goroutine of the pool owns.
 type worker struct {
 	tile    tile
+	block   partsBlock
 	scratch arena
 	sleeper
 }

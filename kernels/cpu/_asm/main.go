@@ -31,6 +31,7 @@ var units = []struct {
 	{"optim", optimUnit},
 	{"convert", convertUnit},
 	{"quantize", quantizeUnit},
+	{"amx", amxUnit},
 }
 
 func main() {

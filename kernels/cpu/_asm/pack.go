@@ -44,6 +44,9 @@ func transpose(s *simd) {
 	blocks := s.Load(s.Param("blocks"), s.GP64())
 	s.SHLQ(operand.U8(2), dstStride)
 	s.SHLQ(operand.U8(2), srcStride)
+	far := s.GP64() // the next rows
+	s.MOVQ(srcStride, far)
+	s.IMUL3Q(operand.U8(s.lanes), far, far)
 	loop, done := s.label("loop"), s.label("done")
 	s.TESTQ(blocks, blocks)
 	s.JEQ(operand.LabelRef(done))
@@ -53,6 +56,7 @@ func transpose(s *simd) {
 	rows := make([]reg.VecVirtual, s.lanes)
 	for i := range rows {
 		rows[i] = s.copy(operand.Mem{Base: row})
+		s.PREFETCHT0(operand.Mem{Base: row, Index: far, Scale: 1})
 		s.ADDQ(srcStride, row)
 	}
 	for _, column := range s.transposed(rows) {

@@ -34,7 +34,7 @@ type simd struct {
 // pointers to them are passed.
 var cpuPackage = func() *types.Package {
 	pkg := types.NewPackage("", "cpu")
-	for _, name := range []string{"tile", "adamwStep"} {
+	for _, name := range []string{"tile", "partsBlock", "adamwStep"} {
 		obj := types.NewTypeName(token.NoPos, pkg, name, nil)
 		types.NewNamed(obj, types.NewStruct(nil, nil), nil)
 		pkg.Scope().Insert(obj)
