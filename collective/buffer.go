@@ -8,11 +8,13 @@ import (
 
 // Buffer is a counted reference to the bytes of one payload, in one part or
 // more. A received payload is forwarded by adding a reference, not by copying,
-// and its bytes must not be changed.
+// and its bytes must not be changed, unless the transport that made it says that
+// nobody else reads them.
 type Buffer struct {
-	Parts   [][]byte
-	refs    atomic.Int32
-	recycle func()
+	Parts    [][]byte
+	Writable bool // whoever has the only reference may change the bytes
+	refs     atomic.Int32
+	recycle  func()
 }
 
 // Own gives the buffer its first reference. When the last one is released,
@@ -103,6 +105,11 @@ func (p *chunkPool) put(b *chunk) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.free = append(p.free, b)
+}
+
+// placedAt reports whether b lies at dst already.
+func placedAt(b *Buffer, dst []byte) bool {
+	return len(b.Parts) == 1 && len(dst) > 0 && len(b.Parts[0]) == len(dst) && &b.Parts[0][0] == &dst[0]
 }
 
 // bytesOf views floats as their bytes.

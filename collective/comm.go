@@ -66,6 +66,9 @@ type Comm struct {
 	prev      *edge
 	next      *edge
 	pool      chunkPool
+	loans     loans
+	posts     posts
+	consumed  uint32 // data frames that collectives have taken; theirs alone
 	counts    counters
 
 	mu     sync.Mutex
@@ -76,6 +79,7 @@ type Comm struct {
 
 	failed    chan struct{} // closed once err is set
 	leaving   chan struct{} // closed by Close
+	over      chan struct{} // closed once the transport has ended
 	leaveOnce sync.Once
 	tasks     sync.WaitGroup
 	closeErr  error // the transport's, once tasks are done
@@ -92,6 +96,7 @@ func New(cfg Config, t Transport) (*Comm, error) {
 		pool:      chunkPool{words: cfg.ChunkBytes / 4},
 		failed:    make(chan struct{}),
 		leaving:   make(chan struct{}),
+		over:      make(chan struct{}),
 	}
 	n := len(cfg.Members)
 	if n == 1 {
@@ -223,6 +228,7 @@ func (c *Comm) supervise() {
 	c.watchNeighbours()
 	c.lastWords()
 	c.closeErr = c.transport.Close()
+	close(c.over)
 }
 
 func (c *Comm) watchNeighbours() {

@@ -51,7 +51,7 @@ func (e *edge) sign() sign {
 func (e *edge) read() {
 	defer close(e.ended)
 	for {
-		f, err := e.link.Recv()
+		f, err := e.receive()
 		if err != nil {
 			e.broke(err)
 			return
@@ -62,6 +62,17 @@ func (e *edge) read() {
 			return
 		}
 	}
+}
+
+// receive returns the next frame: with its payload in place, where a collective
+// waits for it and the link can put it there.
+func (e *edge) receive() (Frame, error) {
+	placer, can := e.link.(Placer)
+	if !can || e != e.comm.prev {
+		return e.link.Recv()
+	}
+	defer e.comm.posts.left()
+	return placer.RecvInto(func(h Header) []byte { return e.comm.posts.take(e.received, h) })
 }
 
 // take deals with one frame and reports whether another may follow: the last is

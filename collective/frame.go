@@ -106,9 +106,9 @@ func (h *Header) Put(b []byte) {
 	b[24], b[25], b[26] = byte(h.Length), byte(h.Length>>8), byte(h.Length>>16)
 }
 
-// ParseHeader decodes the first HeaderSize bytes of b, of a message that carries
-// payload bytes more, and refuses what no rank would send.
-func ParseHeader(b []byte, payload int) (Header, error) {
+// ParseHeader decodes the first HeaderSize bytes of b and refuses what no rank
+// would send.
+func ParseHeader(b []byte) (Header, error) {
 	if len(b) < HeaderSize {
 		return Header{}, fmt.Errorf("a frame of %d bytes is shorter than its %d-byte header", len(b), HeaderSize)
 	}
@@ -124,10 +124,20 @@ func ParseHeader(b []byte, payload int) (Header, error) {
 		Chunk:      binary.LittleEndian.Uint32(b[20:]),
 		Length:     uint32(b[24]) | uint32(b[25])<<8 | uint32(b[26])<<16,
 	}
-	return h, h.check(payload)
+	return h, h.check()
 }
 
-func (h *Header) check(payload int) error {
+// ParseMessage is ParseHeader for a message that carries payload bytes more, which
+// must be as many as announced.
+func ParseMessage(b []byte, payload int) (Header, error) {
+	h, err := ParseHeader(b)
+	if err == nil && int(h.Length) != payload {
+		err = fmt.Errorf("a %v frame announces %d bytes and carries %d", h.Kind, h.Length, payload)
+	}
+	return h, err
+}
+
+func (h *Header) check() error {
 	low, high := 0, 0
 	switch h.Kind {
 	case Data:
@@ -145,8 +155,6 @@ func (h *Header) check(payload int) error {
 		return fmt.Errorf("a %v frame has unknown operation %d", h.Kind, h.Op)
 	case int(h.Length) < low || int(h.Length) > high:
 		return fmt.Errorf("a %v frame announces %d bytes, want %d to %d", h.Kind, h.Length, low, high)
-	case int(h.Length) != payload:
-		return fmt.Errorf("a %v frame announces %d bytes and carries %d", h.Kind, h.Length, payload)
 	}
 	return nil
 }

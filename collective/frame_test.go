@@ -14,7 +14,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 	}
 	var b [HeaderSize]byte
 	h.Put(b[:])
-	got, err := ParseHeader(b[:], MaxChunkBytes)
+	got, err := ParseMessage(b[:], MaxChunkBytes)
 	if err != nil || got != h {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -36,22 +36,22 @@ func TestBadHeadersAreRefused(t *testing.T) {
 		change(&h)
 		var b [HeaderSize]byte
 		h.Put(b[:])
-		if _, err := ParseHeader(b[:], 1); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ParseMessage(b[:], 1); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := ParseHeader(make([]byte, HeaderSize-1), 0); err == nil {
+	if _, err := ParseMessage(make([]byte, HeaderSize-1), 0); err == nil {
 		t.Error("a short header was accepted")
 	}
 }
 
-func FuzzParseHeader(f *testing.F) {
+func FuzzParseMessage(f *testing.F) {
 	var b [HeaderSize]byte
 	(&Header{Kind: Data, Phase: ReduceScatter, Length: 77}).Put(b[:])
 	f.Add(b[:], 77)
 	f.Add([]byte("short"), 0)
 	f.Fuzz(func(t *testing.T, b []byte, payload int) {
-		h, err := ParseHeader(b, payload)
+		h, err := ParseMessage(b, payload)
 		if err != nil {
 			return
 		}
@@ -86,7 +86,7 @@ func TestErrorTravels(t *testing.T) {
 		e := newError(pair, 1, peer, errors.New("stream broken: reset by peer"))
 		e.At, e.Phase, e.During = Point{Step: 812, Phase: "gradients", Bucket: 3}, ReduceScatter, true
 		f := e.frame(7)
-		if err := f.check(f.Payload.Len()); err != nil {
+		if err := f.check(); err != nil {
 			t.Fatal(err)
 		}
 		got, err := errorFrom(f, pair)
@@ -110,7 +110,7 @@ func TestLongCausesAreCut(t *testing.T) {
 	e := newError(pair, 1, 0, errors.New(strings.Repeat("x", 9999)))
 	e.At.Phase = strings.Repeat("y", 300)
 	f := e.frame(7)
-	if err := f.check(f.Payload.Len()); err != nil {
+	if err := f.check(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := errorFrom(f, pair); err != nil {

@@ -30,16 +30,14 @@ func (c *Comm) gather(ctx context.Context, at Point, phase Phase, buf []byte, bo
 	return c.circulate(&lap{
 		ctx: ctx, at: at, bounds: bounds, width: 1, chunk: c.cfg.ChunkBytes, hops: c.Size() - 1,
 		phase: func(int) Phase { return phase },
-		load:  func(lo, hi int) *Buffer { return c.copied(buf[lo:hi]) },
-		turn: func(_, lo, hi int, b *Buffer) *Buffer {
-			b.AppendTo(buf[lo:lo:hi])
-			return b
-		},
+		load:  func(lo, hi int) *Buffer { return c.lend(buf[lo:hi]) },
+		place: func(_, lo, hi int) []byte { return buf[lo:hi] },
+		turn:  func(_, lo, hi int, b *Buffer) *Buffer { return c.deliver(buf[lo:hi], b) },
 	})
 }
 
 // Broadcast hands root's buf to all. It has the same length on all ranks. The
-// root returns when its bytes are queued, which is before they have arrived:
+// root returns when its bytes have left, which is before they have arrived:
 // before it closes, a Barrier is due.
 func (c *Comm) Broadcast(ctx context.Context, at Point, buf []byte, root int) error {
 	if root < 0 || root >= c.Size() {
@@ -59,6 +57,20 @@ func (c *Comm) Broadcast(ctx context.Context, at Point, buf []byte, root int) er
 	if c.next.peer != root {
 		l.owed = l.rounds()
 	}
+	return c.settle(l, c.relayAll(l, buf, root))
+}
+
+// relayAll moves all chunks of a broadcast.
+func (c *Comm) relayAll(l *lap, buf []byte, root int) error {
+	if c.Rank() != root {
+		c.posts.set(c.consumed, func(due []post) []post {
+			for k := range l.rounds() {
+				lo, hi := l.span(0, k)
+				due = append(due, post{c.header(l, 0, root, k, hi-lo), buf[lo:hi]})
+			}
+			return due
+		})
+	}
 	for k := range l.rounds() {
 		lo, hi := l.span(0, k)
 		if err := c.relay(l, k, buf[lo:hi], root); err != nil {
@@ -73,21 +85,15 @@ func (c *Comm) relay(l *lap, k int, buf []byte, root int) (err error) {
 	h := c.header(l, 0, root, k, len(buf))
 	var b *Buffer
 	if c.Rank() == root {
-		b = c.copied(buf)
+		b = c.lend(buf)
 	} else if b, err = c.recv(l, h); err != nil {
 		return err
 	} else {
-		b.AppendTo(buf[:0])
+		b = c.deliver(buf, b)
 	}
 	if c.next.peer == root {
 		b.Release()
 		return nil
 	}
 	return c.send(l, Frame{Header: h, Payload: b})
-}
-
-func (c *Comm) copied(b []byte) *Buffer {
-	own := c.pool.get(len(b))
-	copy(own.Parts[0], b)
-	return &own.Buffer
 }

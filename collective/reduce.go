@@ -3,6 +3,8 @@ package collective
 import (
 	"context"
 	"fmt"
+
+	"parallax/collective/adder"
 )
 
 // AllReduce sums in over all ranks into out, on every rank to the same bits.
@@ -100,7 +102,7 @@ func (r *reduction) run(ctx context.Context, at Point, bounds []int, hops int) e
 	}
 	return c.circulate(&lap{
 		ctx: ctx, at: at, op: r.op, bounds: bounds, width: r.op.width(), chunk: c.cfg.ChunkBytes / r.op.width(),
-		hops: hops, first: -1, phase: r.phase, load: r.load, turn: r.turn,
+		hops: hops, first: -1, phase: r.phase, load: r.load, turn: r.turn, place: r.place,
 	})
 }
 
@@ -112,74 +114,97 @@ func (r *reduction) phase(hop int) Phase {
 }
 
 func (r *reduction) load(lo, hi int) *Buffer {
-	b := r.comm.pool.get((hi - lo) * r.op.width())
-	if r.op == SumBF16 {
-		narrow(viewOf[uint16](b.Parts[0]), r.in[lo:hi])
-	} else {
-		copy(viewOf[float32](b.Parts[0]), r.in[lo:hi])
+	if r.op != SumBF16 {
+		return r.comm.lend(bytesOf(r.in[lo:hi]))
 	}
+	b := r.comm.pool.get(2 * (hi - lo))
+	adder.Narrow(viewOf[uint16](b.Parts[0]), r.in[lo:hi])
 	return &b.Buffer
 }
 
+// place is where a sum that has been completed elsewhere belongs, if it travels as
+// it stays.
+func (r *reduction) place(hop, lo, hi int) []byte {
+	if hop <= r.complete() || r.op == SumBF16 {
+		return nil
+	}
+	return bytesOf(r.out[lo:hi])
+}
+
+// complete is the hop after which a segment has been added by all.
+func (r *reduction) complete() int { return r.comm.Size() - 2 }
+
 func (r *reduction) turn(hop, lo, hi int, b *Buffer) *Buffer {
 	b = r.comm.aligned(b, r.op.width())
-	complete := r.comm.Size() - 2
 	switch {
-	case hop < complete:
+	case hop < r.complete():
 		return r.add(lo, hi, b)
-	case hop == complete && r.scatter:
-		r.addInto(r.out[lo-r.base:hi-r.base], r.in[lo:hi], b)
-		b.Release()
-		return nil
-	case hop == complete:
+	case hop > r.complete() && r.op != SumBF16:
+		return r.comm.deliver(bytesOf(r.out[lo:hi]), b)
+	case hop > r.complete():
+		r.widen(r.out[lo:hi], b)
+		return b
+	case r.op == SumBF16 && !r.scatter:
 		b = r.add(lo, hi, b)
+		r.widen(r.out[lo:hi], b)
+		return b
 	}
-	r.store(r.out[lo:hi], b)
-	return b
+	sum := r.out[lo-r.base : hi-r.base]
+	r.addInto(sum, r.in[lo:hi], b)
+	b.Release()
+	if r.scatter {
+		return nil
+	}
+	return r.comm.lend(bytesOf(sum))
 }
 
 // add puts in[lo:hi] plus what came in b, as it travels, in b's place.
 func (r *reduction) add(lo, hi int, b *Buffer) *Buffer {
-	sum := r.comm.pool.get((hi - lo) * r.op.width())
+	if b.Writable && len(b.Parts) == 1 {
+		r.addAs(b.Parts[0], b.Parts[0], r.in[lo:hi])
+		return b
+	}
+	sum := r.comm.pool.get(b.Len())
 	dst, own := sum.Parts[0], r.in[lo:hi]
 	for _, part := range b.Parts {
 		n := len(part) / r.op.width()
-		switch r.op {
-		case SumBF16:
-			addBF16(viewOf[uint16](dst[:len(part)]), viewOf[uint16](part), own[:n])
-		case SumI32:
-			addI32(viewOf[int32](dst[:len(part)]), viewOf[int32](part), viewOf[int32](bytesOf(own[:n])))
-		default:
-			addF32(viewOf[float32](dst[:len(part)]), viewOf[float32](part), own[:n])
-		}
+		r.addAs(dst[:len(part)], part, own[:n])
 		dst, own = dst[len(part):], own[n:]
 	}
 	b.Release()
 	return &sum.Buffer
 }
 
-// addInto sets dst to own plus what came in b.
+// addAs sets dst to own plus what came, both as they travel.
+func (r *reduction) addAs(dst, came []byte, own []float32) {
+	switch r.op {
+	case SumBF16:
+		adder.BF16(viewOf[uint16](dst), viewOf[uint16](came), own)
+	case SumI32:
+		adder.I32(viewOf[int32](dst), viewOf[int32](came), viewOf[int32](bytesOf(own)))
+	default:
+		adder.F32(viewOf[float32](dst), viewOf[float32](came), own)
+	}
+}
+
+// addInto sets dst to own plus what came in b, not rounded.
 func (r *reduction) addInto(dst, own []float32, b *Buffer) {
 	for _, part := range b.Parts {
 		n := len(part) / r.op.width()
 		if r.op == SumBF16 {
-			addWide(dst[:n], viewOf[uint16](part), own[:n])
+			adder.Wide(dst[:n], viewOf[uint16](part), own[:n])
 		} else {
-			addF32(dst[:n], viewOf[float32](part), own[:n])
+			r.addAs(bytesOf(dst[:n]), part, own[:n])
 		}
 		dst, own = dst[n:], own[n:]
 	}
 }
 
-// store sets dst to what travels in b.
-func (r *reduction) store(dst []float32, b *Buffer) {
+// widen sets dst to the bfloat16 values in b.
+func (r *reduction) widen(dst []float32, b *Buffer) {
 	for _, part := range b.Parts {
 		n := len(part) / r.op.width()
-		if r.op == SumBF16 {
-			widen(dst[:n], viewOf[uint16](part))
-		} else {
-			copy(dst[:n], viewOf[float32](part))
-		}
+		adder.Widen(dst[:n], viewOf[uint16](part))
 		dst = dst[n:]
 	}
 }

@@ -26,6 +26,8 @@ type lap struct {
 	// turn takes units lo to hi as they come after a hop, and returns what goes
 	// on to the next rank: nil, b itself, or a new buffer in place of b.
 	turn func(hop, lo, hi int, b *Buffer) *Buffer
+	// place is where turn would put units lo to hi after a hop, or nil.
+	place func(hop, lo, hi int) []byte
 
 	owed int // frames still to be sent to the next rank
 }
@@ -46,18 +48,30 @@ type lap struct {
 // so that neither can be true of all. Sends block only when more than window
 // chunks wait, because edge.out alone holds that many.
 func (c *Comm) circulate(l *lap) error {
-	rounds := l.rounds()
 	l.owed = c.sends(l)
-	for k := range min(window, rounds) {
+	c.post(l)
+	return c.settle(l, c.turnAll(l))
+}
+
+func (c *Comm) turnAll(l *lap) error {
+	for k := range min(window, l.rounds()) {
 		if err := c.inject(l, k); err != nil {
 			return err
 		}
 	}
+	return l.walk(func(hop, k int) error {
+		c.enter(l.phase(hop))
+		return c.pass(l, hop, k)
+	})
+}
+
+// walk calls f for every hop of every chunk, in the order of circulate.
+func (l *lap) walk(f func(hop, k int) error) error {
+	rounds := l.rounds()
 	for base := 0; base < rounds; base += window {
 		for hop := range l.hops {
-			c.enter(l.phase(hop))
 			for k := base; k < min(base+window, rounds); k++ {
-				if err := c.pass(l, hop, k); err != nil {
+				if err := f(hop, k); err != nil {
 					return err
 				}
 			}
@@ -65,6 +79,23 @@ func (c *Comm) circulate(l *lap) error {
 	}
 	return nil
 }
+
+// post tells the reader where the frames to come belong.
+func (c *Comm) post(l *lap) {
+	c.posts.set(c.consumed, func(due []post) []post {
+		l.walk(func(hop, k int) error {
+			segment := c.arriving(l, hop)
+			if lo, hi := l.span(segment, k); lo < hi {
+				due = append(due, post{c.header(l, hop, segment, k, hi-lo), l.place(hop, lo, hi)})
+			}
+			return nil
+		})
+		return due
+	})
+}
+
+// arriving is the segment that comes in a hop.
+func (c *Comm) arriving(l *lap, hop int) int { return mod(c.cfg.Rank+l.first-1-hop, c.Size()) }
 
 // sends is the number of frames that this rank sends in a lap.
 func (c *Comm) sends(l *lap) int {
@@ -105,7 +136,7 @@ func (c *Comm) inject(l *lap, k int) error {
 // pass receives chunk k in a hop and sends what is due after it.
 func (c *Comm) pass(l *lap, hop, k int) error {
 	last := hop == l.hops-1
-	segment := mod(c.cfg.Rank+l.first-1-hop, c.Size())
+	segment := c.arriving(l, hop)
 	if lo, hi := l.span(segment, k); lo < hi {
 		b, err := c.recv(l, c.header(l, hop, segment, k, hi-lo))
 		if err != nil {
@@ -137,6 +168,7 @@ func (c *Comm) header(l *lap, hop, segment, k, units int) Header {
 
 // send queues a frame for the next rank.
 func (c *Comm) send(l *lap, f Frame) error {
+	c.posts.sent.Add(1)
 	select {
 	case <-c.next.ended:
 		f.Payload.Release()
@@ -178,6 +210,7 @@ func (c *Comm) recv(l *lap, want Header) (*Buffer, error) {
 
 func (c *Comm) expect(f Frame, want Header) (*Buffer, error) {
 	if f.Header == want {
+		c.consumed++
 		return f.Payload, nil
 	}
 	f.Payload.Release()

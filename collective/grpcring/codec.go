@@ -54,7 +54,7 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	var head [collective.HeaderSize]byte
 	n := data.CopyTo(head[:])
 	m.Payload = nil
-	m.Header, m.bad = collective.ParseHeader(head[:n], data.Len()-n)
+	m.Header, m.bad = collective.ParseMessage(head[:n], data.Len()-n)
 	if m.bad == nil && m.Length > 0 {
 		m.Payload = keep(data)
 	}

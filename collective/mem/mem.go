@@ -6,8 +6,8 @@
 // a test needs no timing and repeats exactly. Nothing here sleeps, except for
 // the fault that delays; under testing/synctest that takes no time either.
 //
-// Frame headers are encoded and parsed on the way as on a wire; payloads are
-// handed over without a copy. See package collective/grpcring for the transport
+// Frame headers are encoded and parsed on the way, and payloads copied, as on a
+// wire. See package collective/grpcring for the transport
 // that runs are made of.
 package mem
 
@@ -41,6 +41,7 @@ func (l *link) sever() { l.once.Do(func() { close(l.cut) }) }
 type Node struct {
 	rank       int
 	prev, next *link
+	copies     copies
 	mu         sync.Mutex
 	faults     []Fault // not yet happened
 	stalled    chan struct{}
@@ -103,17 +104,63 @@ type edge struct {
 
 // Send implements collective.Edge.
 func (e *edge) Send(f collective.Frame) error {
-	p := packet{payload: f.Payload}
+	p := packet{payload: e.node.copies.of(f.Payload)}
+	f.Payload.Release()
 	f.Header.Put(p.header[:])
 	if e.data && !e.node.apply(&f, &p) {
-		f.Payload.Release()
+		p.payload.Release()
 		return nil
 	}
 	if !e.put(p) {
-		f.Payload.Release()
+		p.payload.Release()
 		return io.EOF
 	}
 	return nil
+}
+
+// copies are payloads that belong to the transport. They are used again.
+type copies struct {
+	mu   sync.Mutex
+	free []*private
+}
+
+type private struct {
+	collective.Buffer
+	bytes []byte
+	whole [1][]byte
+	back  func()
+}
+
+// of is a copy of a payload: the sender's memory is the sender's.
+func (p *copies) of(b *collective.Buffer) *collective.Buffer {
+	if b == nil {
+		return nil
+	}
+	c := p.take()
+	c.bytes = b.AppendTo(c.bytes[:0])
+	c.whole[0] = c.bytes
+	c.Parts = c.whole[:]
+	c.Own(c.back)
+	return &c.Buffer
+}
+
+func (p *copies) take() *private {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		c := p.free[n-1]
+		p.free = p.free[:n-1]
+		return c
+	}
+	c := new(private)
+	c.back = func() { p.put(c) }
+	return c
+}
+
+func (p *copies) put(c *private) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, c)
 }
 
 // put queues a packet, unless the link is cut.
@@ -142,7 +189,7 @@ func (e *edge) Recv() (collective.Frame, error) {
 	if !ok {
 		return collective.Frame{}, fmt.Errorf("link at rank %d is down", e.node.rank)
 	}
-	h, err := collective.ParseHeader(p.header[:], p.payload.Len())
+	h, err := collective.ParseMessage(p.header[:], p.payload.Len())
 	if err != nil {
 		p.payload.Release()
 		return collective.Frame{}, err
