@@ -15,7 +15,9 @@ import (
 func BenchmarkAllReduce(b *testing.B) {
 	for _, n := range []int{2, 4} {
 		for _, op := range []collective.Op{collective.SumF32, collective.SumBF16} {
-			b.Run(fmt.Sprintf("%v/ranks=%d", op, n), func(b *testing.B) { benchProcesses(b, n, op, "") })
+			for transport, direct := range map[string]bool{"grpc": false, "tcp": true} {
+				b.Run(fmt.Sprintf("%v/ranks=%d/%s", op, n, transport), func(b *testing.B) { benchProcesses(b, n, op, direct, "") })
+			}
 		}
 	}
 }
@@ -24,13 +26,13 @@ func BenchmarkAllReduce(b *testing.B) {
 func BenchmarkAllReduceTLS(b *testing.B) {
 	for _, n := range []int{2, 4} {
 		b.Run(fmt.Sprintf("%v/ranks=%d", collective.SumF32, n), func(b *testing.B) {
-			benchProcesses(b, n, collective.SumF32, issueRanks(b, n))
+			benchProcesses(b, n, collective.SumF32, true, issueRanks(b, n))
 		})
 	}
 }
 
-func benchProcesses(b *testing.B, n int, op collective.Op, pki string) {
-	r := startRanks(b, n, job{op: op, elements: 25_000_000, repeat: b.N, timeout: 20 * time.Second, pki: pki})
+func benchProcesses(b *testing.B, n int, op collective.Op, direct bool, pki string) {
+	r := startRanks(b, n, job{op: op, elements: 25_000_000, repeat: b.N, timeout: 20 * time.Second, direct: direct, pki: pki})
 	m, cpu, err := r.job.run(r.host, r.addrs)
 	if err != nil {
 		b.Fatal(err)

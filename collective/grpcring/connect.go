@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"parallax/collective"
+	"parallax/collective/tcpring"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -39,27 +40,27 @@ func (s *Server) Connect(ctx context.Context, cfg collective.Config, opts ...Opt
 		ctx, cancel = context.WithTimeout(ctx, DefaultWait)
 		defer cancel()
 	}
-	return s.join(ctx, &cfg, dialOptions(opts))
+	return s.join(ctx, &cfg, gather(opts))
 }
 
 // join waits for both neighbours at once. Whoever fails first is reported.
-func (s *Server) join(ctx context.Context, cfg *collective.Config, dial []grpc.DialOption) (collective.Transport, error) {
+func (s *Server) join(ctx context.Context, cfg *collective.Config, o options) (collective.Transport, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	waiter := s.await(cfg)
+	s.retire(cfg.Generation)
 	type opened struct {
 		next *outLink
 		err  error
 	}
 	dialled := make(chan opened, 1)
 	go func() {
-		next, err := openNext(ctx, cfg, dial)
+		next, err := openNext(ctx, cfg, o)
 		if err != nil {
 			cancel()
 		}
 		dialled <- opened{next, err}
 	}()
-	prev, err := acceptPrev(ctx, cfg, waiter)
+	prev, err := s.acceptPrev(ctx, cfg)
 	if err != nil {
 		cancel()
 	}
@@ -68,37 +69,50 @@ func (s *Server) join(ctx context.Context, cfg *collective.Config, dial []grpc.D
 	case out.err != nil && (err == nil || errors.Is(err, context.Canceled)):
 		err = out.err
 	case err == nil:
-		return &transport{next: out.next, prev: prev, nextEdge: &edge{stream: out.next.stream}, prevEdge: &edge{stream: prev.stream}}, nil
+		return newTransport(out.next, prev), nil
 	}
-	s.withdraw(cfg, waiter)
 	if out.next != nil {
 		out.next.close()
 	}
 	if prev != nil {
-		prev.end(status.Error(codes.Unavailable, err.Error()))
+		prev.hangUp(status.Error(codes.Unavailable, err.Error()))
 	}
 	return nil, err
 }
 
-// acceptPrev waits for the previous rank's link and accepts it.
-func acceptPrev(ctx context.Context, cfg *collective.Config, waiter <-chan *arrival) (*arrival, error) {
+// acceptPrev waits for the previous rank's link and accepts it. If the link was to
+// have a direct connection and that did not come about, the rank links once more.
+func (s *Server) acceptPrev(ctx context.Context, cfg *collective.Config) (*prevLink, error) {
 	n := len(cfg.Members)
 	from := (cfg.Rank + n - 1) % n
-	var a *arrival
+	for {
+		a, err := s.arrived(ctx, cfg, from)
+		if err != nil {
+			return nil, err
+		}
+		if err = checkClaim(a.Claim, cfg, from); err == nil {
+			var direct *tcpring.Edge
+			if direct, err = s.accept(ctx, a); err == nil {
+				return &prevLink{a, direct}, nil
+			}
+		}
+		a.end(status.Error(codes.FailedPrecondition, err.Error()))
+		if err != errNotDirect {
+			return nil, cfg.Lost(from, err)
+		}
+	}
+}
+
+// arrived waits for the previous rank's stream.
+func (s *Server) arrived(ctx context.Context, cfg *collective.Config, from int) (*arrival, error) {
+	waiter := s.await(cfg)
 	select {
-	case a = <-waiter:
+	case a := <-waiter:
+		return a, nil
 	case <-ctx.Done():
+		s.withdraw(cfg, waiter)
 		return nil, cfg.Lost(from, fmt.Errorf("its link of generation %d did not come: %w", cfg.Generation, context.Cause(ctx)))
 	}
-	err := checkClaim(a.Claim, cfg, from)
-	if err == nil {
-		err = a.stream.SendHeader(nil)
-	}
-	if err != nil {
-		a.end(status.Error(codes.FailedPrecondition, err.Error()))
-		return nil, cfg.Lost(from, err)
-	}
-	return a, nil
 }
 
 func checkClaim(c Claim, cfg *collective.Config, from int) error {
@@ -113,24 +127,56 @@ type outLink struct {
 	conn   *grpc.ClientConn
 	stream grpc.BidiStreamingClient[pb.Frame, pb.Frame]
 	cancel context.CancelFunc
+	direct *tcpring.Edge // nil: frames go over the stream
+}
+
+func (l *outLink) edge() collective.Edge {
+	if l.direct != nil {
+		return l.direct
+	}
+	return &edge{stream: l.stream}
 }
 
 func (l *outLink) close() error {
+	if l.direct != nil {
+		l.direct.Close()
+	}
 	l.cancel()
 	return l.conn.Close()
 }
 
+// prevLink is the stream from the previous rank.
+type prevLink struct {
+	*arrival
+	direct *tcpring.Edge // nil: frames go over the stream
+}
+
+func (l *prevLink) edge() collective.Edge {
+	if l.direct != nil {
+		return l.direct
+	}
+	return &edge{stream: l.stream}
+}
+
+// hangUp ends the link with a status.
+func (l *prevLink) hangUp(err error) {
+	if l.direct != nil {
+		l.direct.Close()
+	}
+	l.end(err)
+}
+
 // openNext dials the next rank until it accepts the link, refuses it for good,
 // or ctx ends.
-func openNext(ctx context.Context, cfg *collective.Config, dial []grpc.DialOption) (*outLink, error) {
+func openNext(ctx context.Context, cfg *collective.Config, o options) (*outLink, error) {
 	to := (cfg.Rank + 1) % len(cfg.Members)
-	conn, err := grpc.NewClient("passthrough:///"+cfg.Members[to].Address, dial...)
+	conn, err := grpc.NewClient("passthrough:///"+cfg.Members[to].Address, o.dialOptions()...)
 	if err != nil {
 		return nil, cfg.Lost(to, err)
 	}
 	var last error
 	for {
-		link, err := openStream(ctx, conn, cfg, to)
+		link, err := openLink(ctx, conn, cfg, to, &o)
 		if err == nil {
 			return link, nil
 		}
@@ -144,33 +190,57 @@ func openNext(ctx context.Context, cfg *collective.Config, dial []grpc.DialOptio
 	}
 }
 
-// openStream opens one stream and waits until the next rank has accepted it.
-// The stream outlives ctx.
-func openStream(ctx context.Context, conn *grpc.ClientConn, cfg *collective.Config, to int) (*outLink, error) {
-	claim := Claim{Generation: cfg.Generation, From: cfg.Rank, To: to, World: len(cfg.Members), Name: cfg.Members[cfg.Rank].Name}
+// openLink opens one stream, and the direct connection that the next rank offers.
+// If that cannot be used, the link does without from then on.
+func openLink(ctx context.Context, conn *grpc.ClientConn, cfg *collective.Config, to int, o *options) (*outLink, error) {
+	link, offer, err := openStream(ctx, conn, cfg, to, o.direct != nil)
+	if err != nil || offer == "" {
+		return link, err
+	}
+	if link.direct, err = o.direct.connect(ctx, cfg.Members[to].Address, offer); err == nil {
+		return link, nil
+	}
+	link.cancel()
+	if ctx.Err() == nil {
+		o.direct.tell(fmt.Sprintf("the link to rank %d (%s) goes over gRPC: no direct connection to %s came about: %v",
+			to, cfg.Members[to].Name, cfg.Members[to].Address, err))
+		o.direct = nil
+	}
+	return nil, err
+}
+
+// openStream opens one stream and waits until the next rank has accepted it, with
+// its offer of a direct connection, if it makes one. The stream outlives ctx.
+func openStream(ctx context.Context, conn *grpc.ClientConn, cfg *collective.Config, to int, direct bool) (*outLink, string, error) {
+	claim := Claim{Generation: cfg.Generation, From: cfg.Rank, To: to, World: len(cfg.Members), Name: cfg.Members[cfg.Rank].Name, direct: direct}
 	own, cancel := context.WithCancel(metadata.NewOutgoingContext(context.Background(), claim.metadata()))
 	detach := context.AfterFunc(ctx, cancel)
 	stream, err := pb.NewRingClient(conn).Link(own, grpc.ForceCodecV2(codec{}))
+	var offer string
 	if err == nil {
-		err = accepted(stream)
+		offer, err = accepted(stream)
 	}
 	if !detach() {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		cancel()
-		return nil, err
+		return nil, "", err
 	}
-	return &outLink{conn: conn, stream: stream, cancel: cancel}, nil
+	return &outLink{conn: conn, stream: stream, cancel: cancel}, offer, nil
 }
 
-// accepted waits for the header, which is the other side's yes.
-func accepted(stream grpc.BidiStreamingClient[pb.Frame, pb.Frame]) error {
+// accepted waits for the header, which is the other side's yes, and may hold an
+// offer.
+func accepted(stream grpc.BidiStreamingClient[pb.Frame, pb.Frame]) (offer string, err error) {
 	md, err := stream.Header()
 	if err == nil && md == nil {
 		err = stream.RecvMsg(&message{})
 	}
-	return err
+	if v := md.Get(keyOffer); err == nil && len(v) == 1 {
+		offer = v[0]
+	}
+	return offer, err
 }
 
 // lasting reports whether trying again would get the same answer.
@@ -197,15 +267,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 // transport implements collective.Transport.
 type transport struct {
 	next               *outLink
-	prev               *arrival
-	nextEdge, prevEdge *edge
+	prev               *prevLink
+	nextEdge, prevEdge collective.Edge
+}
+
+func newTransport(next *outLink, prev *prevLink) *transport {
+	return &transport{next, prev, next.edge(), prev.edge()}
 }
 
 func (t *transport) Next() collective.Edge { return t.nextEdge }
 func (t *transport) Prev() collective.Edge { return t.prevEdge }
 
 func (t *transport) Close() error {
-	t.prev.end(nil)
+	t.prev.hangUp(nil)
 	return t.next.close()
 }
 

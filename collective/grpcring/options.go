@@ -46,8 +46,9 @@ func ServerOptions() []grpc.ServerOption {
 type Option func(*options)
 
 type options struct {
-	creds credentials.TransportCredentials
-	dial  []grpc.DialOption
+	creds  credentials.TransportCredentials
+	dial   []grpc.DialOption
+	direct *Direct
 }
 
 // WithCredentials secures the link to the next rank. The default is plain TCP.
@@ -60,11 +61,21 @@ func WithDialOptions(opts ...grpc.DialOption) Option {
 	return func(o *options) { o.dial = append(o.dial, opts...) }
 }
 
-func dialOptions(opts []Option) []grpc.DialOption {
+// WithDirect has frames go to the next rank over a direct connection, if it offers
+// one.
+func WithDirect(d Direct) Option {
+	return func(o *options) { o.direct = &d }
+}
+
+func gather(opts []Option) options {
 	o := options{creds: insecure.NewCredentials()}
 	for _, opt := range opts {
 		opt(&o)
 	}
+	return o
+}
+
+func (o *options) dialOptions() []grpc.DialOption {
 	return append([]grpc.DialOption{
 		grpc.WithTransportCredentials(o.creds),
 		grpc.WithInitialWindowSize(streamWindow),

@@ -19,34 +19,39 @@ import (
 // name it, at once or within one deadline.
 func TestProcessLoss(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const n, victim = 4, 2
-			job := job{op: collective.SumF32, elements: 100_000, repeat: math.MaxInt32, timeout: time.Second}
-			r := startRanks(t, n, job)
-			lost := make(chan error)
-			go func() {
-				_, _, err := r.job.run(r.host, r.addrs)
-				lost <- err
-			}()
-			for _, c := range r.children {
-				c.waitForWork(t)
-			}
-			if err := r.children[victim-1].cmd.Process.Signal(signal); err != nil {
-				t.Fatal(err)
-			}
-			start := time.Now()
-			wantLost(t, <-lost, victim, "lost rank 2 (rank2 at "+r.addrs[victim]+")", "of step ")
-			t.Logf("named after %v", time.Since(start).Round(time.Millisecond))
-			for i, c := range r.children {
-				if i+1 == victim {
-					continue
-				}
-				if line := c.readLine(t); !strings.Contains(line, "lost rank 2 (rank2 at ") {
-					t.Errorf("rank %d: %s", i+1, line)
-				}
-			}
-		})
+		for transport, direct := range map[string]bool{"grpc": false, "tcp": true} {
+			t.Run(name+"/"+transport, func(t *testing.T) {
+				t.Parallel()
+				loseProcess(t, signal, job{op: collective.SumF32, elements: 100_000, repeat: math.MaxInt32, timeout: time.Second, direct: direct})
+			})
+		}
+	}
+}
+
+func loseProcess(t *testing.T, signal syscall.Signal, job job) {
+	const n, victim = 4, 2
+	r := startRanks(t, n, job)
+	lost := make(chan error)
+	go func() {
+		_, _, err := r.job.run(r.host, r.addrs)
+		lost <- err
+	}()
+	for _, c := range r.children {
+		c.waitForWork(t)
+	}
+	if err := r.children[victim-1].cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	wantLost(t, <-lost, victim, "lost rank 2 (rank2 at "+r.addrs[victim]+")", "of step ")
+	t.Logf("named after %v", time.Since(start).Round(time.Millisecond))
+	for i, c := range r.children {
+		if i+1 == victim {
+			continue
+		}
+		if line := c.readLine(t); !strings.Contains(line, "lost rank 2 (rank2 at ") {
+			t.Errorf("rank %d: %s", i+1, line)
+		}
 	}
 }
 
@@ -89,7 +94,7 @@ func (j job) listen() (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return listenAs(t)
+	return listenAs(t, j.direct)
 }
 
 // connect seats this process in the ring.
@@ -98,10 +103,14 @@ func (j job) connect(h *host, cfg collective.Config) (collective.Transport, erro
 	if err != nil {
 		return nil, err
 	}
+	next := t.Node(cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name)
 	var opts []grpcring.Option
 	if t.Secure() {
-		next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
-		opts = append(opts, grpcring.WithDialOptions(t.Node(next).DialOptions()...))
+		opts = append(opts, grpcring.WithDialOptions(next.DialOptions()...))
+	}
+	if j.direct {
+		notice := func(sentence string) { panic(sentence) }
+		opts = append(opts, grpcring.WithDirect(grpcring.Direct{Credentials: next.Credentials(), Notice: notice}))
 	}
 	return h.ring.Connect(context.Background(), cfg, opts...)
 }

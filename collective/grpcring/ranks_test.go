@@ -20,7 +20,7 @@ import (
 // does: the test's process is rank 0 and starts itself again for the others, see
 // TestMain. They learn of each other over their standard input and output.
 
-const rankEnv = "PARALLAX_TEST_RANK" // "rank op elements repeat timeout chunk pki"
+const rankEnv = "PARALLAX_TEST_RANK" // "rank op elements repeat timeout chunk direct pki"
 
 // job is what every rank's process does: measure all-reduces.
 type job struct {
@@ -29,6 +29,7 @@ type job struct {
 	elements, repeat int
 	timeout          time.Duration
 	chunk            int    // bytes
+	direct           bool   // connections, not gRPC
 	pki              string // folder of certificates, "": no TLS
 }
 
@@ -57,12 +58,12 @@ func issueRanks(t testing.TB, n int) string {
 }
 
 func (j job) String() string {
-	return fmt.Sprintf("%d %v %d %d %d %d %q", j.rank, j.op, j.elements, j.repeat, j.timeout, j.chunk, j.pki)
+	return fmt.Sprintf("%d %v %d %d %d %d %t %q", j.rank, j.op, j.elements, j.repeat, j.timeout, j.chunk, j.direct, j.pki)
 }
 
 func parseJob(spec string) (j job, err error) {
 	var op string
-	if _, err := fmt.Sscanf(spec, "%d %s %d %d %d %d %q", &j.rank, &op, &j.elements, &j.repeat, &j.timeout, &j.chunk, &j.pki); err != nil {
+	if _, err := fmt.Sscanf(spec, "%d %s %d %d %d %d %t %q", &j.rank, &op, &j.elements, &j.repeat, &j.timeout, &j.chunk, &j.direct, &j.pki); err != nil {
 		return j, err
 	}
 	j.op, err = collective.ParseOp(op)

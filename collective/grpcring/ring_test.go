@@ -34,9 +34,10 @@ func TestMain(m *testing.M) {
 
 // host is one node daemon: a grpc.Server with the ring's service on it.
 type host struct {
-	ring *grpcring.Server
-	grpc *grpc.Server
-	addr string
+	ring   *grpcring.Server
+	grpc   *grpc.Server
+	addr   string
+	direct bool // it offers direct connections, and asks for them
 }
 
 func newHost(t testing.TB, opts ...grpcring.ServerOption) *host {
@@ -49,15 +50,20 @@ func newHost(t testing.TB, opts ...grpcring.ServerOption) *host {
 	return h
 }
 
-func listen(opts ...grpcring.ServerOption) (*host, error) { return listenAs(trust.Trust{}, opts...) }
+func listen(opts ...grpcring.ServerOption) (*host, error) {
+	return listenAs(trust.Trust{}, false, opts...)
+}
 
 // listenAs shows and wants the certificates of t.
-func listenAs(t trust.Trust, opts ...grpcring.ServerOption) (*host, error) {
+func listenAs(t trust.Trust, direct bool, opts ...grpcring.ServerOption) (*host, error) {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	h := &host{ring: grpcring.NewServer(opts...), addr: lis.Addr().String()}
+	h := &host{ring: grpcring.NewServer(opts...), addr: lis.Addr().String(), direct: direct}
+	if direct {
+		lis = h.ring.Share(lis, t.ServerCredentials(slog.Default()))
+	}
 	h.grpc = grpc.NewServer(append(grpcring.ServerOptions(), t.ServerOptions(slog.Default())...)...)
 	h.ring.Register(h.grpc)
 	go h.grpc.Serve(lis)
@@ -81,8 +87,40 @@ func view(hosts []*host, generation uint64, rank int) collective.Config {
 	return cfg
 }
 
+// newDirectHosts make direct connections to each other.
+func newDirectHosts(t testing.TB, n int) []*host {
+	hosts := make([]*host, n)
+	for i := range hosts {
+		h, err := listenAs(trust.Trust{}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.grpc.Stop)
+		hosts[i] = h
+	}
+	return hosts
+}
+
+// transports are the kinds of hosts that must pass the same tests.
+var transports = map[string]func(testing.TB, int) []*host{"grpc": newHosts, "tcp": newDirectHosts}
+
+// options are how a host links to the next one. A direct connection that does not
+// come about is an error.
+func (h *host) options(t testing.TB) []grpcring.Option {
+	if !h.direct {
+		return nil
+	}
+	return []grpcring.Option{grpcring.WithDirect(grpcring.Direct{Notice: func(s string) { t.Error(s) }})}
+}
+
 // connect seats all hosts.
 func connect(t testing.TB, hosts []*host, generation uint64, tweak func(*collective.Config)) []*collective.Comm {
+	t.Helper()
+	return connectWith(t, hosts, generation, tweak, func(rank int) []grpcring.Option { return hosts[rank].options(t) })
+}
+
+// connectWith seats all hosts, each with options of its own.
+func connectWith(t testing.TB, hosts []*host, generation uint64, tweak func(*collective.Config), options func(rank int) []grpcring.Option) []*collective.Comm {
 	t.Helper()
 	comms := make([]*collective.Comm, len(hosts))
 	var wg sync.WaitGroup
@@ -92,7 +130,7 @@ func connect(t testing.TB, hosts []*host, generation uint64, tweak func(*collect
 			tweak(&cfg)
 		}
 		wg.Go(func() {
-			tr, err := h.ring.Connect(context.Background(), cfg)
+			tr, err := h.ring.Connect(context.Background(), cfg, options(i)...)
 			if err != nil {
 				t.Error(err)
 				return
@@ -153,19 +191,26 @@ func rampSum(world, n int) []float32 {
 }
 
 func TestAllCollectives(t *testing.T) {
-	for _, n := range []int{1, 2, 3, 4, 5, 7} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			comms := connect(t, newHosts(t, n), 7, func(cfg *collective.Config) { cfg.ChunkBytes = 4096 })
-			must(t, comms, func(c *collective.Comm) error {
-				for _, length := range []int{0, 1, n - 1, n, n + 1, 257, 12345, 100003} {
-					if err := allCollectives(c, length); err != nil {
-						return fmt.Errorf("length %d: %w", length, err)
-					}
-				}
-				return nil
-			})
-		})
+	for name, hosts := range transports {
+		for _, n := range []int{1, 2, 3, 4, 5, 7} {
+			for _, chunk := range []int{4096, 40000} { // payloads that are copied, and that are lent
+				t.Run(fmt.Sprint(name, "/", n, "/", chunk), func(t *testing.T) {
+					comms := connect(t, hosts(t, n), 7, func(cfg *collective.Config) { cfg.ChunkBytes = chunk })
+					must(t, comms, everyLength)
+				})
+			}
+		}
 	}
+}
+
+func everyLength(c *collective.Comm) error {
+	n := c.Size()
+	for _, length := range []int{0, 1, n - 1, n, n + 1, 257, 12345, 100003} {
+		if err := allCollectives(c, length); err != nil {
+			return fmt.Errorf("length %d: %w", length, err)
+		}
+	}
+	return nil
 }
 
 func allCollectives(c *collective.Comm, length int) error {
@@ -182,6 +227,13 @@ func allCollectives(c *collective.Comm, length int) error {
 		}
 		if !slices.Equal(out, want) {
 			return fmt.Errorf("all-reduce %v is wrong", op)
+		}
+		inPlace := ramp(c.Rank(), length)
+		if err := c.AllReduce(ctx, at, inPlace, inPlace, op); err != nil {
+			return err
+		}
+		if !slices.Equal(inPlace, want) {
+			return fmt.Errorf("all-reduce %v in place is wrong", op)
 		}
 		part := make([]float32, bounds[c.Rank()+1]-bounds[c.Rank()])
 		if err := c.ReduceScatter(ctx, at, part, ramp(c.Rank(), length), bounds, op); err != nil {

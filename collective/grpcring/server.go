@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -24,6 +25,8 @@ type Claim struct {
 	From, To   int // ranks
 	World      int
 	Name       string // of the node it comes from
+
+	direct bool // it asks for a direct connection
 }
 
 const (
@@ -32,13 +35,18 @@ const (
 	keyTo         = "parallax-to"
 	keyWorld      = "parallax-world"
 	keyName       = "parallax-name"
+	keyDirect     = "parallax-direct"
 )
 
 func (c Claim) metadata() metadata.MD {
-	return metadata.Pairs(
+	md := metadata.Pairs(
 		keyGeneration, strconv.FormatUint(c.Generation, 10),
 		keyFrom, strconv.Itoa(c.From), keyTo, strconv.Itoa(c.To),
 		keyWorld, strconv.Itoa(c.World), keyName, c.Name)
+	if c.direct {
+		md.Set(keyDirect, "yes")
+	}
+	return md
 }
 
 func claimOf(md metadata.MD) (c Claim, err error) {
@@ -58,7 +66,7 @@ func claimOf(md metadata.MD) (c Claim, err error) {
 	c = Claim{
 		Generation: number(keyGeneration, 64),
 		From:       int(number(keyFrom, 16)), To: int(number(keyTo, 16)), World: int(number(keyWorld, 17)),
-		Name: text(keyName),
+		Name: text(keyName), direct: text(keyDirect) == "yes",
 	}
 	return c, err
 }
@@ -72,6 +80,9 @@ type Server struct {
 	oldest  uint64             // generation that may still be linked
 	waiting map[place]*arrival // links for views that this node is not in yet
 	waiters map[place]chan *arrival
+	offers  map[*offer]bool // of direct connections, not yet taken up
+
+	creds credentials.TransportCredentials // of direct connections; nil: there are none
 }
 
 // place is whom a link is for.
@@ -111,6 +122,7 @@ func NewServer(opts ...ServerOption) *Server {
 		authorize: func(context.Context, Claim) error { return nil },
 		waiting:   map[place]*arrival{},
 		waiters:   map[place]chan *arrival{},
+		offers:    map[*offer]bool{},
 	}
 	for _, opt := range opts {
 		opt(s)
@@ -175,18 +187,23 @@ func (s *Server) forget(a *arrival) {
 	}
 }
 
-// await returns the channel on which the link from the previous rank will come.
-// Links of older generations are refused from now on.
-func (s *Server) await(cfg *collective.Config) <-chan *arrival {
+// retire has links of generations before this one refused from now on.
+func (s *Server) retire(generation uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.oldest = max(s.oldest, cfg.Generation)
+	s.oldest = max(s.oldest, generation)
 	for at, a := range s.waiting {
 		if at.generation < s.oldest {
 			a.end(status.Errorf(codes.FailedPrecondition, "generation %d is over, this node is in %d", at.generation, s.oldest))
 			delete(s.waiting, at)
 		}
 	}
+}
+
+// await returns the channel on which the link from the previous rank will come.
+func (s *Server) await(cfg *collective.Config) <-chan *arrival {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	at, waiter := place{cfg.Generation, cfg.Rank}, make(chan *arrival, 1)
 	if a, ok := s.waiting[at]; ok {
 		delete(s.waiting, at)

@@ -42,6 +42,8 @@ type Options struct {
 	Patience time.Duration // to wait for the coordinator at start
 	Log      *slog.Logger
 
+	Transport Transport // of the ring's frames; empty: TCP
+
 	Network network.Network // nil: the host's
 	Observe func(Place)     // for tests: told of each place of a view before the node goes on from there; nil: nobody is
 }
@@ -131,9 +133,14 @@ func (a *agent) listen(context.Context) (err error) {
 	a.ring = grpcring.NewServer(grpcring.WithAuthorize(func(ctx context.Context, c grpcring.Claim) error {
 		return trust.CheckPeer(ctx, c.Name)
 	}))
-	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(a.o.Trust.ServerCredentials(a.log)))...)
+	creds := a.o.Trust.ServerCredentials(a.log)
+	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(creds))...)
 	a.ring.Register(a.server)
-	go a.server.Serve(a.listener)
+	serving := a.listener
+	if a.o.Transport != GRPC {
+		serving = a.ring.Share(serving, creds)
+	}
+	go a.server.Serve(serving)
 	return nil
 }
 

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"parallax/collective"
-	"parallax/collective/grpcring"
-	"parallax/internal/network"
 	"parallax/internal/train"
 	pb "parallax/proto/parallax/v1"
 )
@@ -104,17 +102,6 @@ func (t *training) connect(ctx context.Context) (*collective.Comm, error) {
 		return nil, err
 	}
 	return collective.New(cfg, transport)
-}
-
-// linkOptions say how the next rank is dialled. With TLS we link to it only if it
-// has the certificate of the node that the view says it is.
-func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
-	options := []grpcring.Option{grpcring.WithDialOptions(network.DialOptions(t.o.Network)...)}
-	if t.o.Trust.Secure() {
-		next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
-		options = append(options, grpcring.WithDialOptions(t.o.Trust.Node(next).DialOptions()...))
-	}
-	return options
 }
 
 // steps trains to the end of the run, or until the ranks agree to stop or leave.

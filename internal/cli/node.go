@@ -17,6 +17,7 @@ type nodeFlags struct {
 	spec    specFlags
 	trust   trustFlags
 	file    string
+	ring    string
 	verbose bool
 }
 
@@ -57,6 +58,7 @@ func (f *nodeFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:0", "HOST:PORT for the ring, port 0 for a free one")
 	flags.StringVar(&o.Gossip, "gossip", "127.0.0.1:0", "IP:PORT of the gossip cluster, port 0 for a free one")
 	flags.StringVar(&o.Advertise, "advertise", "", "host that others reach this one at (default: that of --listen)")
+	flags.StringVar(&f.ring, "ring-transport", string(agent.TCP), "what carries the ring's frames: tcp, over a connection that gRPC has negotiated, or grpc alone")
 	flags.StringVar(&o.Device, "device", "cpu", "device to train on: cpu, cuda:0")
 	flags.IntVar(&o.Threads, "threads", 0, "host threads of a CPU device (default all)")
 	flags.StringVar(&o.CacheDir, "cache", "", "folder of token files (default: the user's cache folder)")
@@ -70,7 +72,7 @@ func (f *nodeFlags) add(cmd *cobra.Command) {
 
 func (f *nodeFlags) run(cmd *cobra.Command) error {
 	f.options.Log = newLogger(f.verbose)
-	for _, complete := range []func() error{f.fromEnvironment, f.expectSpec, f.secure} {
+	for _, complete := range []func() error{f.fromEnvironment, f.expectSpec, f.secure, f.chooseTransport} {
 		if err := complete(); err != nil {
 			return err
 		}
@@ -102,6 +104,13 @@ func (f *nodeFlags) fromEnvironment() error {
 		o.Name, err = os.Hostname()
 	}
 	return err
+}
+
+func (f *nodeFlags) chooseTransport() (err error) {
+	if f.options.Transport, err = agent.ParseTransport(f.ring); err != nil {
+		return usageError("--ring-transport: %w", err)
+	}
+	return nil
 }
 
 // expectSpec reads the spec that the coordinator's is held against.

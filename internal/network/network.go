@@ -37,6 +37,14 @@ func DialOptions(n Network) []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithContextDialer(n.Dial)}
 }
 
+// Dialer is how n is dialled outside gRPC: nil on the host's network.
+func Dialer(n Network) func(context.Context, string) (net.Conn, error) {
+	if n == nil {
+		return nil
+	}
+	return n.Dial
+}
+
 // Gossip is the transport that gossip has on n: nil on the host's network, where
 // memberlist opens its own.
 func Gossip(n Network) gossip.Transport {

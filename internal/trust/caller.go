@@ -57,6 +57,14 @@ func (t Trust) caller(server string) *Caller {
 	return c
 }
 
+// Credentials are for connections of another protocol than gRPC; nil: without TLS.
+func (c *Caller) Credentials() credentials.TransportCredentials {
+	if !c.secure {
+		return nil
+	}
+	return &callerCreds{c.creds, c}
+}
+
 // DialOptions are what a connection needs. Calls that cannot be made because of a
 // refusal fail with the code Unauthenticated and the reason.
 func (c *Caller) DialOptions() []grpc.DialOption {

@@ -1,0 +1,47 @@
+package agent
+
+import (
+	"fmt"
+
+	"parallax/collective"
+	"parallax/collective/grpcring"
+	"parallax/internal/network"
+)
+
+// Transport is what carries the ring's frames. It changes no result.
+type Transport string
+
+const (
+	// TCP has frames go over a connection of their own, which a gRPC stream has
+	// negotiated, where the next rank offers one, and over that stream elsewhere.
+	TCP Transport = "tcp"
+	// GRPC has all frames go over the gRPC stream.
+	GRPC Transport = "grpc"
+)
+
+// ParseTransport reads a transport's name.
+func ParseTransport(name string) (Transport, error) {
+	switch t := Transport(name); t {
+	case TCP, GRPC:
+		return t, nil
+	}
+	return "", fmt.Errorf("there is no ring transport %q: use %s or %s", name, TCP, GRPC)
+}
+
+// linkOptions say how the next rank is dialled. With TLS we link to it only if it
+// has the certificate of the node that the view says it is.
+func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
+	next := t.o.Trust.Node(cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name)
+	options := []grpcring.Option{grpcring.WithDialOptions(network.DialOptions(t.o.Network)...)}
+	if t.o.Trust.Secure() {
+		options = append(options, grpcring.WithDialOptions(next.DialOptions()...))
+	}
+	if t.o.Transport == GRPC {
+		return options
+	}
+	return append(options, grpcring.WithDirect(grpcring.Direct{
+		Credentials: next.Credentials(),
+		Dial:        network.Dialer(t.o.Network),
+		Notice:      func(sentence string) { t.log.Warn(sentence) },
+	}))
+}
