@@ -2,14 +2,14 @@
 // step by step, and how it ended.
 //
 // A [Ledger] has a table of runs and, for each run, its ranks, steps,
-// evaluations and events; and a table of state, in which a coordinator keeps
+// evaluations, layers and events; and a table of state, in which a coordinator keeps
 // what it must know after a crash. A run's rows carry everything needed to judge
 // and repeat it: specification, commit, versions, hosts and devices, FLOPs in
 // two conventions.
 //
 // # Writing
 //
-// Steps, evaluations, ranks and events are queued, so that a training step does
+// Steps, evaluations, ranks, layers and events are queued, so that a training step does
 // not wait for a disk, and written together a fraction of a second later, see
 // [Ledger.AppendStep]. Runs and state are on disk when the call returns, and
 // everything queued before them too. What was recorded once and is recorded

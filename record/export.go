@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,51 @@ import (
 const formatLine = `{"table":"parallax-ledger","version":1}`
 
 // Tables are the names that [Ledger.ExportCSV] takes.
-var Tables = []string{rankTable.name, stepTable.name, evalTable.name, eventTable.name}
+var Tables = titles(all[1:])
+
+// AllTables are those of a whole run for [Ledger.ReadTable], the run itself first.
+var AllTables = titles(all)
+
+func titles(tables []anyTable) []string {
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = t.title()
+	}
+	return names
+}
+
+func find(tables []anyTable, name string) (anyTable, error) {
+	i := slices.IndexFunc(tables, func(t anyTable) bool { return t.title() == name })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no table %.40q: choose one of %s", name, strings.Join(titles(tables), ", "))
+	}
+	return tables[i], nil
+}
+
+// Columns describes one of [AllTables].
+func Columns(table string) ([]Column, error) {
+	t, err := find(all, table)
+	if err != nil {
+		return nil, err
+	}
+	return t.describe(), nil
+}
+
+// ReadTable visits the rows of one of [AllTables], for a format that this package
+// does not know. Each value is as its column's [Type] says; the row is valid until
+// visit returns.
+func (l *Ledger) ReadTable(run, table string, visit func(row []any) error) error {
+	t, err := find(all, table)
+	if err != nil {
+		return err
+	}
+	return t.visit(l, run, func(fields []any) error {
+		for i, f := range fields {
+			fields[i] = toPlain(f)
+		}
+		return visit(fields)
+	})
+}
 
 // ExportCSV writes one table of a run, which it finds as [Ledger.Run] does, as
 // CSV with a header line; times are RFC 3339 in UTC.
@@ -22,43 +67,32 @@ func (l *Ledger) ExportCSV(w io.Writer, run, table string) error {
 	if err != nil {
 		return err
 	}
-	out := csv.NewWriter(w)
-	switch table {
-	case rankTable.name:
-		err = exportCSV(l, rankTable, r.ID, out)
-	case stepTable.name:
-		err = exportCSV(l, stepTable, r.ID, out)
-	case evalTable.name:
-		err = exportCSV(l, evalTable, r.ID, out)
-	case eventTable.name:
-		err = exportCSV(l, eventTable, r.ID, out)
-	default:
-		return fmt.Errorf("there is no table %q: choose one of %s", table, strings.Join(Tables, ", "))
+	t, err := find(all[1:], table)
+	if err != nil {
+		return err
 	}
-	out.Flush()
-	return errors.Join(err, out.Error())
-}
-
-func exportCSV[T any](l *Ledger, t table[T], run string, out *csv.Writer) error {
-	line := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		line[i] = c.name
+	out := csv.NewWriter(w)
+	line := make([]string, len(t.describe()))
+	for i, c := range t.describe() {
+		line[i] = c.Name
 	}
 	if err := out.Write(line); err != nil {
 		return err
 	}
-	return each(l, t, t.get(), []any{run}, func(row *T) error {
-		for i, c := range t.columns {
-			line[i] = toText(c.field(row))
+	err = t.visit(l, r.ID, func(fields []any) error {
+		for i, f := range fields {
+			line[i] = toText(f)
 		}
 		return out.Write(line)
 	})
+	out.Flush()
+	return errors.Join(err, out.Error())
 }
 
 // ExportJSONL writes all that the ledger has of a run, found as [Ledger.Run]
 // does, one JSON object a line, for [Ledger.Import] or any other reader: the
-// run, then its ranks, steps, evaluations and events, each with the name of its
-// table. Nothing is lost but the coordinator's state.
+// run, then its ranks, steps, evaluations, layers and events, each with the name of
+// its table. Nothing is lost but the coordinator's state.
 func (l *Ledger) ExportJSONL(w io.Writer, run string) error {
 	r, err := l.Run(run)
 	if err != nil {
@@ -68,32 +102,23 @@ func (l *Ledger) ExportJSONL(w io.Writer, run string) error {
 	if _, err := out.WriteString(formatLine + "\n"); err != nil {
 		return err
 	}
-	for _, export := range []func() error{
-		func() error { return writeJSONL(runTable, &r, out) },
-		func() error { return exportJSONL(l, rankTable, r.ID, out) },
-		func() error { return exportJSONL(l, stepTable, r.ID, out) },
-		func() error { return exportJSONL(l, evalTable, r.ID, out) },
-		func() error { return exportJSONL(l, eventTable, r.ID, out) },
-	} {
-		if err := export(); err != nil {
+	for _, t := range all {
+		columns := t.describe()
+		if err := t.visit(l, r.ID, func(fields []any) error { return writeJSONL(t.title(), columns, fields, out) }); err != nil {
 			return err
 		}
 	}
 	return out.Flush()
 }
 
-func exportJSONL[T any](l *Ledger, t table[T], run string, out *bufio.Writer) error {
-	return each(l, t, t.get(), []any{run}, func(row *T) error { return writeJSONL(t, row, out) })
-}
-
-func writeJSONL[T any](t table[T], row *T, out *bufio.Writer) error {
-	line := fmt.Appendf(nil, `{"table":%q`, t.name)
-	for _, c := range t.columns {
-		value, err := toJSON(c.field(row))
+func writeJSONL(table string, columns []Column, fields []any, out *bufio.Writer) error {
+	line := fmt.Appendf(nil, `{"table":%q`, table)
+	for i, c := range columns {
+		value, err := toJSON(fields[i])
 		if err != nil {
 			return err
 		}
-		line = append(fmt.Appendf(line, `,%q:`, c.name), value...)
+		line = append(fmt.Appendf(line, `,%q:`, c.Name), value...)
 	}
 	_, err := out.Write(append(line, '}', '\n'))
 	return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,8 @@ func fill(t *testing.T, l *Ledger, id string) {
 		must(t, l.AppendStep(id, s))
 		must(t, l.AppendEval(id, Eval{Step: int64(n), Loss: -x, Time: start}))
 	}
-	must(t, l.AppendRank(id, Rank{Generation: 1 << 62, Rank: 1, Node: "a\nb", Device: `"`}))
+	must(t, l.AppendRank(id, Rank{Generation: 1 << 62, Rank: 1, Node: "a\nb", Device: `"`, Hardware: "EPYC", Peak: 1e12 / 3}))
+	must(t, l.AppendLayer(id, Layer{Step: 2, Layer: 1, Generation: 9, Correction: math.NaN(), RankQ: 1 / 3.0, RankR: math.NaN(), Entropy: math.Inf(1), FirstToken: 5e-324, Time: start}))
 	must(t, l.AppendEvent(id, Event{Sequence: 1, Time: start, Text: "<é>\u2028, \t", Payload: []byte(`{"x":[1,null,12345678901234567890]}`)}))
 	must(t, l.AppendEvent(id, Event{Sequence: 2}))
 }
@@ -50,6 +52,7 @@ func TestExportAndImportLoseNothing(t *testing.T) {
 		"ranks":  func(l *Ledger) (any, error) { return l.Ranks(id) },
 		"steps":  func(l *Ledger) (any, error) { return l.Steps(id) },
 		"evals":  func(l *Ledger) (any, error) { return l.Evals(id) },
+		"layers": func(l *Ledger) (any, error) { return l.Layers(id) },
 		"events": func(l *Ledger) (any, error) { return l.Events(id) },
 	} {
 		want, err1 := rows(a)
@@ -98,7 +101,7 @@ func TestBadImportsAreRefusedWhole(t *testing.T) {
 func TestCSV(t *testing.T) {
 	l := openNew(t)
 	fill(t, l, "r")
-	for table, rows := range map[string]int{"ranks": 1, "steps": 9, "evals": 9, "events": 2} {
+	for table, rows := range map[string]int{"ranks": 1, "steps": 9, "evals": 9, "layers": 1, "events": 2} {
 		var b bytes.Buffer
 		must(t, l.ExportCSV(&b, "r", table))
 		got, err := csv.NewReader(&b).ReadAll()
@@ -115,7 +118,7 @@ func TestCSV(t *testing.T) {
 	if err := l.ExportCSV(&b, "x", "steps"); !errors.Is(err, ErrNoRun) {
 		t.Errorf("got %v", err)
 	}
-	if err := l.ExportCSV(&b, "r", "state"); err == nil || err.Error() != `there is no table "state": choose one of ranks, steps, evals, events` {
+	if err := l.ExportCSV(&b, "r", "state"); err == nil || err.Error() != `there is no table "state": choose one of ranks, steps, evals, layers, events` {
 		t.Errorf("got %v", err)
 	}
 }
@@ -125,7 +128,7 @@ func TestCSV(t *testing.T) {
 func TestColumnsAreTheSchemas(t *testing.T) {
 	l := openNew(t)
 	for table, mapped := range map[string]string{
-		"runs": runTable.names(), "ranks": rankTable.names(), "steps": stepTable.names(), "evals": evalTable.names(), "events": eventTable.names(),
+		"runs": runTable.names(), "ranks": rankTable.names(), "steps": stepTable.names(), "evals": evalTable.names(), "layers": layerTable.names(), "events": eventTable.names(),
 	} {
 		rows, err := l.db.Query("SELECT name FROM pragma_table_info(?) WHERE name != 'run'", table)
 		must(t, err)
@@ -142,11 +145,33 @@ func TestColumnsAreTheSchemas(t *testing.T) {
 	}
 }
 
+// A run that was exported before ranks had a peak, and layers were looked into.
+func TestImportFromAnEarlierVersion(t *testing.T) {
+	source, l := openNew(t), openNew(t)
+	fill(t, source, "r")
+	text, cut := regexp.MustCompile(`,"hardware":"EPYC","peak":[^}]*`).ReplaceAllString(exported(t, source, "r"), ""), false
+	var lines []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, `{"table":"layers"`) {
+			cut = true
+			continue
+		}
+		lines = append(lines, line)
+	}
+	if _, err := l.Import(strings.NewReader(strings.Join(lines, ""))); err != nil || !cut {
+		t.Fatal(err, cut)
+	}
+	ranks, err := l.Ranks("r")
+	if err != nil || len(ranks) != 1 || ranks[0].Node != "a\nb" || ranks[0].Hardware != "" || ranks[0].Peak != 0 {
+		t.Errorf("%+v, %v", ranks, err)
+	}
+}
+
 func FuzzImport(f *testing.F) {
 	f.Add(formatLine + "\n" + `{"table":"runs","id":"r"}`)
 	f.Add(formatLine + "\n" + `{"table":"runs","id":"r","name":"","dir":"","spec":"","spec_hash":"","commit":"","versions":"","host":"","started":"","finished":"","status":"","exit_code":0,"reason":"","parameters":1,"flops_per_token":1e3,"flops_per_token_6n":"NaN","data_summary":"","data_digest":""}` + "\n" + `{"table":"events","sequence":1,"time":"2026-01-01T00:00:00Z","kind":"","text":"","payload":null}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		var i importer
+		var i Importer
 		if err := i.read(strings.NewReader(text)); err == nil && i.run == "" {
 			t.Error("an import without a run")
 		}

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,9 +15,18 @@ const maxLine = 16 << 20
 // run that the ledger has already is refused, and so is a line with a column
 // missing or unknown; then nothing is imported.
 func (l *Ledger) Import(r io.Reader) (run string, err error) {
-	var i importer
+	var i Importer
 	if err := i.read(r); err != nil {
 		return "", fmt.Errorf("import: %w", err)
+	}
+	return l.ImportRows(&i)
+}
+
+// ImportRows writes what an importer has, and returns the run's id, or writes
+// nothing.
+func (l *Ledger) ImportRows(i *Importer) (run string, err error) {
+	if i.run == "" {
+		return "", errors.New("import: there is no run in it")
 	}
 	if err := l.Flush(); err != nil {
 		return "", err
@@ -45,13 +53,53 @@ func (l *Ledger) refuseKnown(run string) error {
 	return nil
 }
 
-// importer turns lines into writes.
-type importer struct {
+// Importer gathers the rows of one run. The zero value is empty.
+type Importer struct {
 	run    string
 	writes []write
 }
 
-func (i *importer) read(r io.Reader) error {
+// Add takes a row of one of [AllTables], the run itself first, as
+// [Ledger.ReadTable] yields it: values by the names of their columns. Columns that
+// a run recorded by an earlier version did not have may be missing, others not.
+func (i *Importer) Add(table string, row map[string]any) error {
+	used := 0
+	err := i.add(table, func(column string, field any) (bool, error) {
+		value, has := row[column]
+		if !has {
+			return false, nil
+		}
+		used++
+		return true, fromPlain(field, value)
+	})
+	if err == nil && used < len(row) {
+		err = fmt.Errorf("table %s has %d columns, of which %d are known", table, len(row), used)
+	}
+	return err
+}
+
+func (i *Importer) add(table string, fill func(column string, field any) (bool, error)) error {
+	t, err := find(all, table)
+	if err != nil {
+		return err
+	}
+	if (table == runTable.name) != (i.run == "") {
+		return errors.New("one run must come first, and one only")
+	}
+	w, err := t.parse(i.run, fill)
+	if err != nil {
+		return err
+	}
+	if table == runTable.name {
+		if i.run, _ = w.args[0].(string); i.run == "" {
+			return errors.New("the run has no id")
+		}
+	}
+	i.writes = append(i.writes, w)
+	return nil
+}
+
+func (i *Importer) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	if !lines.Scan() || lines.Text() != formatLine {
@@ -73,7 +121,7 @@ func (i *importer) read(r io.Reader) error {
 	return nil
 }
 
-func (i *importer) line(text []byte) error {
+func (i *Importer) line(text []byte) error {
 	var cells map[string]json.RawMessage
 	if err := json.Unmarshal(text, &cells); err != nil {
 		return err
@@ -83,61 +131,19 @@ func (i *importer) line(text []byte) error {
 		return errors.New("it names no table")
 	}
 	delete(cells, "table")
-	if (name == runTable.name) != (i.run == "") {
-		return errors.New("one run must come first, and one only")
-	}
-	switch name {
-	case runTable.name:
-		return i.addRun(cells)
-	case rankTable.name:
-		return add(i, rankTable, cells)
-	case stepTable.name:
-		return add(i, stepTable, cells)
-	case evalTable.name:
-		return add(i, evalTable, cells)
-	case eventTable.name:
-		return add(i, eventTable, cells)
-	}
-	return fmt.Errorf("there is no table %.40q", name)
-}
-
-func (i *importer) addRun(cells map[string]json.RawMessage) error {
-	r, err := parseRow(runTable, cells)
+	err := i.add(name, func(column string, field any) (bool, error) {
+		value, has := cells[column]
+		if !has {
+			return false, nil
+		}
+		delete(cells, column)
+		return true, fromJSON(field, value)
+	})
 	if err != nil {
 		return err
 	}
-	if r.ID == "" {
-		return errors.New("the run has no id")
+	for column := range cells {
+		return fmt.Errorf("table %s: column %.40q is unknown", name, column)
 	}
-	i.run = r.ID
-	i.writes = append(i.writes, insertRun(*r))
 	return nil
-}
-
-func add[T any](i *importer, t table[T], cells map[string]json.RawMessage) error {
-	row, err := parseRow(t, cells)
-	if err != nil {
-		return err
-	}
-	i.writes = append(i.writes, write{t.put(), append([]any{i.run}, t.values(row)...)})
-	return nil
-}
-
-// parseRow reads a row that has all columns and no others.
-func parseRow[T any](t table[T], cells map[string]json.RawMessage) (*T, error) {
-	row := new(T)
-	for _, c := range t.columns {
-		text, ok := cells[c.name]
-		if !ok {
-			return nil, fmt.Errorf("table %s: column %s is missing", t.name, c.name)
-		}
-		if err := fromJSON(c.field(row), bytes.Clone(text)); err != nil {
-			return nil, fmt.Errorf("table %s: column %s: %w", t.name, c.name, err)
-		}
-		delete(cells, c.name)
-	}
-	for name := range cells {
-		return nil, fmt.Errorf("table %s: column %.40q is unknown", t.name, name)
-	}
-	return row, nil
 }

@@ -81,7 +81,7 @@ func TestWhatIsRecordedIsRead(t *testing.T) {
 	must(t, l.AppendStep(run.ID, step))
 	eval := Eval{Step: 1, Generation: 3, Loss: 1 / 3.0, Tokens: 99, Seconds: 0.25, Time: start}
 	must(t, l.AppendEval(run.ID, eval))
-	ranks := []Rank{{3, 0, "n0", "gpu01", "cpu", 2}, {3, 1, "n1", "gpu02", "cuda:0", 6}}
+	ranks := []Rank{{3, 0, "n0", "gpu01", "cpu", 2, "EPYC", 1e11 / 3}, {3, 1, "n1", "gpu02", "cuda:0", 6, "", 0}}
 	for _, r := range ranks {
 		must(t, l.AppendRank(run.ID, r))
 	}

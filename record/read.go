@@ -87,6 +87,11 @@ func (l *Ledger) Evals(run string) ([]Eval, error) {
 	return collect(l, evalTable, evalTable.get(), run)
 }
 
+// Layers lists the looks into a run's layers, step by step.
+func (l *Ledger) Layers(run string) ([]Layer, error) {
+	return collect(l, layerTable, layerTable.get(), run)
+}
+
 // Events lists a run's events in order.
 func (l *Ledger) Events(run string) ([]Event, error) {
 	return collect(l, eventTable, eventTable.get(), run)

@@ -47,6 +47,8 @@ type Rank struct {
 	Host       string
 	Device     string
 	Slots      int // micro-batches in each step
+	Hardware   string
+	Peak       float64 // FLOP/s in matrix products, measured when it started; 0: unknown
 }
 
 // Step is one optimizer step. Seconds are of the slowest rank, its parts means
@@ -90,4 +92,18 @@ type Event struct {
 	Kind     string
 	Text     string
 	Payload  json.RawMessage // any JSON, or nil
+}
+
+// Layer is a look into one layer. NaN is what the layer does not have.
+type Layer struct {
+	Step       int64 // steps applied to the state that was looked at
+	Layer      int   // from 0
+	Generation uint64
+	Correction float64 // |o - vbar| / |vbar|: the probe's correction beside softmax attention's output
+	RankQ      float64 // stable ranks |W|_F^2 / |W|_2^2 of the projections
+	RankR      float64
+	RankK      float64
+	Entropy    float64 // of attention's weights, nats, mean over positions and heads
+	FirstToken float64 // attention's weight on a document's first token, likewise
+	Time       time.Time
 }

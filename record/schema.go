@@ -49,6 +49,15 @@ CREATE TABLE state (
 	run TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
 	PRIMARY KEY (run, key)
 ) STRICT, WITHOUT ROWID;
+`, `
+CREATE TABLE layers (
+	run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+	step INTEGER NOT NULL, layer INTEGER NOT NULL, generation INTEGER NOT NULL,
+	correction REAL, rank_q REAL, rank_r REAL, rank_k REAL, entropy REAL, first_token REAL, time INTEGER NOT NULL,
+	PRIMARY KEY (run, step, layer)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE ranks ADD COLUMN hardware TEXT NOT NULL DEFAULT '';
+ALTER TABLE ranks ADD COLUMN peak REAL DEFAULT 0;
 `}
 
 // inspect refuses what is no sound ledger of a known version, without changing

@@ -15,6 +15,19 @@ type table[T any] struct {
 type column[T any] struct {
 	name  string
 	field func(*T) any // a pointer to the field
+	since int          // the schema version that it came with
+}
+
+// anyTable is a table, whatever struct its rows are.
+type anyTable interface {
+	title() string
+	describe() []Column
+	// visit yields a run's rows in the order of their key, as pointers to fields,
+	// valid until the visitor returns.
+	visit(l *Ledger, run string, visit func(fields []any) error) error
+	// parse has every field filled and makes the write of the row. fill says
+	// whether it has the column; one that came late may be missing.
+	parse(run string, fill func(column string, field any) (bool, error)) (write, error)
 }
 
 // names lists the columns, quoted for SQL.
@@ -37,7 +50,15 @@ func (t table[T]) get() string {
 	for i := range order {
 		order[i] = t.columns[i].name
 	}
-	return fmt.Sprintf("SELECT %s FROM %s WHERE run = ? ORDER BY %s", t.names(), t.name, strings.Join(order, ", "))
+	return fmt.Sprintf("SELECT %s FROM %s WHERE %s = ? ORDER BY %s", t.names(), t.name, t.owner(), strings.Join(order, ", "))
+}
+
+// owner is the column that says which run a row is of.
+func (t table[T]) owner() string {
+	if t.name == runTable.name {
+		return "id"
+	}
+	return "run"
 }
 
 // values are a row as arguments of a statement.
@@ -56,4 +77,41 @@ func (t table[T]) targets(row *T) []any {
 		all[i] = target{c.name, c.field(row)}
 	}
 	return all
+}
+
+func (t table[T]) title() string { return t.name }
+
+func (t table[T]) describe() []Column {
+	all := make([]Column, len(t.columns))
+	for i, c := range t.columns {
+		all[i] = Column{c.name, typeOf(c.field(new(T)))}
+	}
+	return all
+}
+
+func (t table[T]) visit(l *Ledger, run string, visit func(fields []any) error) error {
+	fields := make([]any, len(t.columns))
+	return each(l, t, t.get(), []any{run}, func(row *T) error {
+		for i, c := range t.columns {
+			fields[i] = c.field(row)
+		}
+		return visit(fields)
+	})
+}
+
+func (t table[T]) parse(run string, fill func(column string, field any) (bool, error)) (write, error) {
+	row := new(T)
+	for _, c := range t.columns {
+		has, err := fill(c.name, c.field(row))
+		switch {
+		case err != nil:
+			return write{}, fmt.Errorf("table %s: column %s: %w", t.name, c.name, err)
+		case !has && c.since == 1:
+			return write{}, fmt.Errorf("table %s: column %s is missing", t.name, c.name)
+		}
+	}
+	if r, isRun := any(row).(*Run); isRun {
+		return insertRun(*r), nil
+	}
+	return write{t.put(), append([]any{run}, t.values(row)...)}, nil
 }

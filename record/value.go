@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -188,4 +189,87 @@ func fromText(field any, s string) (err error) {
 		panic(fmt.Sprintf("record: nothing reads a %T", field))
 	}
 	return err
+}
+
+// Type is what a column holds, and as what [Ledger.ReadTable] hands it out.
+type Type uint8
+
+const (
+	Integer Type = iota // int64
+	Real                // float64; NaN where there is no number
+	Text                // string
+	Instant             // time.Time in UTC; the zero one where there is none
+	JSON                // json.RawMessage, or nil
+)
+
+// Column is a column of a table.
+type Column struct {
+	Name string
+	Type Type
+}
+
+func typeOf(field any) Type {
+	switch field.(type) {
+	case *int, *int64, *uint64:
+		return Integer
+	case *float64:
+		return Real
+	case *string:
+		return Text
+	case *time.Time:
+		return Instant
+	case *json.RawMessage:
+		return JSON
+	}
+	panic(fmt.Sprintf("record: no column holds a %T", field))
+}
+
+// toPlain is the value of a field in its column's [Type].
+func toPlain(field any) any {
+	switch p := field.(type) {
+	case *int:
+		return int64(*p)
+	case *uint64:
+		return int64(*p)
+	case *int64:
+		return *p
+	case *float64:
+		return *p
+	case *time.Time:
+		return *p
+	case *json.RawMessage:
+		return *p
+	}
+	return toText(field)
+}
+
+// fromPlain is the inverse of toPlain.
+func fromPlain(field, value any) error {
+	switch v := value.(type) {
+	case int64:
+		if typeOf(field) == Integer {
+			return setInteger(field, v)
+		}
+	case float64:
+		if p, fits := field.(*float64); fits {
+			*p = v
+			return nil
+		}
+	case string:
+		if p, fits := field.(*string); fits {
+			*p = v
+			return nil
+		}
+	case time.Time:
+		if p, fits := field.(*time.Time); fits {
+			*p = v
+			return nil
+		}
+	case json.RawMessage:
+		if p, fits := field.(*json.RawMessage); fits {
+			*p = bytes.Clone(v)
+			return nil
+		}
+	}
+	return fmt.Errorf("a %T is no value of it", value)
 }

@@ -29,6 +29,9 @@ func (l *Ledger) AppendEval(run string, e Eval) error { return queue(l, evalTabl
 // AppendRank queues who has a rank in a generation.
 func (l *Ledger) AppendRank(run string, r Rank) error { return queue(l, rankTable, run, r) }
 
+// AppendLayer queues a look into a layer.
+func (l *Ledger) AppendLayer(run string, d Layer) error { return queue(l, layerTable, run, d) }
+
 // AppendEvent queues an event.
 func (l *Ledger) AppendEvent(run string, e Event) error {
 	if e.Payload != nil {

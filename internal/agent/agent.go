@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"syscall"
@@ -66,6 +67,7 @@ type agent struct {
 	incarnation uint64
 
 	device   kernels.Backend
+	peak     float64 // FLOP/s of the device in matrix products, when it was opened
 	listener net.Listener
 	server   *grpc.Server
 	ring     *grpcring.Server
@@ -110,12 +112,19 @@ func (a *agent) begin(ctx context.Context) error {
 	return nil
 }
 
+// peakTime is how long a device's peak is measured at start: short beside loading
+// a model, and long enough to be right within some per cent on a host at rest.
+const peakTime = 100 * time.Millisecond
+
 func (a *agent) openDevice(context.Context) (err error) {
 	a.device, err = kernels.Open(a.o.Device, kernels.Options{Threads: a.o.Threads})
 	if err != nil {
 		return usage("%w; choose another with --device", err)
 	}
-	a.log.Info("device", "name", a.o.Device, "is", a.device.Info().Summary)
+	if a.peak, err = kernels.MatMulRate(a.device, peakTime); err != nil {
+		return usage("device %s cannot multiply matrices: %w", a.o.Device, err)
+	}
+	a.log.Info("device", "name", a.o.Device, "is", a.device.Info().Summary, "GFLOP/s", math.Round(a.peak/1e9))
 	return nil
 }
 
@@ -180,7 +189,8 @@ func (a *agent) hello() *pb.Hello {
 		NodeId: a.o.Name, Incarnation: a.incarnation,
 		RingAddress: a.address(),
 		Device:      a.o.Device, DeviceSummary: a.device.Info().Summary,
-		Host: host, Pid: int64(os.Getpid()), Version: version.String(),
+		PeakFlops: a.peak,
+		Host:      host, Pid: int64(os.Getpid()), Version: version.String(),
 		SpecToml: a.o.SpecTOML, Rank: a.o.Rank, WorldSize: a.o.World,
 	}
 }

@@ -139,7 +139,7 @@ func checkMember(m *pb.Member) error {
 	if err := checkAddress(m.GetRingAddress()); err != nil {
 		return fmt.Errorf("the ring %w", err)
 	}
-	return checkTexts(m.GetHost(), m.GetDevice())
+	return checkTexts(m.GetHost(), m.GetDevice(), m.GetDeviceSummary())
 }
 
 // deal is a view's slots by rank.

@@ -131,8 +131,9 @@ func (t *training) steps(ctx context.Context) outcome {
 	return outcome{complete: true}
 }
 
-// afterStep saves, then evaluates, when the step is due for it. After the last step
-// nobody goes before the state is saved: should rank 0 be lost, the others have it.
+// afterStep saves, evaluates, and looks into the layers, when the step is due for
+// it. After the last step nobody goes before the state is saved: should rank 0 be
+// lost, the others have it.
 func (t *training) afterStep(ctx context.Context, step int64, complete, last bool) error {
 	spec := t.saver.spec
 	if t.rank == 0 && (last || due(step, spec.Checkpoint.Every)) {
@@ -141,6 +142,11 @@ func (t *training) afterStep(ctx context.Context, step int64, complete, last boo
 	}
 	if t.trainer.HasValidation() && (complete || !last && due(step, spec.Eval.Every)) {
 		if err := t.evaluate(ctx); err != nil {
+			return err
+		}
+	}
+	if t.rank == 0 && looks(spec.Diagnostics.Every, step, complete) {
+		if err := t.diagnose(); err != nil {
 			return err
 		}
 	}
@@ -153,6 +159,11 @@ func (t *training) afterStep(ctx context.Context, step int64, complete, last boo
 	return t.comm.Barrier(ctx, collective.Point{Step: step, Phase: "saved", Bucket: -1})
 }
 
+// looks says whether the layers are looked into after a step.
+func looks(every int, step int64, complete bool) bool {
+	return due(step, every) || complete && every > 0
+}
+
 func due(step int64, every int) bool { return every > 0 && step%int64(every) == 0 }
 
 func (t *training) evaluate(ctx context.Context) error {
@@ -162,6 +173,20 @@ func (t *training) evaluate(ctx context.Context) error {
 	}
 	t.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Eval{Eval: &pb.EvalReport{
 		Generation: t.view.Generation, Step: e.Step, Loss: e.Loss, Tokens: e.Tokens, Seconds: e.Seconds}}})
+	return nil
+}
+
+func (t *training) diagnose() error {
+	d, err := t.trainer.Diagnose()
+	if err != nil {
+		return err
+	}
+	report := &pb.Diagnosis{Generation: t.view.Generation, Step: d.Step, Seconds: d.Seconds}
+	for _, l := range d.Layers {
+		report.Layers = append(report.Layers, &pb.LayerDiagnosis{Correction: l.Correction, RankQ: l.RankQ, RankR: l.RankR, RankK: l.RankK,
+			Entropy: l.Entropy, FirstToken: l.FirstToken})
+	}
+	t.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Diagnosis{Diagnosis: report}})
 	return nil
 }
 

@@ -6,12 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"parallax/internal/compare"
 	"parallax/internal/config"
-	"parallax/internal/estimate"
 	"parallax/internal/train"
 	"parallax/kernels"
 	"parallax/model"
@@ -168,7 +168,7 @@ func hostPeak(c simCluster) (float64, error) {
 		return 0, &exitError{exitUsage, err}
 	}
 	defer be.Close()
-	return estimate.MatMulRate(be)
+	return kernels.MatMulRate(be, time.Second/2)
 }
 
 // show prints the report, and writes it with its plots.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -159,7 +160,7 @@ func (f *estimateFlags) ringSeconds(e *estimate.Estimate) float64 {
 }
 
 func (f *estimateFlags) speeds(e *estimate.Estimate, be kernels.Backend) ([]speed, error) {
-	rate, err := estimate.MatMulRate(be)
+	rate, err := kernels.MatMulRate(be, time.Second/2)
 	if err != nil {
 		return nil, err
 	}

@@ -77,6 +77,7 @@ type Core struct {
 	tallies    map[int64]*tally // steps that not all ranks have reported
 	last       *pb.StepSummary
 	evaluation *pb.EvalReport
+	lookedAt   int64                // the step of the last look into the layers
 	evaluator  *node                // who reported it first
 	checkpoint *pb.CheckpointReport // the newest that was written
 
@@ -217,6 +218,8 @@ func (c *Core) receive(n *node, m *pb.NodeMessage) {
 		c.stepped(n, kind.Step)
 	case *pb.NodeMessage_Eval:
 		c.evaluated(n, kind.Eval)
+	case *pb.NodeMessage_Diagnosis:
+		c.diagnosed(kind.Diagnosis)
 	case *pb.NodeMessage_Checkpoint:
 		c.saved(n, kind.Checkpoint)
 	case *pb.NodeMessage_Failure:

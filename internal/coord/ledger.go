@@ -95,6 +95,8 @@ func (r *recorder) append(e *pb.RunEvent) error {
 		v := kind.Eval
 		return r.ledger.AppendEval(r.run.ID, record.Eval{
 			Step: v.Step, Generation: v.Generation, Loss: v.Loss, Tokens: v.Tokens, Seconds: v.Seconds, Time: at})
+	case *pb.RunEvent_Diagnosis:
+		return r.diagnosis(kind.Diagnosis, at)
 	case *pb.RunEvent_Checkpoint:
 		v := kind.Checkpoint
 		if v.Error != "" {
@@ -132,7 +134,8 @@ func (r *recorder) started(e *pb.RunEvent, s *pb.RunStarted) error {
 func (r *recorder) view(e *pb.RunEvent, v *pb.View) error {
 	for rank, m := range v.Members {
 		err := r.ledger.AppendRank(r.run.ID, record.Rank{
-			Generation: v.Generation, Rank: rank, Node: m.NodeId, Host: m.Host, Device: m.Device, Slots: len(m.Slots)})
+			Generation: v.Generation, Rank: rank, Node: m.NodeId, Host: m.Host, Device: m.Device, Slots: len(m.Slots),
+			Hardware: m.DeviceSummary, Peak: m.PeakFlops})
 		if err != nil {
 			return err
 		}
@@ -161,6 +164,18 @@ func (r *recorder) step(s *pb.StepSummary, at time.Time) record.Step {
 		WireBytes:       s.WireBytes,
 		Time:            at,
 	}
+}
+
+func (r *recorder) diagnosis(d *pb.Diagnosis, at time.Time) error {
+	for i, l := range d.Layers {
+		err := r.ledger.AppendLayer(r.run.ID, record.Layer{
+			Step: d.Step, Layer: i, Generation: d.Generation, Correction: l.Correction, RankQ: l.RankQ, RankR: l.RankR, RankK: l.RankK,
+			Entropy: l.Entropy, FirstToken: l.FirstToken, Time: at})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *recorder) done(e *pb.RunEvent, d *pb.Done) error {

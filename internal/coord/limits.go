@@ -17,6 +17,7 @@ const (
 	maxSpec    = 1 << 18 // bytes of a spec
 	maxText    = 1 << 14 // bytes of a sentence or a path
 	maxDigest  = 128     // bytes
+	maxLayers  = 1 << 10 // of a diagnosis; the run spec allows no more
 )
 
 // checkHello says what is wrong with a node's introduction.
@@ -33,6 +34,9 @@ func checkHello(h *pb.Hello) error {
 	if len(h.SpecToml) > maxSpec {
 		return fmt.Errorf("%s's spec has %d bytes, the limit is %d", h.NodeId, len(h.SpecToml), maxSpec)
 	}
+	if err := checkNumbers(h.PeakFlops); err != nil {
+		return fmt.Errorf("%s's peak: %w", h.NodeId, err)
+	}
 	return checkTexts(h.RingAddress, h.GossipAddress, h.Device, h.DeviceSummary, h.Host, h.Version)
 }
 
@@ -47,6 +51,8 @@ func checkMessage(m *pb.NodeMessage) error {
 		return checkStep(kind.Step)
 	case *pb.NodeMessage_Eval:
 		return checkNumbers(float64(kind.Eval.Step), float64(kind.Eval.Tokens), kind.Eval.Seconds)
+	case *pb.NodeMessage_Diagnosis:
+		return checkDiagnosis(kind.Diagnosis)
 	case *pb.NodeMessage_Checkpoint:
 		r := kind.Checkpoint
 		if err := checkNumbers(float64(r.Step), float64(r.Bytes), r.Seconds); err != nil {
@@ -91,6 +97,14 @@ func checkReady(r *pb.Ready) error {
 func checkStep(r *pb.StepReport) error {
 	return checkNumbers(float64(r.Step), float64(r.Tokens), r.Seconds, r.ComputeSeconds, r.ReduceSeconds,
 		r.WaitSeconds, r.UpdateSeconds, float64(r.WireBytes))
+}
+
+// checkDiagnosis leaves the layers' numbers alone: a run that goes wrong shows there.
+func checkDiagnosis(d *pb.Diagnosis) error {
+	if len(d.Layers) > maxLayers {
+		return fmt.Errorf("a diagnosis has %d layers, the limit is %d", len(d.Layers), maxLayers)
+	}
+	return checkNumbers(float64(d.Step), d.Seconds)
 }
 
 // checkNumbers wants counts, times and rates: finite and not negative.

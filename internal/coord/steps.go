@@ -106,6 +106,16 @@ func (c *Core) evaluated(n *node, r *pb.EvalReport) {
 	}
 }
 
+// diagnosed publishes a look into the layers. A view may begin with the one that
+// ended the view before.
+func (c *Core) diagnosed(d *pb.Diagnosis) {
+	if c.view == nil || d.Generation != c.view.Generation || c.phase == over || d.Step == c.lookedAt {
+		return
+	}
+	c.lookedAt = d.Step
+	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Diagnosis{Diagnosis: d}})
+}
+
 // diverged ends the run: no rank's state can be trusted any more, so none is saved.
 func (c *Core) diverged(what string, step int64, a *node, lossA float64, b *node, lossB float64) {
 	c.abandon(fmt.Sprintf("the nodes have diverged: the %s %d is %v on %s and %v on %s; check both hosts with parallax verify",

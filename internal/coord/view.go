@@ -93,6 +93,9 @@ func member(hello *pb.Hello, slots []int) *pb.Member {
 		RingAddress: hello.RingAddress,
 		Host:        hello.Host,
 		Device:      hello.Device,
+
+		DeviceSummary: hello.DeviceSummary,
+		PeakFlops:     hello.PeakFlops,
 	}
 	for _, slot := range slots {
 		m.Slots = append(m.Slots, int32(slot))

@@ -3,7 +3,7 @@
 //
 // All of it is arithmetic on the spec: [New] counts exactly what internal/train
 // will allocate and send. Only the seconds need a rate: of an earlier run, or
-// measured by [MatMulRate] within a second.
+// measured by kernels.MatMulRate within a second.
 //
 // memory.go is the table of what takes memory, traffic.go what goes round the
 // ring, rate.go the measurement.

@@ -199,15 +199,3 @@ func TestSeconds(t *testing.T) {
 		t.Error("Newton-Schulz takes no time")
 	}
 }
-
-func TestMatMulRate(t *testing.T) {
-	be, err := kernels.Open("cpu", kernels.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer be.Close()
-	rate, err := MatMulRate(be)
-	if err != nil || rate < 1e8 || rate > 1e14 {
-		t.Errorf("%g FLOP/s, %v", rate, err)
-	}
-}

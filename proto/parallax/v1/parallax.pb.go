@@ -76,6 +76,7 @@ type NodeMessage struct {
 	//	*NodeMessage_Leaving
 	//	*NodeMessage_Progress
 	//	*NodeMessage_Held
+	//	*NodeMessage_Diagnosis
 	Kind          isNodeMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -199,6 +200,15 @@ func (x *NodeMessage) GetHeld() *Held {
 	return nil
 }
 
+func (x *NodeMessage) GetDiagnosis() *Diagnosis {
+	if x != nil {
+		if x, ok := x.Kind.(*NodeMessage_Diagnosis); ok {
+			return x.Diagnosis
+		}
+	}
+	return nil
+}
+
 type isNodeMessage_Kind interface {
 	isNodeMessage_Kind()
 }
@@ -239,6 +249,10 @@ type NodeMessage_Held struct {
 	Held *Held `protobuf:"bytes,9,opt,name=held,proto3,oneof"`
 }
 
+type NodeMessage_Diagnosis struct {
+	Diagnosis *Diagnosis `protobuf:"bytes,12,opt,name=diagnosis,proto3,oneof"`
+}
+
 func (*NodeMessage_Hello) isNodeMessage_Kind() {}
 
 func (*NodeMessage_Ready) isNodeMessage_Kind() {}
@@ -256,6 +270,8 @@ func (*NodeMessage_Leaving) isNodeMessage_Kind() {}
 func (*NodeMessage_Progress) isNodeMessage_Kind() {}
 
 func (*NodeMessage_Held) isNodeMessage_Kind() {}
+
+func (*NodeMessage_Diagnosis) isNodeMessage_Kind() {}
 
 type CoordinatorMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -411,13 +427,14 @@ type Hello struct {
 	RingAddress   string                 `protobuf:"bytes,3,opt,name=ring_address,json=ringAddress,proto3" json:"ring_address,omitempty"`       // host:port where neighbours reach its Ring service
 	GossipAddress string                 `protobuf:"bytes,4,opt,name=gossip_address,json=gossipAddress,proto3" json:"gossip_address,omitempty"` // host:port of its memberlist
 	Device        string                 `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`                                    // "cpu", "cuda:0"
-	DeviceSummary string                 `protobuf:"bytes,6,opt,name=device_summary,json=deviceSummary,proto3" json:"device_summary,omitempty"` // "AVX-512, 2 threads"
+	DeviceSummary string                 `protobuf:"bytes,6,opt,name=device_summary,json=deviceSummary,proto3" json:"device_summary,omitempty"` // "EPYC 9654, AVX-512, 2 threads"
 	Host          string                 `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`
 	Pid           int64                  `protobuf:"varint,8,opt,name=pid,proto3" json:"pid,omitempty"`
 	Version       string                 `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
-	SpecToml      string                 `protobuf:"bytes,10,opt,name=spec_toml,json=specToml,proto3" json:"spec_toml,omitempty"`     // the node's own idea of the spec, when it was given one; else empty
-	Rank          *int32                 `protobuf:"varint,11,opt,name=rank,proto3,oneof" json:"rank,omitempty"`                      // the rank it was launched as (RANK, SLURM_PROCID); absent: the coordinator chooses
-	WorldSize     int32                  `protobuf:"varint,12,opt,name=world_size,json=worldSize,proto3" json:"world_size,omitempty"` // the world it was launched into (WORLD_SIZE, SLURM_NTASKS), 0: unknown
+	SpecToml      string                 `protobuf:"bytes,10,opt,name=spec_toml,json=specToml,proto3" json:"spec_toml,omitempty"`      // the node's own idea of the spec, when it was given one; else empty
+	Rank          *int32                 `protobuf:"varint,11,opt,name=rank,proto3,oneof" json:"rank,omitempty"`                       // the rank it was launched as (RANK, SLURM_PROCID); absent: the coordinator chooses
+	WorldSize     int32                  `protobuf:"varint,12,opt,name=world_size,json=worldSize,proto3" json:"world_size,omitempty"`  // the world it was launched into (WORLD_SIZE, SLURM_NTASKS), 0: unknown
+	PeakFlops     float64                `protobuf:"fixed64,14,opt,name=peak_flops,json=peakFlops,proto3" json:"peak_flops,omitempty"` // a second, in matrix products, measured at start; 0: unknown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -532,6 +549,13 @@ func (x *Hello) GetRank() int32 {
 func (x *Hello) GetWorldSize() int32 {
 	if x != nil {
 		return x.WorldSize
+	}
+	return 0
+}
+
+func (x *Hello) GetPeakFlops() float64 {
+	if x != nil {
+		return x.PeakFlops
 	}
 	return 0
 }
@@ -860,8 +884,10 @@ type Member struct {
 	RingAddress   string                 `protobuf:"bytes,3,opt,name=ring_address,json=ringAddress,proto3" json:"ring_address,omitempty"`
 	Host          string                 `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	Device        string                 `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
-	Slots         []int32                `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"` // the micro-batch slots of every step that it computes
-	Fetch         bool                   `protobuf:"varint,7,opt,name=fetch,proto3" json:"fetch,omitempty"`        // with sync_state: its state differs, and it takes the source's
+	Slots         []int32                `protobuf:"varint,6,rep,packed,name=slots,proto3" json:"slots,omitempty"`                              // the micro-batch slots of every step that it computes
+	Fetch         bool                   `protobuf:"varint,7,opt,name=fetch,proto3" json:"fetch,omitempty"`                                     // with sync_state: its state differs, and it takes the source's
+	DeviceSummary string                 `protobuf:"bytes,8,opt,name=device_summary,json=deviceSummary,proto3" json:"device_summary,omitempty"` // as in Hello
+	PeakFlops     float64                `protobuf:"fixed64,9,opt,name=peak_flops,json=peakFlops,proto3" json:"peak_flops,omitempty"`           // likewise
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -943,6 +969,20 @@ func (x *Member) GetFetch() bool {
 		return x.Fetch
 	}
 	return false
+}
+
+func (x *Member) GetDeviceSummary() string {
+	if x != nil {
+		return x.DeviceSummary
+	}
+	return ""
+}
+
+func (x *Member) GetPeakFlops() float64 {
+	if x != nil {
+		return x.PeakFlops
+	}
+	return 0
 }
 
 // View is who takes part from a step on. Ranks are positions in members, and
@@ -1487,6 +1527,160 @@ func (x *EvalReport) GetSeconds() float64 {
 	return 0
 }
 
+// Diagnosis is a look into the layers, by the first rank on one micro-batch.
+type Diagnosis struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Step          int64                  `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`        // steps applied to the state that was looked at
+	Seconds       float64                `protobuf:"fixed64,3,opt,name=seconds,proto3" json:"seconds,omitempty"` // that it took
+	Layers        []*LayerDiagnosis      `protobuf:"bytes,4,rep,name=layers,proto3" json:"layers,omitempty"`     // from the first to the last
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Diagnosis) Reset() {
+	*x = Diagnosis{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Diagnosis) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Diagnosis) ProtoMessage() {}
+
+func (x *Diagnosis) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Diagnosis.ProtoReflect.Descriptor instead.
+func (*Diagnosis) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Diagnosis) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Diagnosis) GetStep() int64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *Diagnosis) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *Diagnosis) GetLayers() []*LayerDiagnosis {
+	if x != nil {
+		return x.Layers
+	}
+	return nil
+}
+
+// LayerDiagnosis has NaN for what a layer does not have.
+type LayerDiagnosis struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Correction    float64                `protobuf:"fixed64,1,opt,name=correction,proto3" json:"correction,omitempty"`    // |o - vbar| / |vbar|: the probe's correction beside softmax attention's output
+	RankQ         float64                `protobuf:"fixed64,2,opt,name=rank_q,json=rankQ,proto3" json:"rank_q,omitempty"` // stable ranks of W_Q, W_R and W_K
+	RankR         float64                `protobuf:"fixed64,3,opt,name=rank_r,json=rankR,proto3" json:"rank_r,omitempty"`
+	RankK         float64                `protobuf:"fixed64,4,opt,name=rank_k,json=rankK,proto3" json:"rank_k,omitempty"`
+	Entropy       float64                `protobuf:"fixed64,5,opt,name=entropy,proto3" json:"entropy,omitempty"`                         // of attention, nats
+	FirstToken    float64                `protobuf:"fixed64,6,opt,name=first_token,json=firstToken,proto3" json:"first_token,omitempty"` // attention's weight on a document's first token
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LayerDiagnosis) Reset() {
+	*x = LayerDiagnosis{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LayerDiagnosis) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LayerDiagnosis) ProtoMessage() {}
+
+func (x *LayerDiagnosis) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LayerDiagnosis.ProtoReflect.Descriptor instead.
+func (*LayerDiagnosis) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LayerDiagnosis) GetCorrection() float64 {
+	if x != nil {
+		return x.Correction
+	}
+	return 0
+}
+
+func (x *LayerDiagnosis) GetRankQ() float64 {
+	if x != nil {
+		return x.RankQ
+	}
+	return 0
+}
+
+func (x *LayerDiagnosis) GetRankR() float64 {
+	if x != nil {
+		return x.RankR
+	}
+	return 0
+}
+
+func (x *LayerDiagnosis) GetRankK() float64 {
+	if x != nil {
+		return x.RankK
+	}
+	return 0
+}
+
+func (x *LayerDiagnosis) GetEntropy() float64 {
+	if x != nil {
+		return x.Entropy
+	}
+	return 0
+}
+
+func (x *LayerDiagnosis) GetFirstToken() float64 {
+	if x != nil {
+		return x.FirstToken
+	}
+	return 0
+}
+
 // CheckpointReport says what became of a checkpoint.
 type CheckpointReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1501,7 +1695,7 @@ type CheckpointReport struct {
 
 func (x *CheckpointReport) Reset() {
 	*x = CheckpointReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1707,7 @@ func (x *CheckpointReport) String() string {
 func (*CheckpointReport) ProtoMessage() {}
 
 func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1720,7 @@ func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointReport.ProtoReflect.Descriptor instead.
 func (*CheckpointReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CheckpointReport) GetStep() int64 {
@@ -1581,7 +1775,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1787,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1800,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Failure) GetGeneration() uint64 {
@@ -1671,7 +1865,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1877,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1890,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Leaving) GetAppliedStep() int64 {
@@ -1737,7 +1931,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1943,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1956,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Progress) GetDoing() string {
@@ -1783,7 +1977,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1989,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +2002,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SubmitRequest) GetSpecToml() string {
@@ -1842,7 +2036,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +2048,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +2061,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SubmitResponse) GetRunId() string {
@@ -1894,7 +2088,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2100,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2113,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FollowRequest) GetRunId() string {
@@ -1946,7 +2140,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2152,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2165,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StopRequest) GetReason() string {
@@ -1996,7 +2190,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2202,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2215,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
 }
 
 // RunEvent is one line of a run's history.
@@ -2038,6 +2232,7 @@ type RunEvent struct {
 	//	*RunEvent_Checkpoint
 	//	*RunEvent_Notice
 	//	*RunEvent_Done
+	//	*RunEvent_Diagnosis
 	Kind          isRunEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2045,7 +2240,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2252,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2265,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RunEvent) GetSequence() int64 {
@@ -2157,6 +2352,15 @@ func (x *RunEvent) GetDone() *Done {
 	return nil
 }
 
+func (x *RunEvent) GetDiagnosis() *Diagnosis {
+	if x != nil {
+		if x, ok := x.Kind.(*RunEvent_Diagnosis); ok {
+			return x.Diagnosis
+		}
+	}
+	return nil
+}
+
 type isRunEvent_Kind interface {
 	isRunEvent_Kind()
 }
@@ -2189,6 +2393,10 @@ type RunEvent_Done struct {
 	Done *Done `protobuf:"bytes,9,opt,name=done,proto3,oneof"`
 }
 
+type RunEvent_Diagnosis struct {
+	Diagnosis *Diagnosis `protobuf:"bytes,12,opt,name=diagnosis,proto3,oneof"`
+}
+
 func (*RunEvent_Started) isRunEvent_Kind() {}
 
 func (*RunEvent_View) isRunEvent_Kind() {}
@@ -2202,6 +2410,8 @@ func (*RunEvent_Checkpoint) isRunEvent_Kind() {}
 func (*RunEvent_Notice) isRunEvent_Kind() {}
 
 func (*RunEvent_Done) isRunEvent_Kind() {}
+
+func (*RunEvent_Diagnosis) isRunEvent_Kind() {}
 
 type RunStarted struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -2221,7 +2431,7 @@ type RunStarted struct {
 
 func (x *RunStarted) Reset() {
 	*x = RunStarted{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2233,7 +2443,7 @@ func (x *RunStarted) String() string {
 func (*RunStarted) ProtoMessage() {}
 
 func (x *RunStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2246,7 +2456,7 @@ func (x *RunStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStarted.ProtoReflect.Descriptor instead.
 func (*RunStarted) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RunStarted) GetRunId() string {
@@ -2344,7 +2554,7 @@ type StepSummary struct {
 
 func (x *StepSummary) Reset() {
 	*x = StepSummary{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2566,7 @@ func (x *StepSummary) String() string {
 func (*StepSummary) ProtoMessage() {}
 
 func (x *StepSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2579,7 @@ func (x *StepSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepSummary.ProtoReflect.Descriptor instead.
 func (*StepSummary) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StepSummary) GetStep() int64 {
@@ -2496,7 +2706,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2718,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2731,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Notice) GetText() string {
@@ -2560,7 +2770,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2782,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2795,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{29}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Done) GetStep() int64 {
@@ -2642,7 +2852,7 @@ var File_parallax_v1_parallax_proto protoreflect.FileDescriptor
 const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\n" +
 	"\x1aparallax/v1/parallax.proto\x12\vparallax.v1\"\a\n" +
-	"\x05Frame\"\xce\x03\n" +
+	"\x05Frame\"\x86\x04\n" +
 	"\vNodeMessage\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.parallax.v1.HelloH\x00R\x05hello\x12*\n" +
 	"\x05ready\x18\x02 \x01(\v2\x12.parallax.v1.ReadyH\x00R\x05ready\x12-\n" +
@@ -2654,7 +2864,8 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\afailure\x18\x06 \x01(\v2\x14.parallax.v1.FailureH\x00R\afailure\x120\n" +
 	"\aleaving\x18\a \x01(\v2\x14.parallax.v1.LeavingH\x00R\aleaving\x123\n" +
 	"\bprogress\x18\b \x01(\v2\x15.parallax.v1.ProgressH\x00R\bprogress\x12'\n" +
-	"\x04held\x18\t \x01(\v2\x11.parallax.v1.HeldH\x00R\x04heldB\x06\n" +
+	"\x04held\x18\t \x01(\v2\x11.parallax.v1.HeldH\x00R\x04held\x126\n" +
+	"\tdiagnosis\x18\f \x01(\v2\x16.parallax.v1.DiagnosisH\x00R\tdiagnosisB\x06\n" +
 	"\x04kind\"\xb3\x02\n" +
 	"\x12CoordinatorMessage\x120\n" +
 	"\awelcome\x18\x01 \x01(\v2\x14.parallax.v1.WelcomeH\x00R\awelcome\x120\n" +
@@ -2663,7 +2874,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x04stop\x18\x04 \x01(\v2\x16.parallax.v1.StopOrderH\x00R\x04stop\x12,\n" +
 	"\x04save\x18\x05 \x01(\v2\x16.parallax.v1.SaveOrderH\x00R\x04save\x12,\n" +
 	"\x04halt\x18\x06 \x01(\v2\x16.parallax.v1.HaltOrderH\x00R\x04haltB\x06\n" +
-	"\x04kind\"\xe9\x02\n" +
+	"\x04kind\"\x88\x03\n" +
 	"\x05Hello\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12!\n" +
@@ -2678,7 +2889,9 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	" \x01(\tR\bspecToml\x12\x17\n" +
 	"\x04rank\x18\v \x01(\x05H\x00R\x04rank\x88\x01\x01\x12\x1d\n" +
 	"\n" +
-	"world_size\x18\f \x01(\x05R\tworldSizeB\a\n" +
+	"world_size\x18\f \x01(\x05R\tworldSize\x12\x1d\n" +
+	"\n" +
+	"peak_flops\x18\x0e \x01(\x01R\tpeakFlopsB\a\n" +
 	"\x05_rank\"\xf8\x01\n" +
 	"\aWelcome\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
@@ -2708,7 +2921,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x12flops_per_token_6n\x18\a \x01(\x01R\x0fflopsPerToken6n\x12!\n" +
 	"\fdata_summary\x18\b \x01(\tR\vdataSummary\x12\x1f\n" +
 	"\vdata_digest\x18\t \x01(\tR\n" +
-	"dataDigest\"\xbe\x01\n" +
+	"dataDigest\"\x84\x02\n" +
 	"\x06Member\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12!\n" +
@@ -2716,7 +2929,10 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x04host\x18\x04 \x01(\tR\x04host\x12\x16\n" +
 	"\x06device\x18\x05 \x01(\tR\x06device\x12\x14\n" +
 	"\x05slots\x18\x06 \x03(\x05R\x05slots\x12\x14\n" +
-	"\x05fetch\x18\a \x01(\bR\x05fetch\"\xe6\x01\n" +
+	"\x05fetch\x18\a \x01(\bR\x05fetch\x12%\n" +
+	"\x0edevice_summary\x18\b \x01(\tR\rdeviceSummary\x12\x1d\n" +
+	"\n" +
+	"peak_flops\x18\t \x01(\x01R\tpeakFlops\"\xe6\x01\n" +
 	"\x04View\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -2775,7 +2991,24 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x04step\x18\x02 \x01(\x03R\x04step\x12\x12\n" +
 	"\x04loss\x18\x03 \x01(\x01R\x04loss\x12\x16\n" +
 	"\x06tokens\x18\x04 \x01(\x03R\x06tokens\x12\x18\n" +
-	"\aseconds\x18\x05 \x01(\x01R\aseconds\"\x80\x01\n" +
+	"\aseconds\x18\x05 \x01(\x01R\aseconds\"\x8e\x01\n" +
+	"\tDiagnosis\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\x03R\x04step\x12\x18\n" +
+	"\aseconds\x18\x03 \x01(\x01R\aseconds\x123\n" +
+	"\x06layers\x18\x04 \x03(\v2\x1b.parallax.v1.LayerDiagnosisR\x06layers\"\xb0\x01\n" +
+	"\x0eLayerDiagnosis\x12\x1e\n" +
+	"\n" +
+	"correction\x18\x01 \x01(\x01R\n" +
+	"correction\x12\x15\n" +
+	"\x06rank_q\x18\x02 \x01(\x01R\x05rankQ\x12\x15\n" +
+	"\x06rank_r\x18\x03 \x01(\x01R\x05rankR\x12\x15\n" +
+	"\x06rank_k\x18\x04 \x01(\x01R\x05rankK\x12\x18\n" +
+	"\aentropy\x18\x05 \x01(\x01R\aentropy\x12\x1f\n" +
+	"\vfirst_token\x18\x06 \x01(\x01R\n" +
+	"firstToken\"\x80\x01\n" +
 	"\x10CheckpointReport\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\x03R\x04step\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
@@ -2812,7 +3045,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\vStopRequest\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\arequeue\x18\x02 \x01(\bR\arequeue\"\x0e\n" +
-	"\fStopResponse\"\xa3\x03\n" +
+	"\fStopResponse\"\xdb\x03\n" +
 	"\bRunEvent\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x1d\n" +
 	"\n" +
@@ -2825,7 +3058,8 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"checkpoint\x18\a \x01(\v2\x1d.parallax.v1.CheckpointReportH\x00R\n" +
 	"checkpoint\x12-\n" +
 	"\x06notice\x18\b \x01(\v2\x13.parallax.v1.NoticeH\x00R\x06notice\x12'\n" +
-	"\x04done\x18\t \x01(\v2\x11.parallax.v1.DoneH\x00R\x04doneB\x06\n" +
+	"\x04done\x18\t \x01(\v2\x11.parallax.v1.DoneH\x00R\x04done\x126\n" +
+	"\tdiagnosis\x18\f \x01(\v2\x16.parallax.v1.DiagnosisH\x00R\tdiagnosisB\x06\n" +
 	"\x04kind\"\xbc\x02\n" +
 	"\n" +
 	"RunStarted\x12\x15\n" +
@@ -2901,7 +3135,7 @@ func file_parallax_v1_parallax_proto_rawDescGZIP() []byte {
 	return file_parallax_v1_parallax_proto_rawDescData
 }
 
-var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*Frame)(nil),              // 0: parallax.v1.Frame
 	(*NodeMessage)(nil),        // 1: parallax.v1.NodeMessage
@@ -2919,61 +3153,66 @@ var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*SaveOrder)(nil),          // 13: parallax.v1.SaveOrder
 	(*StepReport)(nil),         // 14: parallax.v1.StepReport
 	(*EvalReport)(nil),         // 15: parallax.v1.EvalReport
-	(*CheckpointReport)(nil),   // 16: parallax.v1.CheckpointReport
-	(*Failure)(nil),            // 17: parallax.v1.Failure
-	(*Leaving)(nil),            // 18: parallax.v1.Leaving
-	(*Progress)(nil),           // 19: parallax.v1.Progress
-	(*SubmitRequest)(nil),      // 20: parallax.v1.SubmitRequest
-	(*SubmitResponse)(nil),     // 21: parallax.v1.SubmitResponse
-	(*FollowRequest)(nil),      // 22: parallax.v1.FollowRequest
-	(*StopRequest)(nil),        // 23: parallax.v1.StopRequest
-	(*StopResponse)(nil),       // 24: parallax.v1.StopResponse
-	(*RunEvent)(nil),           // 25: parallax.v1.RunEvent
-	(*RunStarted)(nil),         // 26: parallax.v1.RunStarted
-	(*StepSummary)(nil),        // 27: parallax.v1.StepSummary
-	(*Notice)(nil),             // 28: parallax.v1.Notice
-	(*Done)(nil),               // 29: parallax.v1.Done
+	(*Diagnosis)(nil),          // 16: parallax.v1.Diagnosis
+	(*LayerDiagnosis)(nil),     // 17: parallax.v1.LayerDiagnosis
+	(*CheckpointReport)(nil),   // 18: parallax.v1.CheckpointReport
+	(*Failure)(nil),            // 19: parallax.v1.Failure
+	(*Leaving)(nil),            // 20: parallax.v1.Leaving
+	(*Progress)(nil),           // 21: parallax.v1.Progress
+	(*SubmitRequest)(nil),      // 22: parallax.v1.SubmitRequest
+	(*SubmitResponse)(nil),     // 23: parallax.v1.SubmitResponse
+	(*FollowRequest)(nil),      // 24: parallax.v1.FollowRequest
+	(*StopRequest)(nil),        // 25: parallax.v1.StopRequest
+	(*StopResponse)(nil),       // 26: parallax.v1.StopResponse
+	(*RunEvent)(nil),           // 27: parallax.v1.RunEvent
+	(*RunStarted)(nil),         // 28: parallax.v1.RunStarted
+	(*StepSummary)(nil),        // 29: parallax.v1.StepSummary
+	(*Notice)(nil),             // 30: parallax.v1.Notice
+	(*Done)(nil),               // 31: parallax.v1.Done
 }
 var file_parallax_v1_parallax_proto_depIdxs = []int32{
 	3,  // 0: parallax.v1.NodeMessage.hello:type_name -> parallax.v1.Hello
 	7,  // 1: parallax.v1.NodeMessage.ready:type_name -> parallax.v1.Ready
 	14, // 2: parallax.v1.NodeMessage.step:type_name -> parallax.v1.StepReport
 	15, // 3: parallax.v1.NodeMessage.eval:type_name -> parallax.v1.EvalReport
-	16, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
-	17, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
-	18, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
-	19, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
+	18, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
+	19, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
+	20, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
+	21, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
 	11, // 8: parallax.v1.NodeMessage.held:type_name -> parallax.v1.Held
-	4,  // 9: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
-	6,  // 10: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
-	9,  // 11: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
-	12, // 12: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
-	13, // 13: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
-	10, // 14: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
-	5,  // 15: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
-	8,  // 16: parallax.v1.View.members:type_name -> parallax.v1.Member
-	26, // 17: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
-	9,  // 18: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
-	27, // 19: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
-	15, // 20: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
-	16, // 21: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
-	28, // 22: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
-	29, // 23: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
-	1,  // 24: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
-	20, // 25: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
-	22, // 26: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
-	23, // 27: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
-	0,  // 28: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
-	2,  // 29: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
-	21, // 30: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
-	25, // 31: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
-	24, // 32: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
-	0,  // 33: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
-	29, // [29:34] is the sub-list for method output_type
-	24, // [24:29] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 9: parallax.v1.NodeMessage.diagnosis:type_name -> parallax.v1.Diagnosis
+	4,  // 10: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
+	6,  // 11: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
+	9,  // 12: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
+	12, // 13: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
+	13, // 14: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
+	10, // 15: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
+	5,  // 16: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
+	8,  // 17: parallax.v1.View.members:type_name -> parallax.v1.Member
+	17, // 18: parallax.v1.Diagnosis.layers:type_name -> parallax.v1.LayerDiagnosis
+	28, // 19: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
+	9,  // 20: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
+	29, // 21: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
+	15, // 22: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
+	18, // 23: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
+	30, // 24: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
+	31, // 25: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
+	16, // 26: parallax.v1.RunEvent.diagnosis:type_name -> parallax.v1.Diagnosis
+	1,  // 27: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
+	22, // 28: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
+	24, // 29: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
+	25, // 30: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
+	0,  // 31: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
+	2,  // 32: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
+	23, // 33: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
+	27, // 34: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
+	26, // 35: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
+	0,  // 36: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
+	32, // [32:37] is the sub-list for method output_type
+	27, // [27:32] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_parallax_v1_parallax_proto_init() }
@@ -2991,6 +3230,7 @@ func file_parallax_v1_parallax_proto_init() {
 		(*NodeMessage_Leaving)(nil),
 		(*NodeMessage_Progress)(nil),
 		(*NodeMessage_Held)(nil),
+		(*NodeMessage_Diagnosis)(nil),
 	}
 	file_parallax_v1_parallax_proto_msgTypes[2].OneofWrappers = []any{
 		(*CoordinatorMessage_Welcome)(nil),
@@ -3001,7 +3241,7 @@ func file_parallax_v1_parallax_proto_init() {
 		(*CoordinatorMessage_Halt)(nil),
 	}
 	file_parallax_v1_parallax_proto_msgTypes[3].OneofWrappers = []any{}
-	file_parallax_v1_parallax_proto_msgTypes[25].OneofWrappers = []any{
+	file_parallax_v1_parallax_proto_msgTypes[27].OneofWrappers = []any{
 		(*RunEvent_Started)(nil),
 		(*RunEvent_View)(nil),
 		(*RunEvent_Step)(nil),
@@ -3009,15 +3249,16 @@ func file_parallax_v1_parallax_proto_init() {
 		(*RunEvent_Checkpoint)(nil),
 		(*RunEvent_Notice)(nil),
 		(*RunEvent_Done)(nil),
+		(*RunEvent_Diagnosis)(nil),
 	}
-	file_parallax_v1_parallax_proto_msgTypes[29].OneofWrappers = []any{}
+	file_parallax_v1_parallax_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_parallax_v1_parallax_proto_rawDesc), len(file_parallax_v1_parallax_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
