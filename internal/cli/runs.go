@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parallax/record"
+	"parallax/record/parquet"
 	"parallax/record/tensorboard"
 )
 
@@ -197,9 +198,10 @@ func runsExportCommand(ledger *string) *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
 		Use:   "export [RUN]",
-		Short: "Write a run as JSON lines, CSV or TensorBoard's events (default: the newest, to standard output)",
+		Short: "Write a run as JSON lines, CSV, Parquet or TensorBoard's events (default: the newest, to standard output)",
 		Example: `  parallax runs export > run.jsonl
   parallax runs export 20261123-1949 --format csv --table steps -o steps.csv
+  parallax runs export 20261123-1949 --format parquet -o exports
   parallax runs export 20261123-1949 --format tensorboard -o tb && tensorboard --logdir tb`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -209,20 +211,20 @@ func runsExportCommand(ledger *string) *cobra.Command {
 			return withLedger(*ledger, func(l *record.Ledger) error { return f.export(cmd, l, runArg(args)) })
 		},
 	}
-	cmd.Flags().StringVar(&f.format, "format", "jsonl", "jsonl (everything), csv (one table) or tensorboard (a folder for --logdir)")
+	cmd.Flags().StringVar(&f.format, "format", "jsonl", "jsonl or parquet (everything), csv (one table) or tensorboard (a folder for --logdir)")
 	cmd.Flags().StringVar(&f.table, "table", "steps", fmt.Sprintf("of csv: one of %v", record.Tables))
-	cmd.Flags().StringVarP(&f.out, "output", "o", "", "file to write, or folder for tensorboard")
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "file to write; for parquet and tensorboard the folder to write a folder into")
 	return cmd
 }
 
 func (f *exportFlags) check() error {
 	switch {
-	case !slices.Contains([]string{"jsonl", "csv", "tensorboard"}, f.format):
-		return usageError("--format %s: use jsonl, csv or tensorboard", f.format)
+	case !slices.Contains([]string{"jsonl", "csv", "parquet", "tensorboard"}, f.format):
+		return usageError("--format %s: use jsonl, csv, parquet or tensorboard", f.format)
 	case !slices.Contains(record.Tables, f.table):
 		return usageError("--table %s: use one of %v", f.table, record.Tables)
-	case f.format == "tensorboard" && f.out == "":
-		return usageError("--format tensorboard writes a folder: name it with --output DIR")
+	case f.out == "" && (f.format == "tensorboard" || f.format == "parquet"):
+		return usageError("--format %s writes a folder: name it with --output DIR", f.format)
 	}
 	return nil
 }
@@ -231,6 +233,14 @@ func (f *exportFlags) export(cmd *cobra.Command, l *record.Ledger, ref string) (
 	r, err := l.Run(ref)
 	if err != nil {
 		return &exitError{exitUsage, err}
+	}
+	if f.format == "parquet" {
+		folder, err := parquet.Export(l, r.ID, f.out)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; read it back with: parallax runs import %s\n", folder, folder)
+		return nil
 	}
 	if f.format == "tensorboard" {
 		path, err := tensorboard.Export(l, r.ID, f.out)

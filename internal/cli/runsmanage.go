@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parallax/record"
+	"parallax/record/parquet"
 )
 
 func runsTagCommand(ledger *string) *cobra.Command {
@@ -72,29 +73,43 @@ func removeRun(cmd *cobra.Command, l *record.Ledger, r record.Run, yes, force bo
 
 func runsImportCommand(ledger *string) *cobra.Command {
 	return &cobra.Command{
-		Use:     "import FILE",
-		Short:   "Add a run to the record that another ledger has exported as JSON lines",
-		Example: "  parallax runs export > run.jsonl\n  parallax runs import run.jsonl --ledger other/ledger.db",
-		Args:    exactly("a file"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return importRun(cmd, *ledger, args[0]) },
+		Use:   "import FILE|FOLDER",
+		Short: "Add a run to the record that another ledger has exported as JSON lines or Parquet",
+		Example: `  parallax runs export > run.jsonl
+  parallax runs import run.jsonl --ledger other/ledger.db
+  parallax runs import exports/20261123-194946-7f3a --ledger other/ledger.db`,
+		Args: exactly("a file, or a folder of Parquet"),
+		RunE: func(cmd *cobra.Command, args []string) error { return importRun(cmd, *ledger, args[0]) },
 	}
 }
 
 func importRun(cmd *cobra.Command, ledger, path string) error {
-	file, err := os.Open(path)
+	info, err := os.Stat(path)
 	if err != nil {
 		return usageError("cannot read the run: %w", err)
 	}
-	defer file.Close()
 	l, err := record.Open(ledger)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
 	defer l.Close()
-	run, err := l.Import(file)
+	read := importFile
+	if info.IsDir() {
+		read = parquet.Import
+	}
+	run, err := read(l, path)
 	if err != nil {
 		return &exitError{exitUsage, fmt.Errorf("%s: %w", path, err)}
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "run %s is in %s now\n", run, ledger)
 	return nil
+}
+
+func importFile(l *record.Ledger, path string) (run string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	return l.Import(file)
 }
