@@ -130,7 +130,7 @@ func TestJSONEvents(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"started": 1, "view": 1, "step": 50, "eval": 2, "checkpoint": 3, "done": 1}
+	want := map[string]int{"started": 1, "view": 1, "step": 50, "eval": 2, "diagnosis": 3, "checkpoint": 3, "done": 1}
 	for kind, n := range want {
 		if count[kind] != n {
 			t.Errorf("%d events of kind %s, want %d", count[kind], kind, n)

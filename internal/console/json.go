@@ -10,7 +10,7 @@ import (
 )
 
 // jsonPrinter writes one JSON object per event and line, with the key "event"
-// saying which: started, view, step, eval, checkpoint, notice, done.
+// saying which: started, view, step, eval, diagnosis, checkpoint, notice, done.
 type jsonPrinter struct{ enc *json.Encoder }
 
 // NewJSON returns a Printer for scripts.
@@ -54,6 +54,8 @@ func jsonKind(e *pb.RunEvent) Object {
 		s := k.Eval
 		return Object{"event": "eval", "step": s.Step, "loss": number(s.Loss), "perplexity": number(math.Exp(s.Loss)),
 			"tokens": s.Tokens, "seconds": number(s.Seconds)}
+	case *pb.RunEvent_Diagnosis:
+		return jsonDiagnosis(k.Diagnosis)
 	case *pb.RunEvent_Checkpoint:
 		s := k.Checkpoint
 		o := Object{"event": "checkpoint", "step": s.Step, "path": s.Path, "seconds": number(s.Seconds), "bytes": s.Bytes}
@@ -86,6 +88,15 @@ func jsonStep(s *pb.StepSummary) Object {
 		"seconds": Object{"total": number(s.Seconds), "compute": number(s.ComputeSeconds), "reduce": number(s.ReduceSeconds),
 			"wait": number(s.WaitSeconds), "update": number(s.UpdateSeconds)},
 		"wire_bytes": s.WireBytes, "generation": s.Generation, "world": s.World}
+}
+
+func jsonDiagnosis(d *pb.Diagnosis) Object {
+	layers := make([]Object, len(d.Layers))
+	for i, l := range d.Layers {
+		layers[i] = Object{"correction": number(l.Correction), "rank_q": number(l.RankQ), "rank_r": number(l.RankR), "rank_k": number(l.RankK),
+			"entropy": number(l.Entropy), "first_token": number(l.FirstToken)}
+	}
+	return Object{"event": "diagnosis", "step": d.Step, "seconds": number(d.Seconds), "layers": layers}
 }
 
 // number is x, or null where JSON has no such number.

@@ -87,6 +87,8 @@ func Sentence(e *pb.RunEvent) string {
 	case *pb.RunEvent_Eval:
 		s := k.Eval
 		return fmt.Sprintf("step %d  validation loss %.4f (perplexity %.2f over %s)", s.Step, s.Loss, math.Exp(s.Loss), count(float64(s.Tokens), "tokens"))
+	case *pb.RunEvent_Diagnosis:
+		return diagnosisLine(k.Diagnosis)
 	case *pb.RunEvent_Checkpoint:
 		s := k.Checkpoint
 		if s.Error != "" {
@@ -99,6 +101,31 @@ func Sentence(e *pb.RunEvent) string {
 		return doneLine(k.Done)
 	}
 	return ""
+}
+
+// diagnosisLine tells the range over the layers of what they have.
+func diagnosisLine(d *pb.Diagnosis) string {
+	line := fmt.Sprintf("step %d  in %d layers:", d.Step, len(d.Layers))
+	for _, q := range []struct {
+		format string
+		of     func(*pb.LayerDiagnosis) float64
+	}{
+		{" correction %.3f to %.3f of the output,", (*pb.LayerDiagnosis).GetCorrection},
+		{" attention's entropy %.2f to %.2f nats,", (*pb.LayerDiagnosis).GetEntropy},
+		{" its weight on the first token %.3f to %.3f,", (*pb.LayerDiagnosis).GetFirstToken},
+		{" stable rank of W_Q %.1f to %.1f", (*pb.LayerDiagnosis).GetRankQ},
+	} {
+		low, high := math.Inf(1), math.Inf(-1)
+		for _, l := range d.Layers {
+			if x := q.of(l); !math.IsNaN(x) {
+				low, high = min(low, x), max(high, x)
+			}
+		}
+		if low <= high {
+			line += fmt.Sprintf(q.format, low, high)
+		}
+	}
+	return strings.TrimRight(line, ",:")
 }
 
 func noticeLine(n *pb.Notice) string {
