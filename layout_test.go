@@ -62,6 +62,7 @@ var walls = []wall{
 	{"internal/bench", "kernels collective shard model internal/config internal/train", "", "a measurement trains for real, on any backend"},
 	{"internal/sim/simnet", "", "github.com/hashicorp/memberlist", "a network in memory knows who is connected, not what is said"},
 	{"internal/sim", "internal/agent internal/coord internal/config internal/train internal/sim/simnet record shard proto/...", "", "a simulated cluster is made of real parts, and no part knows of it"},
+	{"internal/ringbench", "collective collective/grpcring internal/trust", grpcModules, "a measurement of the ring uses what training uses, and trains nothing"},
 	{"internal/doctor", "kernels proto/...", grpcModules, "an examination needs a device and addresses"},
 	{"internal/verify/verifytest", "kernels kernels/ref internal/safetensors", "", "references for tests come from the oracle alone"},
 	{"internal/verify", "kernels internal/safetensors", "", "checking kernels needs the device interface and a file format"},

@@ -9,72 +9,132 @@ import (
 	"time"
 )
 
-// Measurement is how long all-reduces took, the slowest rank counting, and the
+// Trial is something to be measured on a ring. All ranks have the same one.
+type Trial struct {
+	Elements int // of the tensor, float32; int32 with SumI32
+	Repeat   int // times, after one to warm up
+	Op       Op
+	CPU      func() float64 // processor time of this process so far, in seconds; nil: not measured
+}
+
+// Measurement is how long the repetitions took, the slowest rank counting, and the
 // rates that follow, named and defined as in NCCL's tests.
 type Measurement struct {
 	World            int
-	Bytes            int64 // of the tensor, as float32
+	Bytes            int64 // of the tensor
 	Op               Op
 	Seconds          []float64 // sorted, one per repetition
 	Median, Min, Max float64   // seconds
 	AlgGBps          float64   // Bytes / Median
-	BusGBps          float64   // times 2(n-1)/n: what each edge carries, with sum-f32
+	BusGBps          float64   // what each edge carries, if elements travel in four bytes
+	CPUPerGB         float64   // seconds of processor time of all ranks, for each GB that they send
 }
 
-// Measure all-reduces a tensor of the given length, once to warm up and then
-// repeat times. Every rank calls it, and gets the same answer.
-func Measure(ctx context.Context, c *Comm, elements, repeat int, op Op) (*Measurement, error) {
-	if elements < 1 || repeat < 1 {
-		return nil, fmt.Errorf("collective: measure %d elements %d times: both must be positive", elements, repeat)
+// AllReduce measures all-reduces. Every rank calls it, and gets the same answer.
+// BusGBps is 2(n-1)/n of AlgGBps.
+func (t Trial) AllReduce(ctx context.Context, c *Comm) (*Measurement, error) {
+	if err := t.check(); err != nil {
+		return nil, err
 	}
-	in, out := make([]float32, elements), make([]float32, elements)
+	in, out := make([]float32, t.Elements), make([]float32, t.Elements)
 	for i := range in {
 		in[i] = float32(i%1000) / 1000
 	}
-	m := &Measurement{World: c.Size(), Bytes: 4 * int64(elements), Op: op}
-	for i := range repeat + 1 {
-		seconds, err := timeOne(ctx, c, Point{Step: int64(i), Phase: "measure", Bucket: -1}, out, in, op)
+	n := float64(c.Size())
+	return t.measure(ctx, c, 2*(n-1)/n, func(at Point) error {
+		return c.allReduce(ctx, at, out, in, t.Op)
+	})
+}
+
+// OneWay measures broadcasts of the tensor's bytes by rank 0, until the last rank
+// has them: with two ranks the rate from one point to another.
+func (t Trial) OneWay(ctx context.Context, c *Comm) (*Measurement, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, 4*t.Elements)
+	return t.measure(ctx, c, 1, func(at Point) error { return c.Broadcast(ctx, at, buf, 0) })
+}
+
+func (t Trial) check() error {
+	if t.Elements < 1 || t.Repeat < 1 {
+		return fmt.Errorf("collective: measure %d elements %d times: both must be positive", t.Elements, t.Repeat)
+	}
+	return nil
+}
+
+func (t Trial) measure(ctx context.Context, c *Comm, bus float64, once func(Point) error) (*Measurement, error) {
+	m := &Measurement{World: c.Size(), Bytes: 4 * int64(t.Elements), Op: t.Op}
+	var total cost
+	for i := range t.Repeat + 1 {
+		at := Point{Step: int64(i), Phase: "measure", Bucket: -1}
+		used, err := t.timed(ctx, c, at, once)
 		if err != nil {
 			return nil, err
 		}
-		if i > 0 {
-			m.Seconds = append(m.Seconds, seconds)
+		if i == 0 {
+			continue
 		}
+		m.Seconds = append(m.Seconds, used.seconds)
+		total.cpu += used.cpu
+		total.sent += used.sent
 	}
-	m.summarise()
+	m.summarise(bus)
+	if total.sent > 0 {
+		m.CPUPerGB = total.cpu / (total.sent / 1e9)
+	}
 	return m, nil
 }
 
-func (m *Measurement) summarise() {
+func (m *Measurement) summarise(bus float64) {
 	slices.Sort(m.Seconds)
-	n := float64(m.World)
 	m.Median, m.Min, m.Max = m.Seconds[len(m.Seconds)/2], m.Seconds[0], m.Seconds[len(m.Seconds)-1]
 	m.AlgGBps = float64(m.Bytes) / 1e9 / m.Median
-	m.BusGBps = m.AlgGBps * 2 * (n - 1) / n
+	m.BusGBps = m.AlgGBps * bus
 }
 
-// timeOne returns the seconds that the slowest rank took, from a common start.
-func timeOne(ctx context.Context, c *Comm, at Point, out, in []float32, op Op) (float64, error) {
+// cost is what one repetition took: the seconds of the slowest rank, and the
+// processor time and payload bytes of all.
+type cost struct{ seconds, cpu, sent float64 }
+
+// timed runs something on all ranks from a common start.
+func (t Trial) timed(ctx context.Context, c *Comm, at Point, once func(Point) error) (cost, error) {
 	if err := c.Barrier(ctx, at); err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	start := time.Now()
-	if err := c.AllReduce(ctx, at, out, in, op); err != nil {
-		return 0, err
+	sent, cpu, start := c.Stats().PayloadSent, t.cpu(), time.Now()
+	if err := once(at); err != nil {
+		return cost{}, err
 	}
-	return slowest(ctx, c, at, time.Since(start).Seconds())
+	own := cost{time.Since(start).Seconds(), t.cpu() - cpu, float64(c.Stats().PayloadSent - sent)}
+	return together(ctx, c, at, own)
 }
 
-func slowest(ctx context.Context, c *Comm, at Point, seconds float64) (float64, error) {
-	all := make([]byte, 8*c.Size())
-	binary.LittleEndian.PutUint64(all[8*c.Rank():], math.Float64bits(seconds))
+func (t Trial) cpu() float64 {
+	if t.CPU == nil {
+		return 0
+	}
+	return t.CPU()
+}
+
+// together makes one cost of those of all ranks.
+func together(ctx context.Context, c *Comm, at Point, own cost) (cost, error) {
+	const fields = 3
+	all := make([]byte, 8*fields*c.Size())
+	for i, v := range [fields]float64{own.seconds, own.cpu, own.sent} {
+		binary.LittleEndian.PutUint64(all[8*(fields*c.Rank()+i):], math.Float64bits(v))
+	}
 	if err := c.AllGather(ctx, at, all, split(len(all), c.Size())); err != nil {
-		return 0, err
+		return cost{}, err
 	}
+	var sum cost
 	for r := range c.Size() {
-		seconds = max(seconds, math.Float64frombits(binary.LittleEndian.Uint64(all[8*r:])))
+		field := func(i int) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(all[8*(fields*r+i):])) }
+		sum.seconds = max(sum.seconds, field(0))
+		sum.cpu += field(1)
+		sum.sent += field(2)
 	}
-	return seconds, nil
+	return sum, nil
 }
 
 func (m *Measurement) String() string {

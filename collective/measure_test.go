@@ -9,17 +9,30 @@ import (
 
 func TestMeasure(t *testing.T) {
 	must(t, newRing(t, 3, small), func(c *collective.Comm) error {
-		m, err := collective.Measure(t.Context(), c, 1000, 5, collective.SumF32)
-		if err != nil {
-			return err
+		seconds := 0.0
+		trial := collective.Trial{Elements: 1200, Repeat: 5, CPU: func() float64 { seconds++; return seconds }}
+		for _, op := range []collective.Op{collective.SumF32, collective.SumI32} {
+			trial.Op = op
+			m, err := trial.AllReduce(t.Context(), c)
+			if err != nil {
+				return err
+			}
+			if m.World != 3 || m.Bytes != 4800 || len(m.Seconds) != 5 || m.Min <= 0 || m.Min > m.Median || m.Median > m.Max {
+				return fmt.Errorf("%+v", m)
+			}
+			if ratio := m.BusGBps / m.AlgGBps; ratio < 1.333 || ratio > 1.334 {
+				return fmt.Errorf("bus is %v times algorithm, want 4/3", ratio)
+			}
+			// Each of 3 ranks says that it took a second to send 4/3 * 4800 bytes.
+			if want := 1e9 / 6400; m.CPUPerGB < 0.999*want || m.CPUPerGB > 1.001*want {
+				return fmt.Errorf("%v CPU seconds per GB, want %v", m.CPUPerGB, want)
+			}
 		}
-		if m.World != 3 || m.Bytes != 4000 || len(m.Seconds) != 5 || m.Min <= 0 || m.Min > m.Median || m.Median > m.Max {
-			return fmt.Errorf("%+v", m)
+		if m, err := trial.OneWay(t.Context(), c); err != nil || m.BusGBps != m.AlgGBps {
+			return fmt.Errorf("%+v, %w", m, err)
 		}
-		if ratio := m.BusGBps / m.AlgGBps; ratio < 1.333 || ratio > 1.334 {
-			return fmt.Errorf("bus is %v times algorithm, want 4/3", ratio)
-		}
-		if _, err := collective.Measure(t.Context(), c, 0, 5, collective.SumF32); err == nil {
+		trial.Elements = 0
+		if _, err := trial.AllReduce(t.Context(), c); err == nil {
 			return fmt.Errorf("no elements were accepted")
 		}
 		return nil

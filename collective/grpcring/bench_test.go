@@ -3,7 +3,6 @@ package grpcring_test
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"testing"
 	"time"
 
@@ -33,25 +32,14 @@ func BenchmarkAllReduceTLS(b *testing.B) {
 
 func benchProcesses(b *testing.B, n int, op collective.Op, direct bool, pki string) {
 	r := startRanks(b, n, job{op: op, elements: 25_000_000, repeat: b.N, timeout: 20 * time.Second, direct: direct, pki: pki})
-	m, cpu, err := r.job.run(r.host, r.addrs)
+	m, err := r.job.run(r.host, r.addrs)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, c := range r.children {
-		c.waitForWork(b)
-		seconds, err := strconv.ParseFloat(c.readLine(b), 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		cpu += seconds
-	}
-	moved := float64(m.Bytes) / 1e9 * 2 * float64(n-1) * float64(b.N-1) // by all ranks, as float32
 	b.ReportMetric(m.Median*1e9, "ns/op")
 	b.ReportMetric(m.AlgGBps, "alg-GB/s")
 	b.ReportMetric(m.BusGBps, "bus-GB/s")
-	if moved > 0 {
-		b.ReportMetric(cpu/moved, "cpu-s/GB")
-	}
+	b.ReportMetric(m.CPUPerGB, "cpu-s/GB")
 }
 
 // BenchmarkPointToPoint moves 1 MiB chunks from one rank to the next.

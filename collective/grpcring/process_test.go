@@ -33,7 +33,7 @@ func loseProcess(t *testing.T, signal syscall.Signal, job job) {
 	r := startRanks(t, n, job)
 	lost := make(chan error)
 	go func() {
-		_, _, err := r.job.run(r.host, r.addrs)
+		_, err := r.job.run(r.host, r.addrs)
 		lost <- err
 	}()
 	for _, c := range r.children {
@@ -79,13 +79,12 @@ func runChild(spec string) error {
 	if err != nil {
 		return err
 	}
-	_, cpu, err := job.run(h, addrs)
+	_, err = job.run(h, addrs)
 	var e *collective.Error
 	if errors.As(err, &e) {
 		fmt.Println(err)
 		return nil
 	}
-	fmt.Println(cpu)
 	return err
 }
 
@@ -116,32 +115,30 @@ func (j job) connect(h *host, cfg collective.Config) (collective.Transport, erro
 }
 
 // run seats this process and measures, first a single repetition and then as many
-// as asked for. It returns also the CPU seconds that the others took: what it
-// costs to set up cancels out.
-func (j job) run(h *host, addrs []string) (*collective.Measurement, float64, error) {
+// as asked for.
+func (j job) run(h *host, addrs []string) (*collective.Measurement, error) {
 	cfg := collective.Config{Generation: 1, Rank: j.rank, Timeout: j.timeout, ChunkBytes: j.chunk}
 	for i, addr := range addrs {
 		cfg.Members = append(cfg.Members, collective.Member{Name: fmt.Sprint("rank", i), Address: addr})
 	}
 	tr, err := j.connect(h, cfg)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	c, err := collective.New(cfg, tr)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer c.Close()
-	start := cpuSeconds()
-	if _, err := collective.Measure(context.Background(), c, j.elements, 1, j.op); err != nil {
-		return nil, 0, err
+	trial := collective.Trial{Elements: j.elements, Repeat: 1, Op: j.op, CPU: cpuSeconds}
+	if _, err := trial.AllReduce(context.Background(), c); err != nil {
+		return nil, err
 	}
-	single := cpuSeconds()
 	if j.rank > 0 {
 		fmt.Println("working")
 	}
-	m, err := collective.Measure(context.Background(), c, j.elements, j.repeat, j.op)
-	return m, (cpuSeconds() - single) - (single - start), err
+	trial.Repeat = j.repeat
+	return trial.AllReduce(context.Background(), c)
 }
 
 func cpuSeconds() float64 {

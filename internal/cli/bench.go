@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -24,13 +23,14 @@ type benchFlags struct {
 }
 
 func benchCommand() *cobra.Command {
-	var f benchFlags
-	cmd := group("bench", "Measure this host's kernels and training steps", benchKernelsCommand(&f), benchStepCommand(&f))
-	flags := cmd.PersistentFlags()
+	return group("bench", "Measure this host's kernels and training steps, and the ring", benchKernelsCommand(), benchStepCommand(), benchRingCommand())
+}
+
+func (f *benchFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&f.device, "device", "cpu", "device to measure: cpu, cuda:0")
 	flags.IntVar(&f.threads, "threads", 0, "host threads of a CPU device (default all)")
 	flags.BoolVar(&f.json, "json", false, "one JSON object per line")
-	return cmd
 }
 
 // on opens the device, measures its peak, says what it is, and measures.
@@ -63,10 +63,11 @@ func (f *benchFlags) describe(cmd *cobra.Command, be kernels.Backend, peak kerne
 }
 
 func (f *benchFlags) encode(cmd *cobra.Command, v any) error {
-	return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
+	return encodeLine(cmd.OutOrStdout(), v)
 }
 
-func benchKernelsCommand(f *benchFlags) *cobra.Command {
+func benchKernelsCommand() *cobra.Command {
+	var f benchFlags
 	var runs int
 	cmd := &cobra.Command{
 		Use:     "kernels",
@@ -91,6 +92,7 @@ func benchKernelsCommand(f *benchFlags) *cobra.Command {
 			})
 		},
 	}
+	f.add(cmd)
 	cmd.Flags().IntVar(&runs, "runs", 9, "runs of each operation, of which the median counts")
 	return cmd
 }
@@ -112,7 +114,8 @@ func duration(seconds float64) time.Duration {
 	return time.Duration(seconds * float64(time.Second)).Round(time.Microsecond)
 }
 
-func benchStepCommand(f *benchFlags) *cobra.Command {
+func benchStepCommand() *cobra.Command {
+	var f benchFlags
 	spec := specFlags{fallback: "small"}
 	var plan bench.Plan
 	cmd := &cobra.Command{

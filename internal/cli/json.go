@@ -1,6 +1,10 @@
 package cli
 
-import "math"
+import (
+	"encoding/json"
+	"io"
+	"math"
+)
 
 // jsonNumber is x, or null where JSON has no such number.
 func jsonNumber(x float64) any {
@@ -9,3 +13,6 @@ func jsonNumber(x float64) any {
 	}
 	return x
 }
+
+// encodeLine writes a JSON object and ends the line.
+func encodeLine(out io.Writer, v any) error { return json.NewEncoder(out).Encode(v) }
