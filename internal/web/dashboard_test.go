@@ -22,8 +22,8 @@ func TestTheDashboardAsksForWhatThereIs(t *testing.T) {
 	must(t, json.Unmarshal(text, &dashboard))
 	run := newFeed()
 	s, url := serve(t, Options{Run: run})
-	run.add(started(), view(), step(1), eval(1), &pb.RunEvent{Kind: &pb.RunEvent_Checkpoint{Checkpoint: &pb.CheckpointReport{Step: 1}}})
-	s.await(t, 5)
+	run.add(started(), view(), step(1), eval(1), look(1), &pb.RunEvent{Kind: &pb.RunEvent_Checkpoint{Checkpoint: &pb.CheckpointReport{Step: 1}}})
+	s.await(t, 6)
 	_, metrics := get(t, url+"/metrics")
 	names := regexp.MustCompile(`parallax_[a-z_]+`)
 	for _, p := range dashboard.Panels {

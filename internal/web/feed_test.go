@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -92,7 +93,14 @@ func started() *pb.RunEvent {
 
 func view() *pb.RunEvent {
 	return &pb.RunEvent{Kind: &pb.RunEvent_View{View: &pb.View{Generation: 3, Reason: "generation 3: 2 of 2 nodes are ready",
-		Members: []*pb.Member{{NodeId: "a", Host: "h", Device: "cpu", Slots: []int32{0, 1}}, {NodeId: "b", Host: "h", Device: "cpu", Slots: []int32{2}}}}}}
+		Members: []*pb.Member{{NodeId: "a", Host: "h", Device: "cpu", Slots: []int32{0, 1}, DeviceSummary: "AVX-512, 2 threads", PeakFlops: 2e11}, {NodeId: "b", Host: "h", Device: "cpu", Slots: []int32{2}}}}}}
+}
+
+// look is into two layers, the first of which has no probe.
+func look(n int64) *pb.RunEvent {
+	return &pb.RunEvent{Kind: &pb.RunEvent_Diagnosis{Diagnosis: &pb.Diagnosis{Step: n, Seconds: 0.1, Layers: []*pb.LayerDiagnosis{
+		{Correction: math.NaN(), RankQ: 3, RankR: math.NaN(), RankK: 4, Entropy: 1, FirstToken: 0.25},
+		{Correction: 0.5, RankQ: 3, RankR: 5, RankK: 4, Entropy: 2, FirstToken: 0.75}}}}}
 }
 
 func step(n int64) *pb.RunEvent {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -52,11 +53,21 @@ var (
 	members           = metric("members", "Nodes of the current view.")
 	generation        = metric("generation", "Number of the current view.")
 	slots             = metric("member_slots", "Micro-batches of a step that a member computes.", "node", "host", "device", "rank")
+	peak              = metric("member_peak_flops_per_second", "FLOP/s of a member's device in matrix products, measured when it started.", "node", "hardware", "rank")
 	checkpointStep    = metric("checkpoint_step", "Step of the last checkpoint.")
 	checkpointSeconds = metric("checkpoint_seconds", "Time that the last checkpoint took.")
 	checkpointBytes   = metric("checkpoint_bytes", "Size of the last checkpoint.")
 	failedCheckpoints = metric("checkpoint_failures_total", "Checkpoints that could not be written, since the start of this process.")
 	finished          = metric("finished", "1 once the run is over.")
+)
+
+// Of each layer, from the last look into it.
+var (
+	layerStep  = metric("layers_step", "Step of the last look into the layers.")
+	correction = metric("layer_correction_ratio", "Size of the probe's correction beside the output of softmax attention.", "layer")
+	stableRank = metric("layer_stable_rank", "Stable rank of a projection: squared Frobenius norm over squared spectral norm.", "layer", "matrix")
+	entropy    = metric("layer_attention_entropy_nats", "Entropy of attention, mean over positions and heads.", "layer")
+	firstToken = metric("layer_first_token_ratio", "Attention's weight on the first token, mean over positions and heads.", "layer")
 )
 
 func metric(name, help string, labels ...string) *prometheus.Desc {
@@ -83,6 +94,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	t.collectStep(send)
 	t.collectCounters(send)
 	t.collectMembers(send)
+	t.collectLayers(send)
 }
 
 func (t *totals) collectRun(send emitter) {
@@ -141,6 +153,36 @@ func (t *totals) collectMembers(send emitter) {
 	send.gauge(generation, float64(v.Generation))
 	for rank, m := range v.Members {
 		send.gauge(slots, float64(len(m.Slots)), m.NodeId, m.Host, m.Device, strconv.Itoa(rank))
+		if m.PeakFlops > 0 {
+			send.gauge(peak, m.PeakFlops, m.NodeId, m.DeviceSummary, strconv.Itoa(rank))
+		}
+	}
+}
+
+// collectLayers leaves out what a layer does not have.
+func (t *totals) collectLayers(send emitter) {
+	if t.look == nil {
+		return
+	}
+	send.gauge(layerStep, float64(t.look.Step))
+	for i, l := range t.look.Layers {
+		layer := strconv.Itoa(i)
+		for _, q := range []struct {
+			of     *prometheus.Desc
+			value  float64
+			labels []string
+		}{
+			{correction, l.Correction, []string{layer}},
+			{stableRank, l.RankQ, []string{layer, "q"}},
+			{stableRank, l.RankR, []string{layer, "r"}},
+			{stableRank, l.RankK, []string{layer, "k"}},
+			{entropy, l.Entropy, []string{layer}},
+			{firstToken, l.FirstToken, []string{layer}},
+		} {
+			if !math.IsNaN(q.value) {
+				send.gauge(q.of, q.value, q.labels...)
+			}
+		}
 	}
 }
 

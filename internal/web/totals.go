@@ -11,6 +11,7 @@ type totals struct {
 	view  *pb.View
 	step  *pb.StepSummary
 	eval  *pb.EvalReport
+	look  *pb.Diagnosis
 	saved *pb.CheckpointReport // the last that was written
 	done  *pb.Done
 
@@ -57,6 +58,8 @@ func (t *totals) count(e *pb.RunEvent) {
 		t.seconds = t.seconds.plus(splitOf(k.Step))
 	case *pb.RunEvent_Eval:
 		t.eval = k.Eval
+	case *pb.RunEvent_Diagnosis:
+		t.look = k.Diagnosis
 	case *pb.RunEvent_Checkpoint:
 		if k.Checkpoint.Error != "" {
 			t.failedCheckpoints++

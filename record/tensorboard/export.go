@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,15 @@ func write(l *record.Ledger, r record.Run, w io.Writer) error {
 			return err
 		}
 	}
+	layers, err := l.Layers(r.ID)
+	if err != nil {
+		return err
+	}
+	for _, d := range layers {
+		if err := writeRecord(w, event(d.Time, d.Step, "", layerSummary(d))); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -105,6 +115,24 @@ func stepSummary(s record.Step) []byte {
 		scalar{"ring/wire_bytes", float64(s.WireBytes)},
 		scalar{"ring/members", float64(s.World)},
 	)
+}
+
+// layerSummary leaves out what the layer does not have.
+func layerSummary(d record.Layer) []byte {
+	var has []scalar
+	for _, s := range []scalar{
+		{"correction", d.Correction},
+		{"stable_rank_q", d.RankQ},
+		{"stable_rank_r", d.RankR},
+		{"stable_rank_k", d.RankK},
+		{"attention_entropy", d.Entropy},
+		{"first_token_weight", d.FirstToken},
+	} {
+		if !math.IsNaN(s.value) {
+			has = append(has, scalar{fmt.Sprintf("%s/layer_%02d", s.tag, d.Layer), s.value})
+		}
+	}
+	return scalars(has...)
 }
 
 // scalars encodes a Summary.

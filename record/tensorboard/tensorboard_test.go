@@ -79,6 +79,7 @@ func exportRun(t *testing.T) (path string) {
 	}
 	must(t, l.AppendStep(id, record.Step{Step: 4, Loss: math.NaN(), Time: start.Add(3 * time.Second)}))
 	must(t, l.AppendEval(id, record.Eval{Step: 3, Loss: 1.25, Time: start.Add(4 * time.Second)}))
+	must(t, l.AppendLayer(id, record.Layer{Step: 3, Layer: 1, Correction: math.NaN(), RankQ: 2, RankR: math.NaN(), RankK: 3, Entropy: 0.5, FirstToken: 0.25, Time: start}))
 	must(t, l.AppendEvent(id, record.Event{Sequence: 1, Time: start, Kind: "view", Text: "generation 1: all are ready"}))
 	path, err = Export(l, "20261123", t.TempDir())
 	must(t, err)
@@ -100,7 +101,7 @@ func TestExportIsWholeRecords(t *testing.T) {
 		}
 		data = data[16+n:]
 	}
-	if records != 1+1+4+1 { // version, text, steps, evaluation
+	if records != 1+1+4+1+1 { // version, text, steps, evaluation, layer
 		t.Errorf("%d records", records)
 	}
 }
@@ -126,7 +127,7 @@ a.Reload()
 tags = a.Tags()
 scalars = {t: [[e.step, e.value, e.wall_time] for e in a.Scalars(t)] for t in tags["scalars"] if t.startswith("loss/train")}
 texts = {t: a.Tensors(t)[0].tensor_proto.string_val[0].decode() for t in tags["tensors"] if "text" in a.SummaryMetadata(t).plugin_data.plugin_name}
-print(json.dumps({"version": a.file_version, "tags": sorted(tags["scalars"]), "loss": scalars["loss/train"][:3], "nan": scalars["loss/train"][3][1] != scalars["loss/train"][3][1], "validation": [[e.step, e.value] for e in a.Scalars("loss/validation")], "text": texts}))
+print(json.dumps({"version": a.file_version, "tags": sorted(tags["scalars"]), "loss": scalars["loss/train"][:3], "nan": scalars["loss/train"][3][1] != scalars["loss/train"][3][1], "validation": [[e.step, e.value] for e in a.Scalars("loss/validation")], "layer": a.Scalars("attention_entropy/layer_01")[0].value, "text": texts}))
 `
 
 // TestTensorBoardReadsIt asks TensorBoard's own reader.
@@ -151,6 +152,7 @@ func TestTensorBoardReadsIt(t *testing.T) {
 		Loss       [][3]float64
 		NaN        bool
 		Validation [][2]float64
+		Layer      float64
 		Text       map[string]string
 	}
 	must(t, json.Unmarshal(out, &got))
@@ -158,7 +160,7 @@ func TestTensorBoardReadsIt(t *testing.T) {
 	if len(got.Loss) != 3 || got.Loss[0] != [3]float64{1, 4, at} || got.Loss[1] != [3]float64{2, 2, at + 1} || !got.NaN {
 		t.Errorf("loss %v, NaN %v", got.Loss, got.NaN)
 	}
-	if got.Version != 2 || len(got.Tags) != 13 || len(got.Validation) != 1 || got.Validation[0] != [2]float64{3, 1.25} {
+	if got.Version != 2 || len(got.Tags) != 13+4 || len(got.Validation) != 1 || got.Validation[0] != [2]float64{3, 1.25} || got.Layer != 0.5 {
 		t.Errorf("version %v, tags %v, validation %v", got.Version, got.Tags, got.Validation)
 	}
 	if !strings.Contains(got.Text["run"], "    layers = 2\n") || !strings.Contains(got.Text["events"], "generation 1: all are ready") {
