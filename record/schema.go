@@ -58,6 +58,11 @@ CREATE TABLE layers (
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE ranks ADD COLUMN hardware TEXT NOT NULL DEFAULT '';
 ALTER TABLE ranks ADD COLUMN peak REAL DEFAULT 0;
+`, `
+CREATE TABLE history (
+	key TEXT NOT NULL, sequence INTEGER NOT NULL, event BLOB NOT NULL,
+	PRIMARY KEY (key, sequence)
+) STRICT, WITHOUT ROWID;
 `}
 
 // inspect refuses what is no sound ledger of a known version, without changing

@@ -22,8 +22,9 @@ type live struct {
 	view    *pb.View
 	step    *pb.StepSummary
 	eval    *pb.EvalReport
-	losses  []float64
-	elapsed float64 // seconds in steps
+	losses  trace
+	steps   int     // that were told
+	elapsed float64 // seconds in them
 }
 
 func newLive(out *os.File) *live {
@@ -53,7 +54,8 @@ func (l *live) remember(e *pb.RunEvent) {
 		l.eval = k.Eval
 	case *pb.RunEvent_Step:
 		l.step = k.Step
-		l.losses = append(l.losses, k.Step.Loss)
+		l.losses.add(k.Step.Loss)
+		l.steps++
 		l.elapsed += k.Step.Seconds
 	}
 }
@@ -105,13 +107,13 @@ func (l *live) progress(width int) string {
 	if s.Steps > 0 {
 		full = int(int64(cells) * s.Step / s.Steps)
 	}
-	left := l.elapsed / float64(len(l.losses)) * float64(s.Steps-s.Step)
+	left := l.elapsed / float64(l.steps) * float64(s.Steps-s.Step)
 	return fmt.Sprintf("%d/%d %s%s  %s in steps, about %s to go", s.Step, s.Steps,
 		strings.Repeat("█", full), strings.Repeat("░", cells-full), seconds(l.elapsed), seconds(left))
 }
 
 func (l *live) lossLine(width int) string {
-	line := fmt.Sprintf("%.4f %s", l.step.Loss, sparkline(l.losses, max(10, min(40, width-50))))
+	line := fmt.Sprintf("%.4f %s", l.step.Loss, sparkline(l.losses.values, max(10, min(40, width-50))))
 	if l.eval != nil {
 		line += fmt.Sprintf("  validation %.4f at step %d", l.eval.Loss, l.eval.Step)
 	}

@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"errors"
 	"time"
 
 	"parallax/internal/gossip"
@@ -14,8 +15,19 @@ func (c *Coordinator) serve() {
 	close(c.over)
 	c.history.end()
 	c.takeLeave()
+	c.closeArchive()
 	_ = c.gossip.Leave(c.farewell()) // who is left to hear it?
 	_ = c.gossip.Shutdown()
+}
+
+// closeArchive comes when nobody reads any more.
+func (c *Coordinator) closeArchive() {
+	if c.recorder.ledger == nil {
+		return
+	}
+	if err := c.recorder.ledger.ClearHistory(c.o.RunDir); err != nil {
+		c.log.Warn("the ledger keeps events that nobody needs any more", "cause", err)
+	}
 }
 
 // farewell is how long we wait for others to take note of our end.
@@ -78,8 +90,7 @@ func (c *Coordinator) step(e Event) (finished bool) {
 
 func (c *Coordinator) publish(e *pb.RunEvent) {
 	e.UnixNanos = time.Now().UnixNano()
-	c.history.append(e)
-	if err := c.recorder.append(e); err != nil {
+	if err := errors.Join(c.history.append(e), c.recorder.append(e)); err != nil {
 		// The run goes on; its record ends here, and that is told once.
 		c.recorder.ledger = nil
 		c.log.Error("the run's record ends here", "cause", err)

@@ -144,7 +144,16 @@ func (c *Coordinator) openLedger() (err error) {
 	if c.recorder.ledger, err = c.o.Ledger(); err != nil {
 		return usage("%w", err)
 	}
-	return nil
+	return c.openArchive()
+}
+
+// openArchive forgets what a coordinator that crashed has left.
+func (c *Coordinator) openArchive() error {
+	if c.recorder.ledger == nil {
+		return nil
+	}
+	c.history.archive = ledgerArchive{c.recorder.ledger, c.o.RunDir}
+	return c.recorder.ledger.ClearHistory(c.o.RunDir)
 }
 
 // submitOwn submits the run that came with the options.
