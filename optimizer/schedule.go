@@ -23,8 +23,8 @@ func (s Schedule) Check() error {
 		return fmt.Errorf("schedule.name: %q is unknown: use cosine, wsd or constant", s.Name)
 	case s.Steps < 1:
 		return fmt.Errorf("train.steps: %d is no run", s.Steps)
-	case s.Warmup < 0 || s.Warmup > s.Steps:
-		return fmt.Errorf("schedule.warmup: %d is not in 0..%d, the steps of the run", s.Warmup, s.Steps)
+	case s.Warmup < 0:
+		return fmt.Errorf("schedule.warmup: %d is negative: use 0 for none", s.Warmup)
 	case !(s.Decay >= 0 && s.Decay <= 1):
 		return fmt.Errorf("schedule.decay: %v is not in [0, 1]", s.Decay)
 	case !(s.FinalScale >= 0 && s.FinalScale <= 1):

@@ -63,7 +63,7 @@ func TestScheduleCheckNamesTheKey(t *testing.T) {
 	for key, s := range map[string]Schedule{
 		"schedule.name":        {Name: "linear", Steps: 1},
 		"train.steps":          {Name: "cosine"},
-		"schedule.warmup":      {Name: "cosine", Steps: 5, Warmup: 6},
+		"schedule.warmup":      {Name: "cosine", Steps: 5, Warmup: -1},
 		"schedule.decay":       {Name: "wsd", Steps: 5, Decay: 1.1},
 		"schedule.final_scale": {Name: "wsd", Steps: 5, FinalScale: math.NaN()},
 	} {
