@@ -18,7 +18,7 @@ over any number of hosts, and records what it takes to compare them fairly.
 Begin with:  parallax sim        a cluster of four nodes on this machine`
 	root.Args = subcommandArgs
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(simCommand(), trainCommand(), evalCommand(), sampleCommand(), runsCommand(), compareCommand(), estimateCommand(), verifyCommand(), doctorCommand(), kernelsCommand(), benchCommand(),
+	root.AddCommand(simCommand(), chaosCommand(), trainCommand(), evalCommand(), sampleCommand(), runsCommand(), compareCommand(), estimateCommand(), verifyCommand(), doctorCommand(), kernelsCommand(), benchCommand(),
 		configCommand(), dataCommand(), launchCommand(), certsCommand(), Coordinator(), Node())
 	return root
 }

@@ -76,6 +76,10 @@ func (s *simCluster) train(ctx context.Context, run simRun, printer console.Prin
 }
 
 func (s *simCluster) start(ctx context.Context, run simRun, identities simTLS) (*launch.Cluster, error) {
+	return s.local(run, identities).Start(ctx)
+}
+
+func (s *simCluster) local(run simRun, identities simTLS) launch.Local {
 	threads := s.threads
 	if threads == 0 {
 		threads = max(1, runtime.GOMAXPROCS(0)/s.nodes)
@@ -85,7 +89,7 @@ func (s *simCluster) start(ctx context.Context, run simRun, identities simTLS) (
 		CoordinatorArgs: append(identities.coordinator,
 			"--min-nodes", strconv.Itoa(s.minimum), "--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)),
 		NodeArgs: append(identities.nodes, "--cache", s.cache),
-	}.Start(ctx)
+	}
 }
 
 const (
