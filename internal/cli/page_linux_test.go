@@ -1,12 +1,18 @@
 package cli_test
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"parallax/record"
 )
 
 // pageURL is where a simulated cluster serves its page.
@@ -68,6 +74,72 @@ func TestThePageInABrowser(t *testing.T) {
 	if problems := b.complaints(); len(problems) > 0 {
 		t.Errorf("the browser complains: %v", problems)
 	}
+}
+
+// recordLongRun records a run of 10,000 steps on 8 ranks, with a spike of the loss
+// in one step and looks into the layers.
+func recordLongRun(t *testing.T, path string) (id string) {
+	t.Helper()
+	l, err := record.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = "20261123-194946-7f3a"
+	at := time.Date(2026, 11, 23, 19, 49, 46, 0, time.UTC)
+	errs := []error{l.StartRun(record.Run{ID: id, Name: "long", Started: at, Status: record.Running, Parameters: 1e6, FLOPsPerToken: 6e6})}
+	for rank := range 8 {
+		errs = append(errs, l.AppendRank(id, record.Rank{Generation: 1, Rank: rank, Node: fmt.Sprintf("gpu%02d", rank), Host: "h", Device: "cuda:0", Slots: 4}))
+	}
+	errs = append(errs, l.AppendEvent(id, record.Event{Sequence: 1, Time: at, Kind: "view", Text: "generation 1: 8 of 8 nodes are ready"}))
+	for n := range int64(10000) {
+		s := record.Step{Step: n + 1, Generation: 1, World: 8, Loss: 2 + 3*math.Exp(-float64(n)/2000), Tokens: 65536, Seconds: 0.5, Compute: 0.4, Reduce: 0.05,
+			WireBytes: 1 << 25, Time: at.Add(time.Duration(n) * time.Second / 2)}
+		if n == 5000 {
+			s.Loss = 9
+		}
+		errs = append(errs, l.AppendStep(id, s))
+		for layer := 0; n%100 == 99 && layer < 28; layer++ {
+			errs = append(errs, l.AppendLayer(id, record.Layer{Step: n + 1, Layer: layer, Correction: 0.1 * float64(layer), RankQ: 20, RankR: 10, RankK: 8, Entropy: 3, FirstToken: 0.2, Time: s.Time}))
+		}
+	}
+	if err := errors.Join(append(errs, l.Close())...); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// TestThePageOfALongRun opens 10,000 steps of 8 ranks: they are drawn, with their
+// one spike, and the layers. How long the page took is only logged.
+func TestThePageOfALongRun(t *testing.T) {
+	b := startBrowser(t)
+	p := newPlace(t)
+	id := recordLongRun(t, p.path("ledger.db"))
+	server := p.start("runs", "serve", "--ledger", p.path("ledger.db"), "--http", "127.0.0.1:0", "--page-file", p.path("page.url"))
+	url := server.untilLine("recorded runs at ")
+	b.call("Page.navigate", map[string]any{"url": url}, nil)
+	b.until(`performance.getEntriesByName("first chart").length`, "state")
+	b.until(drawn, "chart-loss")
+	b.until(`text("loss-hint").includes("range of each 8 steps") && text("f-step") === "10000"`, "loss-hint")
+	b.until(`document.querySelectorAll("#layers canvas").length === 6 && text("layers-hint").includes("step 100 to 10000")`, "layers-hint")
+	b.until(`document.querySelectorAll("#ring .node").length === 8`, "ring")
+	var spike float64
+	b.eval(`fetch("/api/runs/`+id+`").then((a) => a.json()).then((r) => Math.max(...r.series.loss_high))`, &spike)
+	if spike != 9 {
+		t.Errorf("the highest loss on the page is %v, and was 9", spike)
+	}
+	var took struct{ First, Axis float64 }
+	b.eval(`(async () => {
+		const First = performance.getEntriesByName("first chart")[0].startTime, began = performance.now();
+		document.querySelector("[data-axis=seconds]").click();
+		await new Promise((resolve) => setTimeout(() => requestAnimationFrame(resolve), 100));
+		return { First, Axis: performance.now() - began };
+	})()`, &took)
+	t.Logf("first chart %.0f ms after the address was entered, another axis after %.0f ms", took.First, took.Axis)
+	if problems := b.complaints(); len(problems) > 0 {
+		t.Errorf("the browser complains: %v", problems)
+	}
+	server.signal(syscall.SIGINT)
+	server.wait()
 }
 
 // toldReason is whether a sentence is, or ends with, a reason that the process told.

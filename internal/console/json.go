@@ -76,7 +76,7 @@ func jsonKind(e *pb.RunEvent) Object {
 func jsonView(v *pb.View) Object {
 	members := make([]Object, len(v.Members))
 	for rank, m := range v.Members {
-		members[rank] = Object{"rank": rank, "node": m.NodeId, "host": m.Host, "device": m.Device, "slots": m.Slots}
+		members[rank] = Object{"rank": rank, "node": m.NodeId, "host": m.Host, "device": m.Device, "hardware": m.DeviceSummary, "peak_flops": number(m.PeakFlops), "slots": m.Slots}
 	}
 	return Object{"event": "view", "generation": v.Generation, "members": members, "resume_step": v.ResumeStep, "reason": v.Reason}
 }

@@ -3,9 +3,12 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"parallax/internal/config"
+	"parallax/internal/console"
+	pb "parallax/proto/parallax/v1"
 	"parallax/record"
 )
 
@@ -73,6 +76,7 @@ type recorded struct {
 	recordedRun
 	Series columns    `json:"series"`
 	Evals  evals      `json:"evals"`
+	Looks  looks      `json:"looks"`
 	Ranks  []member   `json:"members"` // of the last view
 	Events []happened `json:"events"`  // the last sentences, oldest first
 }
@@ -83,6 +87,9 @@ type member struct {
 	Host   string `json:"host"`
 	Device string `json:"device"`
 	Slots  int    `json:"slots"`
+
+	Hardware string  `json:"hardware"`
+	Peak     float64 `json:"peak_flops"`
 }
 
 type happened struct {
@@ -120,12 +127,8 @@ func readRun(l *record.Ledger, run record.Run) (recorded, error) {
 		return answer, err
 	}
 	answer.Series = steps.columns()
-	evals, err := l.Evals(run.ID)
-	if err != nil {
+	if err := answer.readMeasurements(l); err != nil {
 		return answer, err
-	}
-	for _, e := range evals {
-		answer.Evals.add(e.Step, e.Loss)
 	}
 	ranks, err := l.Ranks(run.ID)
 	if err != nil {
@@ -133,14 +136,46 @@ func readRun(l *record.Ledger, run record.Run) (recorded, error) {
 	}
 	for _, k := range ranks {
 		if k.Generation == ranks[len(ranks)-1].Generation {
-			answer.Ranks = append(answer.Ranks, member{k.Rank, k.Node, k.Host, k.Device, k.Slots})
+			answer.Ranks = append(answer.Ranks, member{k.Rank, k.Node, k.Host, k.Device, k.Slots, k.Hardware, k.Peak})
 		}
 	}
 	events, err := l.Events(run.ID)
-	for _, e := range events[max(0, len(events)-maxSentences):] {
+	for _, e := range events {
 		answer.Events = append(answer.Events, happened{e.Time, e.Kind, e.Text})
 	}
+	slices.SortStableFunc(answer.Events, func(a, b happened) int { return a.Time.Compare(b.Time) })
+	answer.Events = answer.Events[max(0, len(answer.Events)-maxSentences):]
 	return answer, err
+}
+
+// readMeasurements reads what was measured now and then, with its sentences.
+func (r *recorded) readMeasurements(l *record.Ledger) error {
+	evals, err := l.Evals(r.ID)
+	if err != nil {
+		return err
+	}
+	for _, e := range evals {
+		r.Evals.add(e.Step, e.Loss)
+		r.tell(e.Time, &pb.RunEvent{Kind: &pb.RunEvent_Eval{Eval: &pb.EvalReport{Step: e.Step, Loss: e.Loss, Tokens: e.Tokens}}})
+	}
+	layers, err := l.Layers(r.ID)
+	if err != nil {
+		return err
+	}
+	at := map[int64]time.Time{}
+	for _, row := range layers {
+		at[row.Step] = row.Time
+	}
+	for _, d := range looksOf(layers) {
+		r.Looks.add(d)
+		r.tell(at[d.Step], &pb.RunEvent{Kind: &pb.RunEvent_Diagnosis{Diagnosis: d}})
+	}
+	return nil
+}
+
+// tell adds the sentence of what was measured, as it was told.
+func (r *recorded) tell(at time.Time, e *pb.RunEvent) {
+	r.Events = append(r.Events, happened{at, describe(e)["event"].(string), console.Sentence(e)})
 }
 
 // answer writes JSON.

@@ -3,8 +3,10 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	pb "parallax/proto/parallax/v1"
 	"parallax/record"
@@ -127,6 +129,10 @@ func TestRecordedRuns(t *testing.T) {
 		must(t, l.AppendRank("20261123-000001-bbbb", record.Rank{Generation: 2, Rank: rank, Node: fmt.Sprint("node-", rank), Slots: 2}))
 	}
 	must(t, l.AppendEvent("20261123-000001-bbbb", record.Event{Sequence: 1, Time: start, Kind: "view", Text: "generation 2"}))
+	must(t, l.AppendEval("20261123-000001-bbbb", record.Eval{Step: 20, Loss: 2, Tokens: 4096, Time: start.Add(time.Second)}))
+	for layer := range 2 {
+		must(t, l.AppendLayer("20261123-000001-bbbb", record.Layer{Step: 30, Layer: layer, Entropy: 1.5, Correction: math.NaN(), Time: start.Add(2 * time.Second)}))
+	}
 	_, url := serve(t, Options{Ledger: l})
 
 	var runs []struct{ Run, Status string }
@@ -147,6 +153,10 @@ func TestRecordedRuns(t *testing.T) {
 			Slots int
 		}
 		Events []struct{ Event, Text string }
+		Looks  struct {
+			Step                []float64
+			Entropy, Correction [][]*float64
+		}
 	}
 	must(t, json.Unmarshal([]byte(body), &run))
 	if n := len(run.Series.Step); code != 200 || n != 40 || run.Series.Step[n-1] != 40 || run.Series.Tokens[n-1] != 40000 {
@@ -155,8 +165,12 @@ func TestRecordedRuns(t *testing.T) {
 	if len(run.Members) != 8 || run.Members[7].Node != "node-7" || run.Members[7].Slots != 2 {
 		t.Errorf("members %v", run.Members)
 	}
-	if len(run.Events) != 1 || run.Events[0].Text != "generation 2" || run.Events[0].Event != "view" {
+	if len(run.Events) != 3 || run.Events[0].Text != "generation 2" || run.Events[0].Event != "view" || run.Events[1].Event != "eval" ||
+		!strings.HasPrefix(run.Events[1].Text, "step 20  validation loss 2.0000") || !strings.HasPrefix(run.Events[2].Text, "step 30  in 2 layers:") {
 		t.Errorf("events %v", run.Events)
+	}
+	if l := run.Looks; len(l.Step) != 1 || len(l.Entropy[0]) != 2 || *l.Entropy[0][1] != 1.5 || l.Correction[0][0] != nil {
+		t.Errorf("looks %+v", l)
 	}
 	if code, body := get(t, url+"/api/runs/2026"); code != 404 || !strings.Contains(body, "fits several runs") {
 		t.Errorf("%d %s", code, body)

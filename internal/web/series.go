@@ -27,6 +27,8 @@ type point struct {
 	seconds float64 // likewise
 	loss    float64 // sum over those steps where it is finite
 	losses  int     // how many those are
+	low     float64 // the least of them
+	high    float64 // and the greatest
 
 	// Sums over the steps.
 	trained                            int64 // tokens
@@ -80,6 +82,7 @@ func (p *point) add(s record.Step) {
 	p.tokens += s.Tokens
 	p.seconds += s.Seconds
 	if !math.IsNaN(s.Loss) && !math.IsInf(s.Loss, 0) {
+		p.spread(s.Loss, s.Loss)
 		p.loss += s.Loss
 		p.losses++
 	}
@@ -92,8 +95,19 @@ func (p *point) add(s record.Step) {
 	p.wire += s.WireBytes
 }
 
+// spread widens the range of losses.
+func (p *point) spread(low, high float64) {
+	if p.losses == 0 {
+		p.low, p.high = low, high
+	}
+	p.low, p.high = min(p.low, low), max(p.high, high)
+}
+
 // join is p and next, which follows it.
 func (p point) join(next point) point {
+	if p.losses > 0 {
+		next.spread(p.low, p.high)
+	}
 	next.steps += p.steps
 	next.loss += p.loss
 	next.losses += p.losses
@@ -108,13 +122,16 @@ func (p point) join(next point) point {
 }
 
 // columns are a series as the page takes it: seconds and bytes are means of a
-// step, loss is the mean of the steps that have one.
+// step, loss is the mean of the steps that have one, between the least and the
+// greatest of them: no spike is lost, however long the run.
 type columns struct {
 	Stride  int    `json:"stride"`
 	Step    column `json:"step"`
 	Tokens  column `json:"tokens"`  // so far
 	Seconds column `json:"seconds"` // of steps, so far
 	Loss    column `json:"loss"`
+	Low     column `json:"loss_low"`
+	High    column `json:"loss_high"`
 	Rate    column `json:"tokens_per_s"`
 	Took    column `json:"took"`
 	Compute column `json:"compute"`
@@ -131,6 +148,8 @@ func (s *series) columns() columns {
 		Tokens:  s.column(func(p point) float64 { return float64(p.tokens) }),
 		Seconds: s.column(func(p point) float64 { return p.seconds }),
 		Loss:    s.column(func(p point) float64 { return p.loss / float64(p.losses) }),
+		Low:     s.column(func(p point) float64 { return p.among(p.low) }),
+		High:    s.column(func(p point) float64 { return p.among(p.high) }),
 		Rate:    s.column(func(p point) float64 { return float64(p.trained) / p.took }),
 		Took:    s.mean(func(p point) float64 { return p.took }),
 		Compute: s.mean(func(p point) float64 { return p.compute }),
@@ -139,6 +158,14 @@ func (s *series) columns() columns {
 		Update:  s.mean(func(p point) float64 { return p.updated }),
 		Wire:    s.mean(func(p point) float64 { return float64(p.wire) }),
 	}
+}
+
+// among is x, which is of the losses, if there are any.
+func (p point) among(x float64) float64 {
+	if p.losses == 0 {
+		return math.NaN()
+	}
+	return x
 }
 
 func (s *series) column(value func(point) float64) column {

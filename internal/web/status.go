@@ -30,6 +30,7 @@ type status struct {
 	nodes     map[string]console.Object
 	series    series
 	evals     evals
+	looks     looks
 	totals    totals
 }
 
@@ -54,6 +55,8 @@ func (s *status) apply(e *pb.RunEvent) (err error) {
 		s.series.add(stepOf(k.Step))
 	case *pb.RunEvent_Eval:
 		s.evals.add(k.Eval.Step, k.Eval.Loss)
+	case *pb.RunEvent_Diagnosis:
+		s.looks.add(k.Diagnosis)
 	case *pb.RunEvent_View:
 		s.newView(k.View, o)
 	case *pb.RunEvent_Notice:
@@ -108,6 +111,13 @@ func (s *status) recall(run string, began time.Time) error {
 			s.evals.add(e.Step, e.Loss)
 		}
 	}
+	if err != nil {
+		return err
+	}
+	layers, err := s.ledger.Layers(run)
+	for _, d := range looksOf(slices.DeleteFunc(layers, func(l record.Layer) bool { return !l.Time.Before(began) })) {
+		s.looks.add(d)
+	}
 	return err
 }
 
@@ -120,6 +130,7 @@ type snapshot struct {
 	Events []console.Object `json:"events"` // the last sentences, oldest first
 	Series columns          `json:"series"`
 	Evals  evals            `json:"evals"`
+	Looks  looks            `json:"looks"`
 }
 
 // snapshot returns the number of the last event too.
@@ -132,6 +143,7 @@ func (s *status) snapshot() (state snapshot, sequence int64) {
 		Events: slices.Clone(s.sentences),
 		Series: s.series.columns(),
 		Evals:  s.evals.clone(),
+		Looks:  s.looks.clone(),
 	}, s.sequence
 }
 

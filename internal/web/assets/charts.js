@@ -24,9 +24,12 @@ export class Chart {
     return { width: this.element.clientWidth, height: this.element.clientHeight };
   }
 
-  /** Shows data, as uPlot takes it, in lines; makes the chart anew when those differ. */
-  show(data, lines) {
-    const shape = JSON.stringify(lines) + document.documentElement.dataset.theme;
+  /**
+   * Shows data, as uPlot takes it, in lines, and fills the bands between two of them:
+   * {series: [upper, lower], fill}. Makes the chart anew when those differ.
+   */
+  show(data, lines, bands = []) {
+    const shape = JSON.stringify([lines, bands]) + document.documentElement.dataset.theme;
     if (data[0].length === 0) {
       this.clear();
       return;
@@ -38,7 +41,7 @@ export class Chart {
     this.clear();
     this.element.replaceChildren();
     this.shape = shape;
-    this.plot = new uPlot(this.options(lines), data, this.element);
+    this.plot = new uPlot({ ...this.options(lines), bands }, data, this.element);
   }
 
   clear() {

@@ -26,7 +26,7 @@ export class LossGraph {
   show(runs, axis) {
     this.axis = axis;
     this.rows = [];
-    const tables = [], lines = [];
+    const tables = [], lines = [], bands = [];
     const add = (xs, ys, row, line) => {
       tables.push([xs, ys]);
       lines.push({ color: css(row.color), label: row.name, ...line });
@@ -34,7 +34,10 @@ export class LossGraph {
     };
     for (const { run, color } of runs) {
       const xs = run.axis(axis), noisy = run.series.length > 80;
-      if (noisy) add(xs, run.series.loss, { color, name: "" }, { alpha: 0.22, width: 1 });
+      if (run.series.stride > 1) { // a point is many steps: the range of their losses
+        for (const c of ["loss_high", "loss_low"]) add(xs, run.series[c], { color, name: "" }, { width: 0 });
+        bands.push({ series: [tables.length - 1, tables.length], fill: fade(color) });
+      } else if (noisy) add(xs, run.series.loss, { color, name: "" }, { alpha: 0.22, width: 1 });
       add(xs, noisy ? smooth(run.series.loss) : run.series.loss, { color, name: run.label }, { width: 2 });
       const places = run.evals.step.map((s) => run.series.at(xs, s)), there = (_, i) => places[i] !== null;
       if (places.some((x) => x !== null)) {
@@ -42,7 +45,7 @@ export class LossGraph {
       }
     }
     const filled = tables.some(([xs]) => xs.length > 0);
-    this.chart.show(filled ? join(tables) : [[]], lines);
+    this.chart.show(filled ? join(tables) : [[]], lines, bands);
   }
 
   describe(x, values) {

@@ -3,6 +3,7 @@
 import { paint } from "./charts.js";
 import * as f from "./format.js";
 import { LossGraph, palette, RateGraph, split, SplitGraph } from "./graphs.js";
+import { Layers } from "./layers.js";
 import * as records from "./records.js";
 import { Ring } from "./ring.js";
 import { Run } from "./run.js";
@@ -21,6 +22,7 @@ const page = {
 };
 const graphs = { loss: new LossGraph($("chart-loss")), rate: new RateGraph($("chart-rate")), split: new SplitGraph($("chart-split")) };
 const ring = new Ring($("ring"));
+const layers = new Layers($("layers-card"), $("layers"), $("layers-hint"));
 
 // Showing
 
@@ -40,9 +42,11 @@ function show() {
   graphs.loss.show(shown(), page.axis);
   graphs.rate.show(run);
   graphs.split.show(run);
+  layers.show(run);
   ring.show(run, page.live && !run.latest.done && !page.lost);
   showMembers(run);
   showEvents(run);
+  if (run.series.length && !performance.getEntriesByName("first chart").length) performance.mark("first chart");
 }
 
 /** The run and those laid over it, each with its colour. */
@@ -121,7 +125,8 @@ function showLegend(run) {
     const remove = r === run ? "" : `<button type="button" data-remove="${f.escape(r.id)}" title="Take it away">×</button>`;
     return `<li><i data-dot="${color}"></i><b>${f.escape(r.label || "this run")}</b> ${f.escape(kind)} ${f.loss(r.series.last("loss"))}${remove}</li>`;
   }).join("") + (run.evals.step.length ? `<li><i class="hollow" data-dot="soft"></i>validation</li>` : "");
-  text("loss-hint", `nats per token${run.series.length > 80 ? "; thin as measured, bold smoothed" : ""}`);
+  const range = run.series.stride > 1 ? `range of each ${run.series.stride} steps` : "thin as measured";
+  text("loss-hint", `nats per token${run.series.length > 80 ? `; ${range}, bold smoothed` : ""}`);
   if (html === legend) return;
   legend = html;
   $("legend").innerHTML = html;
@@ -135,7 +140,7 @@ function showMembers(run) {
   const members = run.members, inside = members.filter((m) => m.inside).length;
   text("members-hint", inside ? `${inside} in the ring` : "");
   const html = members.map((m) => `<li class="${m.notice?.warning ? "bad" : m.inside ? "" : "off"}">
-    <span class="no">${m.inside ? m.rank : "·"}</span><b>${f.escape(m.node)}</b><span>${f.escape([m.host, m.device].filter(Boolean).join(" · "))}</span>
+    <span class="no">${m.inside ? m.rank : "·"}</span><b>${f.escape(m.node)}</b><span>${f.escape([m.host, m.device, m.hardware].filter(Boolean).join(" · "))}</span>
     <span class="does">${f.escape(does(m, run))}</span></li>`).join("") || `<li><span></span><span class="hint">No node has come yet.</span></li>`;
   if (html === membersShown) return;
   membersShown = html;

@@ -4,6 +4,11 @@ import { Series } from "./series.js";
 
 const maxEvents = 400;
 const maxEvals = 2048;
+const maxLooks = 128;
+
+/** What is seen in a layer. */
+export const quantities = ["correction", "entropy", "first_token", "rank_q", "rank_r", "rank_k"];
+const noLooks = () => Object.fromEntries(["step", ...quantities].map((c) => [c, []]));
 
 export class Run {
   constructor() {
@@ -12,6 +17,7 @@ export class Run {
     this.events = []; // with their sentences, oldest first
     this.series = new Series();
     this.evals = { step: [], loss: [] };
+    this.looks = noLooks();
   }
 
   /** From the answer of /api/state. */
@@ -22,6 +28,7 @@ export class Run {
     run.events = state.events;
     run.series = new Series(state.series);
     run.evals = state.evals;
+    run.looks = state.looks;
     return run;
   }
 
@@ -32,6 +39,7 @@ export class Run {
     run.events = r.events;
     run.series = new Series(r.series);
     run.evals = r.evals;
+    run.looks = r.looks;
     run.latest.started = r;
     const view = r.events.findLast((e) => e.event === "view");
     if (view) run.latest.view = { ...view, members: r.members };
@@ -68,6 +76,7 @@ export class Run {
       return;
     }
     if (e.event === "eval") this.addEval(e);
+    if (e.event === "diagnosis") this.addLook(e);
     this.events.push(e);
     if (this.events.length > 2 * maxEvents) this.events = this.events.slice(-maxEvents);
   }
@@ -90,6 +99,18 @@ export class Run {
       const odd = (_, i) => i % 2 === 1;
       this.evals = { step: step.filter(odd), loss: loss.filter(odd) };
     }
+  }
+
+  /** Adds a look into the layers, in place of those that the run went back over. */
+  addLook(e) {
+    const all = this.looks;
+    const keep = (wanted) => { for (const c in all) all[c] = all[c].filter(wanted); };
+    const before = all.step.filter((s) => s < e.step).length;
+    keep((_, i) => i < before);
+    all.step.push(e.step);
+    for (const c of quantities) all[c].push(e.layers.map((l) => l[c]));
+    const last = all.step.length - 1;
+    if (last >= maxLooks) keep((_, i) => i % 2 === 1 || i === last);
   }
 
   /** The series' places on an axis: tokens, flops or seconds. */

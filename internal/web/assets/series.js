@@ -4,7 +4,8 @@
 
 const maxPoints = 2048;
 const means = ["loss", "took", "compute", "ring", "wait", "update", "wire_bytes"];
-const columns = ["step", "tokens", "seconds", "tokens_per_s", ...means];
+const ranges = { loss_low: Math.min, loss_high: Math.max };
+const columns = ["step", "tokens", "seconds", "tokens_per_s", ...means, ...Object.keys(ranges)];
 
 export class Series {
   constructor(sent = { stride: 1 }) {
@@ -35,7 +36,9 @@ export class Series {
     this.tokens_per_s[i] = o.took > 0 ? o.trained / o.took : null;
     const values = { took: s.total, compute: s.compute, ring: s.reduce, wait: s.wait, update: s.update, wire_bytes: e.wire_bytes };
     for (const c in values) this[c][i] += (values[c] - this[c][i]) / o.steps;
-    if (e.loss !== null) this.loss[i] = (this.loss[i] ?? 0) + (e.loss - (this.loss[i] ?? 0)) / ++o.losses;
+    if (e.loss === null) return;
+    for (const c in ranges) this[c][i] = o.losses ? ranges[c](this[c][i], e.loss) : e.loss;
+    this.loss[i] = (this.loss[i] ?? 0) + (e.loss - (this.loss[i] ?? 0)) / ++o.losses;
   }
 
   drop() {
@@ -46,7 +49,7 @@ export class Series {
   begin() {
     if (this.length >= maxPoints) this.halve();
     const tokens = this.last("tokens") ?? 0, seconds = this.last("seconds") ?? 0;
-    for (const c of columns) this[c].push(c === "loss" ? null : 0);
+    for (const c of columns) this[c].push(c.startsWith("loss") ? null : 0);
     this.tokens[this.length - 1] = tokens;
     this.seconds[this.length - 1] = seconds;
     this.open = { steps: 0, trained: 0, took: 0, losses: 0 };
@@ -55,7 +58,7 @@ export class Series {
   halve() {
     const n = this.length >> 1;
     for (const c of columns) {
-      const merge = c === "step" || c === "tokens" || c === "seconds" ? (a, b) => b : mean;
+      const merge = c in ranges ? among(ranges[c]) : c === "step" || c === "tokens" || c === "seconds" ? (a, b) => b : mean;
       this[c] = Array.from({ length: n }, (_, i) => merge(this[c][2 * i], this[c][2 * i + 1]));
     }
     this.stride *= 2;
@@ -77,6 +80,9 @@ function mean(a, b) {
   if (a === null) return b;
   return b === null ? a : (a + b) / 2;
 }
+
+/** Chooses between two values, where both are there. */
+const among = (choose) => (a, b) => (a === null ? b : b === null ? a : choose(a, b));
 
 /** Averages columns down to at most n points; the first column gives their places. */
 export function coarsen(columns, n) {
