@@ -123,12 +123,19 @@ func (p place) start(args ...string) *process { return p.startAs("parallax", arg
 // startAs begins one of the three programs.
 func (p place) startAs(program string, args ...string) *process {
 	p.t.Helper()
+	return p.startIn(nil, program, args...)
+}
+
+// startIn begins a program behind a command that runs it.
+func (p place) startIn(prefix []string, program string, args ...string) *process {
+	p.t.Helper()
 	executable, err := os.Executable()
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	line := with(with(prefix, executable), args...)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	c := &process{t: p.t, cmd: exec.CommandContext(ctx, executable, args...), cancel: cancel}
+	c := &process{t: p.t, cmd: exec.CommandContext(ctx, line[0], line[1:]...), cancel: cancel}
 	c.cmd.Dir, c.cmd.Env = p.dir, append(p.env, programVariable+"="+program)
 	c.cmd.Stderr = &c.stderr
 	pipe, err := c.cmd.StdoutPipe()
