@@ -133,7 +133,7 @@ func (q *queue) mark() *event {
 			return
 		}
 		e.marks = []*mark{m}
-		for _, l := range []*lane{&q.in, &q.out} {
+		for _, l := range []*lane{&q.in, &q.out, &q.fabric} {
 			if l.last != nil {
 				e.marks = append(e.marks, l.last)
 			}

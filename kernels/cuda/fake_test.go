@@ -18,8 +18,8 @@ import (
 // fakeDir is set in the process that runs on the fake libraries.
 const fakeDir = "PARALLAX_TEST_FAKE"
 
-// TestFakeDriver runs the tests named TestOnFake in a process whose driver, NVRTC
-// and cuBLASLt are testdata/fake.c: the driver is found before main, so this
+// TestFakeDriver runs the tests named TestOnFake in a process whose driver, NVRTC,
+// cuBLASLt and NCCL are testdata/fake.c: the driver is found before main, so this
 // process cannot change it.
 func TestFakeDriver(t *testing.T) {
 	compiler, err := exec.LookPath("cc")
@@ -31,7 +31,7 @@ func TestFakeDriver(t *testing.T) {
 	if out, err := exec.Command(compiler, "-shared", "-fPIC", "-O1", "-w", "-o", library, "testdata/fake.c").CombinedOutput(); err != nil {
 		t.Fatalf("compile the fake driver: %v\n%s", err, out)
 	}
-	for _, name := range []string{"libnvrtc.so.12", "libcublasLt.so.12"} {
+	for _, name := range []string{"libnvrtc.so.12", "libcublasLt.so.12", "libnccl.so.2"} {
 		if err := os.Link(library, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -191,12 +191,11 @@ func TestOnFakeHostMemory(t *testing.T) {
 	}
 }
 
-// TestOnFakeToolkit wants every part found, with version and place, and the peer that
-// there is none.
+// TestOnFakeToolkit wants every part found, with version and place, and peers.
 func TestOnFakeToolkit(t *testing.T) {
 	onFake(t).Close()
 	parts := toolkit{}.Examine()
-	for i, want := range []string{"for CUDA 12.9, " + os.Getenv("PARALLAX_LIBCUDA") + ", knows 1 GPUs", "12.9, " + os.Getenv(fakeDir), "12.9, " + os.Getenv(fakeDir), "one GPU"} {
+	for i, want := range []string{"for CUDA 12.9, " + os.Getenv("PARALLAX_LIBCUDA") + ", knows 2 GPUs", "12.9, " + os.Getenv(fakeDir), "12.9, " + os.Getenv(fakeDir), "2.28.9, " + os.Getenv(fakeDir), "0 reaches 1, 1 reaches 0"} {
 		if p := parts[i]; p.Err != nil || !strings.HasPrefix(p.Detail, want) {
 			t.Errorf("%s: %q (error %v), want %q", p.Name, p.Detail, p.Err, want)
 		}

@@ -12,9 +12,14 @@ import (
 	"unsafe"
 )
 
-// cudaVersions are the major versions of CUDA whose libraries are looked for, the
-// newest first.
-var cudaVersions = []string{"13", "12", "11"}
+// versionsOf are the versions of a library that are looked for, the newest first:
+// CUDA's major ones, but for NCCL's own.
+func versionsOf(name string) []string {
+	if name == "nccl" {
+		return []string{"2"}
+	}
+	return []string{"13", "12", "11"}
+}
 
 // findLibrary opens the newest library of a name ("nvrtc", "cublasLt") that the
 // host has. The error says where it looked and what would provide it.
@@ -35,7 +40,7 @@ func findLibrary(name, wheel string) (lib unsafe.Pointer, path string, err error
 			}
 		}
 	}
-	msg := fmt.Sprintf("no lib%s.so of CUDA %s found with the system's loader", name, strings.Join(cudaVersions, ", "))
+	msg := fmt.Sprintf("no lib%s.so of version %s found with the system's loader", name, strings.Join(versionsOf(name), ", "))
 	if len(looked) > 0 {
 		msg += ", nor in " + strings.Join(looked, ", ")
 	}
@@ -49,7 +54,7 @@ func findLibrary(name, wheel string) (lib unsafe.Pointer, path string, err error
 // the system's loader for.
 func candidates(dir, name string) []string {
 	var out []string
-	for _, v := range cudaVersions {
+	for _, v := range versionsOf(name) {
 		file := "lib" + name + ".so." + v
 		if dir == "" {
 			out = append(out, file)

@@ -11,7 +11,7 @@ import (
 )
 
 // queue carries out what is enqueued, in order, on one goroutine that is locked to
-// a thread with the GPU's context. Its three lanes are the GPU's streams.
+// a thread with the GPU's context. Its lanes are the GPU's streams.
 //
 // The first error sticks: what is enqueued after it is skipped, and every wait
 // returns it.
@@ -21,6 +21,7 @@ type queue struct {
 	stopped chan struct{}
 
 	compute, in, out lane
+	fabric           lane // between GPUs; open once a group was joined
 
 	// Tasks of a sequence that is being enqueued; only the goroutine that calls
 	// operations looks at them.
@@ -80,10 +81,20 @@ func (q *queue) open(device cu.Device) error {
 }
 
 func (q *queue) close(device cu.Device) {
-	for _, l := range []*lane{&q.compute, &q.in, &q.out} {
-		l.close()
+	for _, l := range []*lane{&q.compute, &q.in, &q.out, &q.fabric} {
+		if l.q != nil {
+			l.close()
+		}
 	}
 	device.ReleasePrimaryCtx()
+}
+
+// openFabric opens the lane between GPUs.
+func (q *queue) openFabric() error {
+	if q.fabric.q != nil {
+		return nil
+	}
+	return q.fabric.open(q)
 }
 
 // stop lets the goroutine finish and waits for it.

@@ -27,6 +27,7 @@ func (toolkit) Examine() []kernels.Part {
 		part("CUDA driver", examineDriver, "install NVIDIA's driver, or name its libcuda.so.1 in PARALLAX_LIBCUDA"),
 		part("NVRTC", examineCompiler, "install the wheel nvidia-cuda-nvrtc or the CUDA toolkit, or name its folder in PARALLAX_CUDA_LIBS"),
 		part("cuBLASLt", examineBlas, "install the wheel nvidia-cublas or the CUDA toolkit, or name its folder in PARALLAX_CUDA_LIBS"),
+		part("NCCL", examineNCCL, ""),
 		part("peer access", examinePeers, ""),
 	}
 }
@@ -68,6 +69,15 @@ func examineBlas() (string, error) {
 	}
 	defer C.free(unsafe.Pointer(lib))
 	return blasVersion(lib) + ", " + path, nil
+}
+
+// examineNCCL looks for what only several GPUs need.
+func examineNCCL() (string, error) {
+	n, err := loadNCCL()
+	if err != nil {
+		return "", fmt.Errorf("%w; without it gradients go through the hosts", err)
+	}
+	return n.version + ", " + n.path, nil
 }
 
 // examinePeers says which GPUs read each other's memory without the host's help.

@@ -1,6 +1,7 @@
-// A driver, an NVRTC and a cuBLASLt that do nothing but keep books: device memory is
-// host memory, streams run at once, kernels are not executed. One library plays all
-// three, for tests of the plumbing on hosts without a GPU.
+// A driver, an NVRTC, a cuBLASLt and an NCCL that do little but keep books: device
+// memory is host memory, streams run at once, kernels are not executed. One library
+// plays all four, for tests of the plumbing on hosts without a GPU.
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,9 @@ int cuGetErrorString(int code, const char **text) {
     return 0;
 }
 int cuDriverGetVersion(int *v) { *v = 12090; return 0; }
-int cuDeviceGetCount(int *n) { *n = 1; return 0; }
+int cuDeviceGetCount(int *n) { *n = 2; return 0; }
+int cuDeviceCanAccessPeer(int *can, int dev, int peer) { *can = 1; return 0; }
+int cuDeviceGetUuid(char *id, int dev) { memset(id, 0, 16); id[15] = dev + 1; return 0; }
 int cuDeviceGet(int *dev, int i) { *dev = i; return 0; }
 int cuDeviceGetName(char *name, int len, int dev) { strncpy(name, "Fake", len); return 0; }
 int cuDeviceTotalMem_v2(size_t *n, int dev) { *n = LIMIT; return 0; }
@@ -210,3 +213,106 @@ int cublasLtMatmulAlgoGetHeuristic(void *h, void *d, void *a, void *b, void *c, 
     return 0;
 }
 int cublasLtMatmul(void) { return 1; }
+
+// NCCL: a group of up to 4 ranks of one process. A collective is done once all ranks
+// have come to it, and in progress until then. A group whose name begins with 'x'
+// fails at its first collective.
+#define RANKS 4
+typedef struct { char bytes[128]; } nccl_id;
+typedef struct { int kind, type, root; size_t n; void *at; } call;
+typedef struct group_ {
+    char id[128];
+    int size, joined, gone, waiting[RANKS], broken;
+    call calls[RANKS][RANKS]; // a rank's calls between group start and end
+    struct group_ *next;
+} group_;
+typedef struct { group_ *g; int rank; } comm;
+static pthread_mutex_t nccl_lock = PTHREAD_MUTEX_INITIALIZER;
+static group_ *groups;
+static int named;
+static __thread int nested;
+static __thread comm *pending;
+
+int ncclGetVersion(int *v) { *v = 22809; return 0; }
+const char *ncclGetErrorString(int code) { return "a fake failure of the network"; }
+int ncclGetUniqueId(nccl_id *id) {
+    memset(id, 'g', sizeof *id);
+    int n = __atomic_add_fetch(&named, 1, __ATOMIC_SEQ_CST);
+    memcpy(id->bytes + 1, &n, sizeof n);
+    return 0;
+}
+typedef struct { size_t size; unsigned magic, version; int blocking; } nccl_config;
+int ncclCommInitRankConfig(comm **out, int size, nccl_id id, int rank, nccl_config *c) {
+    if (c->blocking || c->magic != 0xcafebeef || size > RANKS || rank >= size) return 4;
+    pthread_mutex_lock(&nccl_lock);
+    group_ *g = groups;
+    while (g && memcmp(g->id, &id, sizeof id)) g = g->next;
+    if (!g) {
+        g = calloc(1, sizeof *g);
+        memcpy(g->id, &id, sizeof id);
+        g->size = size;
+        g->next = groups;
+        groups = g;
+    }
+    g->joined++;
+    pthread_mutex_unlock(&nccl_lock);
+    *out = malloc(sizeof **out);
+    **out = (comm){g, rank};
+    return 7;
+}
+
+// combine carries a collective out that all ranks have come to.
+static void combine(group_ *g, int count) {
+    for (int k = 0; k < count; k++) {
+        call *c = &g->calls[0][k];
+        for (int r = 1; c->kind == 1 && r < g->size; r++) {
+            for (size_t i = 0; i < c->n; i++) {
+                if (c->type == 2) ((int *)c->at)[i] += ((int *)g->calls[r][k].at)[i];
+                if (c->type == 7) ((float *)c->at)[i] += ((float *)g->calls[r][k].at)[i];
+            }
+        }
+        void *from = c->kind == 1 ? c->at : g->calls[c->root][k].at;
+        size_t width = c->type == 1 ? 1 : c->type == 9 ? 2 : 4;
+        for (int r = 0; r < g->size; r++) memmove(g->calls[r][k].at, from, c->n * width);
+    }
+}
+static int arrive(comm *c) {
+    pthread_mutex_lock(&nccl_lock);
+    group_ *g = c->g;
+    int all = 1, result = g->id[0] == 'x' ? 6 : 7;
+    if (result == 6) g->broken = 1;
+    for (int r = 0; r < g->size; r++) all = all && g->waiting[r];
+    if (all && !g->broken) {
+        combine(g, g->waiting[0]);
+        memset(g->waiting, 0, sizeof g->waiting);
+        result = 0;
+    }
+    pthread_mutex_unlock(&nccl_lock);
+    return result;
+}
+static int add_call(comm *c, call k) {
+    pthread_mutex_lock(&nccl_lock);
+    c->g->calls[c->rank][c->g->waiting[c->rank]++] = k;
+    pthread_mutex_unlock(&nccl_lock);
+    pending = c;
+    return nested ? 0 : arrive(c);
+}
+int ncclAllReduce(void *s, void *d, size_t n, int type, int op, comm *c, void *st) { return add_call(c, (call){1, type, 0, n, d}); }
+int ncclBroadcast(void *s, void *d, size_t n, int type, int root, comm *c, void *st) { return add_call(c, (call){2, type, root, n, d}); }
+int ncclGroupStart(void) { nested = 1; pending = NULL; return 0; }
+int ncclGroupEnd(void) { nested = 0; return pending ? arrive(pending) : 0; }
+int ncclCommGetAsyncError(comm *c, int *state) {
+    pthread_mutex_lock(&nccl_lock);
+    *state = c->g->broken ? 6 : c->g->joined < c->g->size || c->g->waiting[c->rank] ? 7 : 0;
+    pthread_mutex_unlock(&nccl_lock);
+    return 0;
+}
+int ncclCommFinalize(comm *c) { return 7; }
+int ncclCommDestroy(comm *c) { free(c); return 0; }
+int ncclCommAbort(comm *c) {
+    pthread_mutex_lock(&nccl_lock);
+    if (++c->g->gone < c->g->size) c->g->broken = 1;
+    pthread_mutex_unlock(&nccl_lock);
+    free(c);
+    return 0;
+}
