@@ -26,17 +26,18 @@ import (
 
 // Options say where and how a node runs.
 type Options struct {
-	Name        string // unique in the cluster
-	Coordinator string // host:port
-	Listen      string // host:port of the ring service, port 0: a free one
-	Gossip      string // host:port of memberlist, port 0: a free one
-	Advertise   string // host that others reach this node at; empty: Listen's
-	Device      string // "cpu", "cuda:0"
-	Threads     int    // of a CPU device, 0: all
-	SpecTOML    string // the spec that the node expects, or empty
-	CacheDir    string // of token files, empty: the user's cache folder
-	Rank        *int32 // that the launcher asks for, nil: any
-	World       int32  // that the launcher has started, 0: unknown
+	Name        string       // unique in the cluster
+	Coordinator string       // host:port
+	Listen      string       // host:port of the ring service, port 0: a free one
+	Gossip      string       // host:port of memberlist, port 0: a free one
+	Advertise   string       // host that others reach this node at; empty: Listen's
+	Device      string       // "cpu", "cuda:0"
+	Threads     int          // of a CPU device, 0: all
+	Fabric      train.Fabric // what gradients go through; empty: auto
+	SpecTOML    string       // the spec that the node expects, or empty
+	CacheDir    string       // of token files, empty: the user's cache folder
+	Rank        *int32       // that the launcher asks for, nil: any
+	World       int32        // that the launcher has started, 0: unknown
 
 	Trust    trust.Trust   // what the coordinator and neighbours must show, and are shown
 	Insecure bool          // allows gossip that is not encrypted on other addresses than loopback

@@ -7,6 +7,7 @@ import (
 
 	"parallax/collective"
 	"parallax/internal/train"
+	"parallax/kernels"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -60,10 +61,31 @@ func (t *training) run(ctx context.Context) outcome {
 		case <-ctx.Done():
 		}
 	}()
+	if err := t.joinFabric(ctx); err != nil {
+		return outcome{err: err}
+	}
 	if err := t.fetch(ctx); err != nil {
 		return outcome{err: err}
 	}
 	return t.steps(ctx)
+}
+
+// joinFabric has the ranks choose what gradients go through, where all have devices of
+// one kind that may have a fabric of its own.
+func (t *training) joinFabric(ctx context.Context) error {
+	if len(t.view.Members) < 2 {
+		return nil
+	}
+	for _, m := range t.view.Members {
+		if kind, _, err := kernels.ParseDevice(m.Device); err != nil || kind == "cpu" {
+			return nil
+		}
+	}
+	said, err := t.trainer.JoinFabric(ctx, t.o.Fabric)
+	if err == nil {
+		t.log.Info(said, "generation", t.view.Generation)
+	}
+	return err
 }
 
 // fetch has the states of all ranks made equal where they differ.

@@ -8,6 +8,7 @@ import (
 
 	"parallax/internal/agent"
 	"parallax/internal/config"
+	"parallax/internal/train"
 	"parallax/launch"
 )
 
@@ -18,6 +19,7 @@ type nodeFlags struct {
 	trust   trustFlags
 	file    string
 	ring    string
+	fabric  string
 	verbose bool
 }
 
@@ -59,6 +61,7 @@ func (f *nodeFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&o.Gossip, "gossip", "127.0.0.1:0", "IP:PORT of the gossip cluster, port 0 for a free one")
 	flags.StringVar(&o.Advertise, "advertise", "", "host that others reach this one at (default: that of --listen)")
 	flags.StringVar(&f.ring, "ring-transport", string(agent.TCP), "what carries the ring's frames: tcp, over a connection that gRPC has negotiated, or grpc alone")
+	flags.StringVar(&f.fabric, "fabric", string(train.FabricAuto), "what GPUs' gradients go through: nccl, ring, or auto for nccl where every rank has a GPU of its own")
 	flags.StringVar(&o.Device, "device", "cpu", "device to train on: cpu, cuda:0")
 	flags.IntVar(&o.Threads, "threads", 0, "host threads of a CPU device (default all)")
 	flags.StringVar(&o.CacheDir, "cache", "", "folder of token files (default: the user's cache folder)")
@@ -109,6 +112,9 @@ func (f *nodeFlags) fromEnvironment() error {
 func (f *nodeFlags) chooseTransport() (err error) {
 	if f.options.Transport, err = agent.ParseTransport(f.ring); err != nil {
 		return usageError("--ring-transport: %w", err)
+	}
+	if f.options.Fabric, err = train.ParseFabric(f.fabric); err != nil {
+		return usageError("--fabric: %w", err)
 	}
 	return nil
 }

@@ -9,8 +9,9 @@ import (
 
 // reduction sums a step's gradient over the ranks of a view, bucket by bucket, while
 // backward still runs. A goroutine takes each bucket off the device once its
-// gradient is final, sends it round the ring, and puts the sum back. A rank alone has
-// no buckets and nothing to do.
+// gradient is final, sends it round the ring, and puts the sum back; where the devices
+// have a fabric of their own, they add the bucket where it is. A rank alone has no
+// buckets and nothing to do.
 type reduction struct {
 	comm    *collective.Comm
 	be      kernels.Backend
@@ -20,6 +21,8 @@ type reduction struct {
 	ready   chan leaving // of a pass; ends with a leaving of no event
 	done    chan error
 	back    []kernels.Event
+	group   kernels.Group  // of the devices, or nil
+	rounded kernels.Buffer // the gradient in bfloat16, where that is what the group adds
 
 	step   int64
 	next   int // bucket that is handed over next
@@ -29,14 +32,15 @@ type reduction struct {
 // bucket is a part of the gradient, or of its integers, on the device and on the host.
 type bucket struct {
 	span
-	device kernels.Buffer
-	host   []float32
+	device  kernels.Buffer
+	travels kernels.Buffer // through a group: device itself, or the same in bfloat16
+	host    []float32
 }
 
-// leaving is a bucket on its way from the device to the host.
+// leaving is a bucket on its way from the device to the host, or through the group.
 type leaving struct {
 	bucket int
-	copied kernels.Event
+	gone   kernels.Event
 }
 
 // newReduction is for a gradient that goes through host, in the given cuts.
@@ -47,7 +51,8 @@ func (t *Trainer) newReduction(comm *collective.Comm, cuts []span, host []float3
 		flat = t.exact.sum
 	}
 	for _, c := range cuts {
-		r.buckets = append(r.buckets, bucket{c, flat.Slice(c.lo, c.hi), host[c.lo:c.hi]})
+		device := flat.Slice(c.lo, c.hi)
+		r.buckets = append(r.buckets, bucket{c, device, device, host[c.lo:c.hi]})
 	}
 	return r
 }
@@ -69,7 +74,14 @@ func (r *reduction) start(ctx context.Context, step int64) {
 func (r *reduction) reached(lo int) {
 	for ; r.next < len(r.buckets) && r.buckets[r.next].lo >= lo; r.next++ {
 		b := &r.buckets[r.next]
-		r.ready <- leaving{r.next, r.be.CopyOut(kernels.Bytes(b.host), b.device)}
+		if r.group == nil {
+			r.ready <- leaving{r.next, r.be.CopyOut(kernels.Bytes(b.host), b.device)}
+			continue
+		}
+		if b.travels != b.device {
+			r.be.Copy(b.travels, b.device)
+		}
+		r.ready <- leaving{r.next, r.group.AllReduce(b.travels)}
 	}
 }
 
@@ -80,7 +92,13 @@ func (r *reduction) finish() error {
 	}
 	defer r.cancel()
 	r.ready <- leaving{}
-	return <-r.done
+	if err := <-r.done; err != nil || r.rounded == nil {
+		return err
+	}
+	for i := range r.buckets {
+		r.be.Copy(r.buckets[i].device, r.buckets[i].travels)
+	}
+	return nil
 }
 
 // abandon ends the reduction, whatever it has done.
@@ -95,11 +113,17 @@ func (r *reduction) abandon() {
 
 func (r *reduction) run(ctx context.Context) error {
 	r.back = r.back[:0]
-	for l := <-r.ready; l.copied != nil; l = <-r.ready {
-		if err := l.copied.Wait(); err != nil {
+	if r.group != nil {
+		defer abortWith(ctx, r.group)()
+	}
+	for l := <-r.ready; l.gone != nil; l = <-r.ready {
+		if err := l.gone.Wait(); err != nil {
 			return err
 		}
 		r.at(r.step, Reduce, l.bucket)
+		if r.group != nil {
+			continue
+		}
 		b := &r.buckets[l.bucket]
 		if err := r.allReduce(ctx, collective.Point{Step: r.step, Phase: "gradients", Bucket: l.bucket}, b.host); err != nil {
 			return err
@@ -115,4 +139,13 @@ func (r *reduction) allReduce(ctx context.Context, at collective.Point, host []f
 		return r.comm.AllReduceInts(ctx, at, ints, ints)
 	}
 	return r.comm.AllReduce(ctx, at, host, host, r.op)
+}
+
+func (r *reduction) free() {
+	if r.group != nil {
+		r.group.Close()
+	}
+	if r.rounded != nil {
+		r.rounded.Free()
+	}
 }

@@ -118,6 +118,10 @@ func (t *Trainer) gatherUpdates(ctx context.Context, step int64) error {
 	if v.comm.Size() == 1 || updates == nil {
 		return nil
 	}
+	if group := v.reduction.group; group != nil {
+		defer abortWith(ctx, group)()
+		return group.AllGather(updates, v.updateBounds).Wait()
+	}
 	size, total := updates.DType().Size(), v.updateBounds[v.comm.Size()]
 	lo, hi := v.updateBounds[v.rank], v.updateBounds[v.rank+1]
 	host := kernels.Bytes(v.host)[:total*size]

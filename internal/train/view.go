@@ -127,6 +127,9 @@ func (t *Trainer) leave() {
 }
 
 func (v *view) free() {
+	if v.reduction != nil {
+		v.reduction.free()
+	}
 	v.loader.free()
 	v.losses.Free()
 }
