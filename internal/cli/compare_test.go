@@ -74,7 +74,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("the second time the verdicts were %v", got.Verdicts)
 	}
 	text := p.run(slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return f == "--json" })...).want(0).stdout.String()
-	for _, want := range append([]string{"VALIDATION LOSS AT EQUAL", "the same shape without W_R", "report.json"}, r.Verdicts[0].Sentence) {
+	for _, want := range append([]string{"VALIDATION LOSS AT EQUAL", "COMPUTE-MATCHED THROUGHPUT", "LAYERS AT THE END", "the same shape without W_R", "report.json"}, r.Verdicts[0].Sentence) {
 		if !strings.Contains(text, want) {
 			t.Errorf("a person does not read %q in\n%s", want, text)
 		}

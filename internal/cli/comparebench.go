@@ -159,14 +159,14 @@ func (b *armsBench) find(spec config.Spec) (found *record.Run, err error) {
 			return err
 		}
 		for _, r := range runs {
-			alike, err := b.alike(l, r, config.Hash(spec))
+			alike, err := b.alike(l, r, spec)
 			switch {
 			case err != nil:
 				return err
 			case alike && r.Status == record.Done:
 				found = &r
 				return nil
-			case alike && found == nil && canGoOn(r):
+			case alike && found == nil && r.SpecHash == config.Hash(spec) && canGoOn(r):
 				found = &r
 			}
 		}
@@ -175,10 +175,15 @@ func (b *armsBench) find(spec config.Spec) (found *record.Run, err error) {
 	return found, err
 }
 
-// alike says whether a run is of a spec, and of as many nodes as ours; one that
-// never had a node is.
-func (b *armsBench) alike(l *record.Ledger, r record.Run, specHash string) (bool, error) {
-	if r.SpecHash != specHash {
+// alike says whether a run is of a spec, but for what changes nothing that is
+// trained, and of as many nodes as ours; one that never had a node is.
+func (b *armsBench) alike(l *record.Ledger, r record.Run, spec config.Spec) (bool, error) {
+	theirs, err := config.Parse([]byte(r.Spec))
+	if err != nil {
+		return false, nil // of another version
+	}
+	theirs.Diagnostics = spec.Diagnostics
+	if theirs != spec {
 		return false, nil
 	}
 	world, err := worldOf(l, r.ID)
@@ -209,19 +214,13 @@ func (b *armsBench) read(id string) (t compare.Trained, err error) {
 		if err != nil {
 			return err
 		}
-		steps, err := l.Steps(id)
+		layers, err := l.Layers(id)
 		if err != nil {
 			return err
 		}
-		evals, err := l.Evals(id)
-		if err != nil {
-			return err
-		}
-		t = compare.Trained{ID: id, Data: run.DataDigest, Code: run.Commit}
-		if t.Curve, err = compare.NewCurve(steps, evals); err != nil {
-			return fmt.Errorf("run %s: %w", id, err)
-		}
-		return nil
+		t = compare.Trained{ID: id, Data: run.DataDigest, Code: run.Commit, Layers: compare.LastLook(layers)}
+		t.Curve, err = curveOf(l, id)
+		return err
 	})
 	return t, err
 }

@@ -21,6 +21,8 @@ func printReport(w io.Writer, r *compare.Report) error {
 	}
 	printLosses(table, r, "VALIDATION LOSS", func(o compare.Outcome, a compare.Axis) compare.Stat { return o.Validation[a] })
 	printLosses(table, r, "TRAINING LOSS, SMOOTHED", func(o compare.Outcome, a compare.Axis) compare.Stat { return o.Training[a] })
+	printThroughput(table, r)
+	printLayers(table, r)
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -49,6 +51,40 @@ func printLosses(w io.Writer, r *compare.Report, title string, loss func(compare
 		fmt.Fprint(w, o.Label)
 		for _, a := range compare.Axes {
 			fmt.Fprintf(w, "\t%s", spread(loss(o, a), 1, 4))
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// printThroughput writes how fast the arms train: what they learn, and how the first
+// arm compares in it with each other one.
+func printThroughput(w io.Writer, r *compare.Report) {
+	fmt.Fprintln(w, "\nCOMPUTE-MATCHED THROUGHPUT\tTOKENS/S\tLOSS FALLS BY NATS/PFLOP\tBY NATS/MINUTE")
+	for _, o := range r.Arms {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", o.Label, spread(o.TokensPerSecond, 1, 0), spread(o.Progress[compare.FLOPs], 1e15, 3), spread(o.Progress[compare.Seconds], 60, 3))
+	}
+	for _, t := range r.Throughput {
+		fmt.Fprintf(w, "%s, times %s\t%s\t%s\t%s\n", t.Arm, t.Control, spread(t.TokensPerSecond, 1, 3), spread(t.PerFLOP, 1, 3), spread(t.PerSecond, 1, 3))
+	}
+}
+
+// printLayers writes means over the layers at the end; the report has each layer.
+func printLayers(w io.Writer, r *compare.Report) {
+	fmt.Fprintln(w, "\nLAYERS AT THE END, MEANS\tCORRECTION\tENTROPY, NATS\tFIRST TOKEN\tSTABLE RANK OF W_Q\tW_R\tW_K")
+	for _, o := range r.Arms {
+		fmt.Fprint(w, o.Label)
+		for _, q := range []struct {
+			of     func(compare.LayerMeans) compare.Stat
+			digits int
+		}{
+			{func(l compare.LayerMeans) compare.Stat { return l.Correction }, 3},
+			{func(l compare.LayerMeans) compare.Stat { return l.Entropy }, 3},
+			{func(l compare.LayerMeans) compare.Stat { return l.FirstToken }, 3},
+			{func(l compare.LayerMeans) compare.Stat { return l.RankQ }, 1},
+			{func(l compare.LayerMeans) compare.Stat { return l.RankR }, 1},
+			{func(l compare.LayerMeans) compare.Stat { return l.RankK }, 1},
+		} {
+			fmt.Fprintf(w, "\t%s", spread(o.OverLayers(q.of), 1, q.digits))
 		}
 		fmt.Fprintln(w)
 	}

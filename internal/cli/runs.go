@@ -129,64 +129,6 @@ func decimals(x *float64, digits int) string {
 	return fmt.Sprintf("%.*f", digits, *x)
 }
 
-func runsShowCommand(ledger *string) *cobra.Command {
-	return &cobra.Command{
-		Use:     "show [RUN]",
-		Short:   "Show one run: what, where, how far, and every event (default: the newest)",
-		Example: "  parallax runs show\n  parallax runs show 20261123-1949",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withLedger(*ledger, func(l *record.Ledger) error { return showRun(cmd, l, runArg(args)) })
-		},
-	}
-}
-
-func runArg(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
-}
-
-func showRun(cmd *cobra.Command, l *record.Ledger, ref string) error {
-	r, err := l.Run(ref)
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	s, err := summarize(l, r)
-	if err != nil {
-		return err
-	}
-	ranks, err := l.Ranks(r.ID)
-	if err != nil {
-		return err
-	}
-	events, err := l.Events(r.ID)
-	if err != nil {
-		return err
-	}
-	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(table, name+"\t"+format+"\n", args...) }
-	row("run", "%s %s", r.ID, r.Name)
-	row("status", "%s %s", r.Status, r.Reason)
-	row("folder", "%s", r.Dir)
-	row("spec", "%s", r.SpecHash)
-	row("program", "%s, %s", r.Commit, r.Versions)
-	row("data", "%s", r.DataSummary)
-	row("parameters", "%d", r.Parameters)
-	row("FLOPs/token", "%.4g model, %.4g by 6N+12LHDT", r.FLOPsPerToken, r.FLOPsPerToken6N)
-	row("steps", "%d", s.steps)
-	row("loss", "%s training, %s validation", decimals(s.loss, 4), decimals(s.validation, 4))
-	row("tokens/s", "%s", decimals(s.tokensPerSecond, 0))
-	for _, k := range ranks {
-		row("rank", "%d of generation %d: %s on %s, %s, %d slots", k.Rank, k.Generation, k.Node, k.Host, k.Device, k.Slots)
-	}
-	for _, e := range events {
-		row(e.Time.Local().Format(time.TimeOnly), "%s", e.Text)
-	}
-	return table.Flush()
-}
-
 // exportFlags say what of a run is written, as what, and where.
 type exportFlags struct {
 	format string

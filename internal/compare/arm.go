@@ -99,7 +99,7 @@ func (a Arm) Trial() config.Spec {
 	s.Train.Steps = trialSteps
 	s.Schedule.Warmup = min(s.Schedule.Warmup, trialSteps)
 	s.Eval.Every, s.Eval.Batches = 0, 1
-	s.Checkpoint.Every = 0
+	s.Checkpoint.Every, s.Diagnostics.Every = 0, 0
 	return s
 }
 

@@ -251,7 +251,7 @@ func TestJudgeNeedsOneDataSet(t *testing.T) {
 	arms := derive(t, []string{"parallax", "softmax"}, []string{"muon"})
 	runs := Runs(arms, 1)
 	c := curve(t, 20, 3, 1, 1)
-	_, err := Judge(arms, EqualTokens, []Trained{{runs[0], "a", "one", "c", c}, {runs[1], "b", "two", "c", c}}, 1e7)
+	_, err := Judge(arms, EqualTokens, []Trained{{Run: runs[0], ID: "a", Data: "one", Curve: c}, {Run: runs[1], ID: "b", Data: "two", Curve: c}}, 1e7)
 	if err == nil || !strings.Contains(err.Error(), "different data") {
 		t.Errorf("two data sets: %v", err)
 	}
@@ -266,7 +266,7 @@ func TestNotes(t *testing.T) {
 	for i, r := range Runs(arms, 1) {
 		c := curve(t, 20, 3, 1, 1)
 		c.Validation = nil
-		trained = append(trained, Trained{r, "id", "d", []string{"v1", "v2"}[i], c})
+		trained = append(trained, Trained{Run: r, ID: "id", Data: "d", Code: []string{"v1", "v2"}[i], Curve: c})
 	}
 	r, err := Judge(arms, EqualTokens, trained, 1e7)
 	if err != nil {

@@ -3,6 +3,8 @@ package compare
 import (
 	"fmt"
 	"math"
+
+	"parallax/record"
 )
 
 // Trained is what a run came to.
@@ -12,6 +14,8 @@ type Trained struct {
 	Data  string // the data's digest
 	Code  string // the program's version
 	Curve Curve
+
+	Layers []record.Layer // of the last look into them; empty: there was none
 }
 
 // Report is the whole comparison.
@@ -25,6 +29,8 @@ type Report struct {
 	Budgets map[Axis]float64 `json:"budgets"` // the amounts at which losses are compared
 	Arms    []Outcome        `json:"arms"`
 	Against []Difference     `json:"differences"`
+	// Throughput holds, with each optimizer, the first arm against the others.
+	Throughput []Throughput `json:"throughput"`
 	// Verdicts are sentences, one for each axis and optimizer.
 	Verdicts []Verdict `json:"verdicts"`
 	Notes    []string  `json:"notes"`
@@ -49,6 +55,8 @@ type Outcome struct {
 	RingShare       Stat          `json:"ring_share"` // of the seconds
 	Validation      map[Axis]Stat `json:"validation_loss"`
 	Training        map[Axis]Stat `json:"training_loss"` // smoothed
+	Progress        map[Axis]Stat `json:"loss_progress"` // nats since the first step, per token, FLOP and second
+	Layers          []LayerMeans  `json:"layers"`        // at the end; empty where no run was looked into
 	Curves          []Curve       `json:"-"`
 }
 
@@ -133,7 +141,8 @@ func (r *Report) outcome(a Arm, runs []Trained) Outcome {
 		Label: a.Label, Optimizer: a.Optimizer, Parameters: a.Control.Parameters, FLOPsPerToken: a.Control.FLOPsPerToken,
 		ParametersOff: a.Control.ParametersOff, FLOPsOff: a.Control.FLOPsOff, Matched: string(a.Control.Matched),
 		Derivation: a.Control.Derivation, Steps: a.Spec.Train.Steps,
-		Validation: map[Axis]Stat{}, Training: map[Axis]Stat{},
+		Validation: map[Axis]Stat{}, Training: map[Axis]Stat{}, Progress: map[Axis]Stat{},
+		Layers: layerMeans(runs),
 	}
 	for _, t := range runs {
 		end := t.Curve.End()
@@ -146,6 +155,7 @@ func (r *Report) outcome(a Arm, runs []Trained) Outcome {
 		for _, axis := range Axes {
 			o.Validation[axis] = o.Validation[axis].with(At(t.Curve.Validation, axis, r.Budgets[axis]))
 			o.Training[axis] = o.Training[axis].with(At(t.Curve.Training, axis, r.Budgets[axis]))
+			o.Progress[axis] = o.Progress[axis].with(t.Curve.Progress(r.Points(t.Curve), axis, r.Budgets[axis]))
 		}
 	}
 	return o

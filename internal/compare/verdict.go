@@ -30,6 +30,9 @@ func (r *Report) compareArms() {
 		if len(group) < 2 {
 			continue
 		}
+		for _, control := range group[1:] {
+			r.Throughput = append(r.Throughput, r.throughput(group[0], control))
+		}
 		for _, axis := range Axes {
 			var clauses []string
 			for _, control := range group[1:] {
