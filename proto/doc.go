@@ -8,8 +8,9 @@
 //
 // That needs the Go toolchain and the module proxy, no protoc: the generator is
 // the module in _gen, whose dependencies are pinned there and stay out of
-// Parallax's own. The stubs generated for the Ring service are not used:
-// package collective/grpcring serves its frames with a codec of its own.
+// Parallax's own. Frame and Piece carry tensor bytes and are never encoded as
+// generated: packages collective/grpcring and internal/transfer have codecs of
+// their own.
 package proto
 
 //go:generate go run -C _gen . parallax/v1/parallax.proto

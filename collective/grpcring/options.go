@@ -67,6 +67,12 @@ func WithDirect(d Direct) Option {
 	return func(o *options) { o.direct = &d }
 }
 
+// DialOptions are what a connection to another node needs to be fast.
+func DialOptions(opts ...Option) []grpc.DialOption {
+	o := gather(opts)
+	return o.dialOptions()
+}
+
 func gather(opts []Option) options {
 	o := options{creds: insecure.NewCredentials()}
 	for _, opt := range opts {

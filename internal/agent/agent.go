@@ -17,6 +17,7 @@ import (
 	"parallax/internal/gossip"
 	"parallax/internal/network"
 	"parallax/internal/train"
+	"parallax/internal/transfer"
 	"parallax/internal/trust"
 	"parallax/internal/version"
 	"parallax/kernels"
@@ -72,6 +73,7 @@ type agent struct {
 	listener net.Listener
 	server   *grpc.Server
 	ring     *grpcring.Server
+	source   *transfer.Source
 	gossip   *gossip.Gossip
 	link     *link
 
@@ -146,6 +148,8 @@ func (a *agent) listen(context.Context) (err error) {
 	creds := a.o.Trust.ServerCredentials(a.log)
 	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(creds))...)
 	a.ring.Register(a.server)
+	a.source = transfer.NewSource(trust.CheckPeer)
+	a.source.Register(a.server)
 	serving := a.listener
 	if a.o.Transport != GRPC {
 		serving = a.ring.Share(serving, creds)
@@ -205,6 +209,7 @@ func (a *agent) welcomed(m *pb.CoordinatorMessage) error {
 	case *pb.CoordinatorMessage_Welcome:
 		a.welcome = k.Welcome
 		a.log.Info("welcome", "run", a.welcome.RunId)
+		a.source.Open(a.welcome.RunId, a.failureTimeout()/beats)
 		return nil
 	}
 	return fmt.Errorf("the coordinator began with a %T instead of a welcome: are both of one version?", m.GetKind())
@@ -246,6 +251,9 @@ func (a *agent) gossipKeys() ([][]byte, error) {
 	}
 	return nil, nil
 }
+
+// beats is how often in a failure timeout a member shows a joiner that it lives.
+const beats = 4
 
 func (a *agent) failureTimeout() time.Duration {
 	return time.Duration(a.welcome.GetCluster().GetFailureTimeoutNs())

@@ -160,6 +160,24 @@ func (e *elastic) wantLost(generation, node int) {
 	}
 }
 
+// wantFollowed wants a node to have come into its last view with the state that it had
+// fetched while the others went on.
+func (e *elastic) wantFollowed(i int) {
+	e.t.Helper()
+	for _, v := range slices.Backward(e.views) {
+		for _, m := range v.Members {
+			if m.NodeId != nodeName(i) {
+				continue
+			}
+			if m.Fetch {
+				e.t.Errorf("%s takes the state in the ring: %s", m.NodeId, v.Reason)
+			}
+			return
+		}
+	}
+	e.t.Errorf("node-%d is in no view:\n%s", i, e.reasons())
+}
+
 // elasticSpec is a run of some steps with exact reduction.
 func elasticSpec(t *testing.T, steps int, set ...string) config.Spec {
 	t.Helper()
@@ -263,8 +281,8 @@ func TestComesBack(t *testing.T) {
 				e.launch(most - 1)
 			}
 		}), want)
-		name := nodeName(most - 1)
-		e.wantReasons(name+" joins", fmt.Sprintf("%d nodes go on", most), name+" with the state of node-0")
+		e.wantReasons(nodeName(most-1)+" joins", fmt.Sprintf("%d nodes go on", most))
+		e.wantFollowed(most - 1)
 	}
 }
 
@@ -277,23 +295,80 @@ func TestLeavesAlone(t *testing.T) {
 	e.wantReasons("generation 2: node-0 leaves (the host asked for it); 2 of 3 nodes go on")
 }
 
-// A joiner that dies while it fetches the state hurts nobody.
+// onFetch calls what when the coordinator has ordered a node to fetch, once.
+func onFetch(i int, what func()) func(*pb.RunEvent) {
+	done := false
+	return func(e *pb.RunEvent) {
+		if !done && strings.HasPrefix(e.GetNotice().GetText(), nodeName(i)+" is ready, and fetches") {
+			done = true
+			what()
+		}
+	}
+}
+
+// A joiner that dies while it fetches the state hurts nobody: no view ends for that.
 func TestJoinerDies(t *testing.T) {
 	t.Parallel()
 	spec := elasticSpec(t, 300, "eval.every=50")
 	e := newElastic(t, spec, 3, 2)
 	kill := at(15, func() { e.kill(2) })
+	again := onFetch(2, func() { e.kill(2) })
 	wantSame(t, e.follow(func(event *pb.RunEvent) {
 		kill(event)
-		switch event.GetView().GetGeneration() {
-		case 2:
+		again(event)
+		if event.GetView().GetGeneration() == 2 {
 			e.launch(2)
-		case 3:
-			e.kill(2)
 		}
 	}), undisturbed(t, spec))
-	e.wantReasons("generation 3: node-2 joins")
-	e.wantLost(4, 2)
+	for _, v := range e.views[2:] {
+		if !strings.Contains(v.Reason, "node-2 joins") && !strings.Contains(v.Reason, "node-2 ") && !strings.Contains(v.Reason, "who was to join has gone") {
+			t.Errorf("a view ended for another reason: %s", v.Reason)
+		}
+	}
+}
+
+// The member that serves the state dies meanwhile: the joiner fetches from another.
+func TestSourceDies(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 900, "eval.every=0")
+	e := newElastic(t, spec, 4, 2)
+	kill := at(15, func() { e.kill(3) })
+	source := onFetch(3, func() { e.kill(2) })
+	wantSame(t, e.follow(func(event *pb.RunEvent) {
+		kill(event)
+		source(event)
+		if event.GetView().GetGeneration() == 2 {
+			e.launch(3)
+		}
+	}), undisturbed(t, spec))
+	e.wantReasons("node-3 joins")
+	e.wantFollowed(3)
+}
+
+// Two nodes come at once. Both follow the run, with plain float32 sums too.
+func TestTwoJoin(t *testing.T) {
+	t.Parallel()
+	for _, reduction := range []string{"sum-exact", "sum-f32"} {
+		spec := elasticSpec(t, 900, "eval.every=0", "train.reduction="+reduction)
+		e := newElastic(t, spec, 4, 1)
+		kill := at(15, func() { e.kill(2); e.kill(3) })
+		got := e.follow(func(event *pb.RunEvent) {
+			kill(event)
+			if v := event.GetView(); v.GetGeneration() > 1 && len(v.Members) == 2 {
+				kill = func(*pb.RunEvent) {}
+				if e.nodes[nodeName(2)].dead {
+					e.launch(2)
+					e.launch(3)
+				}
+			}
+		})
+		if reduction == "sum-exact" {
+			wantSame(t, got, undisturbed(t, spec))
+		}
+		e.wantReasons("4 nodes go on")
+		e.wantFollowed(2)
+		e.wantFollowed(3)
+	}
 }
 
 // With too few nodes left the run waits, and goes on when one comes.

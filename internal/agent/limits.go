@@ -41,12 +41,38 @@ func checkOrder(m *pb.CoordinatorMessage) error {
 		return errors.Join(checkExit(k.Refusal.GetExitCode()), checkTexts(k.Refusal.GetReason()))
 	case *pb.CoordinatorMessage_Stop:
 		return errors.Join(checkExit(k.Stop.GetExitCode()), checkTexts(k.Stop.GetReason()))
+	case *pb.CoordinatorMessage_Fetch:
+		return checkFetchOrder(k.Fetch)
+	case *pb.CoordinatorMessage_Serve:
+		return checkServe(k.Serve)
 	case *pb.CoordinatorMessage_Save:
 		return checkTexts(k.Save.GetReason())
 	case *pb.CoordinatorMessage_Halt:
 		return checkTexts(k.Halt.GetReason())
 	}
 	return fmt.Errorf("an order of kind %T is not known here: are both of one version?", m.GetKind())
+}
+
+func checkFetchOrder(f *pb.FetchOrder) error {
+	if err := gossip.CheckID(f.GetNodeId()); err != nil {
+		return fmt.Errorf("the source: %w", err)
+	}
+	if err := checkAddress(f.GetAddress()); err != nil {
+		return fmt.Errorf("the source's %w", err)
+	}
+	return checkTexts(f.GetReason())
+}
+
+func checkServe(s *pb.ServeOrder) error {
+	if len(s.GetNodeIds()) > maxMembers {
+		return fmt.Errorf("%d nodes are to be served, the limit is %d", len(s.NodeIds), maxMembers)
+	}
+	for _, name := range s.GetNodeIds() {
+		if err := gossip.CheckID(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkWelcome(w *pb.Welcome) error {

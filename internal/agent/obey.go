@@ -13,6 +13,7 @@ import (
 func (a *agent) obey(ctx context.Context) error {
 	c := &captain{agent: a}
 	defer c.haltTraining()
+	defer c.haltJoining()
 	orders, drain := a.link.orders, ctx.Done()
 	for {
 		select {
@@ -31,6 +32,9 @@ func (a *agent) obey(ctx context.Context) error {
 			if over, err := c.trainingEnded(out); over {
 				return err
 			}
+		case err := <-c.joined():
+			c.joining.failed(err)
+			c.joining = nil
 		case <-drain:
 			if errors.Is(context.Cause(ctx), ErrKilled) {
 				return ErrKilled
@@ -45,6 +49,7 @@ func (a *agent) obey(ctx context.Context) error {
 type captain struct {
 	*agent
 	training   *training     // nil while no view is trained
+	joining    *joining      // nil while no state is fetched
 	generation uint64        // of the newest view
 	told       uint64        // the generation after which it was last told what state is held
 	stop       *pb.StopOrder // the order that ends the run after a step, once it came
@@ -58,6 +63,31 @@ func (c *captain) outcome() <-chan outcome {
 	return c.training.done
 }
 
+// joined tells why fetching a state has ended.
+func (c *captain) joined() <-chan error {
+	if c.joining == nil {
+		return nil
+	}
+	return c.joining.done
+}
+
+// join fetches the state of a run whose members go on meanwhile.
+func (c *captain) join(order *pb.FetchOrder) {
+	if c.training != nil {
+		return // and has a state already
+	}
+	c.haltJoining()
+	c.log.Info("fetching the state", "from", order.NodeId)
+	c.joining = startJoining(c.agent, order)
+}
+
+func (c *captain) haltJoining() {
+	if c.joining != nil {
+		c.joining.halt()
+		c.joining = nil
+	}
+}
+
 // order carries out one order; over says that the node is done.
 func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
 	switch k := m.GetKind().(type) {
@@ -65,6 +95,10 @@ func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
 		return c.enter(k.View)
 	case *pb.CoordinatorMessage_Halt:
 		c.halt(k.Halt)
+	case *pb.CoordinatorMessage_Fetch:
+		c.join(k.Fetch)
+	case *pb.CoordinatorMessage_Serve:
+		c.source.Permit(k.Serve.NodeIds)
 	case *pb.CoordinatorMessage_Save:
 		c.haltTraining()
 		c.saver.save(c.trainer)
@@ -85,6 +119,7 @@ func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
 
 func (c *captain) enter(v *pb.View) (over bool, err error) {
 	c.haltTraining()
+	c.haltJoining()
 	if err := checkView(v, c.saver.spec.Train.Slots, c.generation); err != nil {
 		err = fmt.Errorf("the coordinator sent a view that cannot be trained in: %w", err)
 		c.giveUp(err)

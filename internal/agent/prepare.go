@@ -29,6 +29,7 @@ func (a *agent) prepare(ctx context.Context) error {
 	if a.trainer, err = train.New(a.device, spec, source); err != nil {
 		return usage("%w", err)
 	}
+	a.trainer.RecordTo(tape{a.source})
 	a.saver = newSaver(a.welcome, spec, a.data.Manifest.SHA256, a.link)
 	if a.welcome.GetCluster().GetResume() {
 		if err := a.restore(); err != nil {

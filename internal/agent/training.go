@@ -67,7 +67,11 @@ func (t *training) run(ctx context.Context) outcome {
 	if err := t.fetch(ctx); err != nil {
 		return outcome{err: err}
 	}
-	return t.steps(ctx)
+	out := t.steps(ctx)
+	if out.left {
+		t.source.Leave(t.view.Generation, t.trainer.Applied())
+	}
+	return out
 }
 
 // joinFabric has the ranks choose what gradients go through, where all have devices of
@@ -90,11 +94,17 @@ func (t *training) joinFabric(ctx context.Context) error {
 
 // fetch has the states of all ranks made equal where they differ.
 func (t *training) fetch(ctx context.Context) error {
+	mine := t.view.Members[t.rank].Fetch
+	if held := t.trainer.Applied(); !mine && held != t.view.ResumeStep {
+		return fmt.Errorf("generation %d begins after step %d, and this node holds step %d", t.view.Generation, t.view.ResumeStep, held)
+	}
 	if !t.view.SyncState {
 		return nil
 	}
 	t.at(Fetch)
-	mine := t.view.Members[t.rank].Fetch
+	if mine {
+		t.source.Break()
+	}
 	if err := t.trainer.Synchronize(ctx, int(t.view.SourceRank), mine); err != nil || !mine {
 		return err
 	}
@@ -137,6 +147,9 @@ func (t *training) steps(ctx context.Context) outcome {
 		}
 	}
 	for t.trainer.Applied() < end {
+		if err := t.offer(); err != nil {
+			return outcome{err: err}
+		}
 		r, err := t.trainer.Step(ctx)
 		if err != nil {
 			return outcome{err: err}

@@ -28,19 +28,25 @@ func ParseTransport(name string) (Transport, error) {
 	return "", fmt.Errorf("there is no ring transport %q: use %s or %s", name, TCP, GRPC)
 }
 
-// linkOptions say how the next rank is dialled. With TLS we link to it only if it
-// has the certificate of the node that the view says it is.
-func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
-	next := t.o.Trust.Node(cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name)
-	options := []grpcring.Option{grpcring.WithDialOptions(network.DialOptions(t.o.Network)...)}
-	if t.o.Trust.Secure() {
-		options = append(options, grpcring.WithDialOptions(next.DialOptions()...))
+// peerOptions say how another node is dialled. With TLS we link to it only if it has
+// the certificate of its name.
+func (a *agent) peerOptions(name string) []grpcring.Option {
+	options := []grpcring.Option{grpcring.WithDialOptions(network.DialOptions(a.o.Network)...)}
+	if a.o.Trust.Secure() {
+		options = append(options, grpcring.WithDialOptions(a.o.Trust.Node(name).DialOptions()...))
 	}
+	return options
+}
+
+// linkOptions say how the next rank is linked to.
+func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
+	next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
+	options := t.peerOptions(next)
 	if t.o.Transport == GRPC {
 		return options
 	}
 	return append(options, grpcring.WithDirect(grpcring.Direct{
-		Credentials: next.Credentials(),
+		Credentials: t.o.Trust.Node(next).Credentials(),
 		Dial:        network.Dialer(t.o.Network),
 		Notice:      func(sentence string) { t.log.Warn(sentence) },
 	}))

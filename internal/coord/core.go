@@ -124,6 +124,7 @@ func (c *Core) Step(e Event) []Decision {
 	case Tick:
 		c.tick(e.Now)
 	}
+	c.settleJoiners()
 	return c.out
 }
 
@@ -157,6 +158,8 @@ type node struct {
 	broken  bool        // it cannot go on, or could not save
 	gone    bool        // it is dead, or its connection has ended
 	drains  *pb.Leaving // its wish to leave
+	fetch   *fetch      // how it comes by the state, while it is to be taken in
+	serving []string    // who may fetch from it, as it was last told
 	left    *pb.Leaving // its goodbye
 }
 
@@ -226,6 +229,8 @@ func (c *Core) receive(n *node, m *pb.NodeMessage) {
 		c.failed(n, kind.Failure)
 	case *pb.NodeMessage_Held:
 		c.parted(n, kind.Held)
+	case *pb.NodeMessage_Fetched:
+		c.fetched(n, kind.Fetched)
 	case *pb.NodeMessage_Leaving:
 		c.leaving(n, kind.Leaving)
 	}
@@ -239,8 +244,13 @@ func (c *Core) tick(now time.Time) {
 		if !c.joinDeadline.IsZero() && !now.Before(c.joinDeadline) {
 			c.joinTimeout()
 		}
-	case running, parting:
+	case running:
 		c.checkSuspects()
+	case parting:
+		c.checkSuspects()
+		if c.phase == parting && !c.deadline.IsZero() && !now.Before(c.deadline) {
+			c.goOnWithoutArriving()
+		}
 	case halting:
 		if !now.Before(c.deadline) {
 			c.goOn()

@@ -211,7 +211,18 @@ func message(t *testing.T, d *datadriven.TestData) *pb.NodeMessage {
 		h := &pb.Held{Generation: 1, Digest: []byte("s1")}
 		d.MaybeScanArgs(t, "generation", &h.Generation)
 		d.ScanArgs(t, "applied", &h.AppliedStep)
+		if d.HasArg("state") {
+			var state string
+			d.ScanArgs(t, "state", &state)
+			h.Digest = []byte(state)
+		}
 		return &pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: h}}
+	case "fetched":
+		f := &pb.Fetched{Number: 1, Bytes: 6e6, Seconds: 0.25, Replayed: 3}
+		d.MaybeScanArgs(t, "number", &f.Number)
+		d.MaybeScanArgs(t, "step", &f.Step)
+		d.MaybeScanArgs(t, "error", &f.Error)
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Fetched{Fetched: f}}
 	case "leaving":
 		l := &pb.Leaving{Done: d.HasArg("done"), Drain: d.HasArg("drain")}
 		d.MaybeScanArgs(t, "applied", &l.AppliedStep)
@@ -271,6 +282,10 @@ func showMessage(m *pb.CoordinatorMessage) string {
 			return fmt.Sprintf("leave the ring of generation %d after the step: %s", kind.Halt.Generation, kind.Halt.Reason)
 		}
 		return fmt.Sprintf("halt generation %d: %s", kind.Halt.Generation, kind.Halt.Reason)
+	case *pb.CoordinatorMessage_Fetch:
+		return fmt.Sprintf("fetch %d: the state of %s at %s", kind.Fetch.Number, kind.Fetch.NodeId, kind.Fetch.Address)
+	case *pb.CoordinatorMessage_Serve:
+		return fmt.Sprintf("serve the state to %v", kind.Serve.NodeIds)
 	case *pb.CoordinatorMessage_Save:
 		return "save: " + kind.Save.Reason
 	case *pb.CoordinatorMessage_Stop:

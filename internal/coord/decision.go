@@ -46,6 +46,14 @@ func haltOrder(h *pb.HaltOrder) *pb.CoordinatorMessage {
 	return &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_Halt{Halt: h}}
 }
 
+func fetchOrder(f *pb.FetchOrder) *pb.CoordinatorMessage {
+	return &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_Fetch{Fetch: f}}
+}
+
+func serveOrder(nodes []string) *pb.CoordinatorMessage {
+	return &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_Serve{Serve: &pb.ServeOrder{NodeIds: nodes}}}
+}
+
 func saveOrder(reason string) *pb.CoordinatorMessage {
 	return &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_Save{Save: &pb.SaveOrder{Reason: reason}}}
 }

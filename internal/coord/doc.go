@@ -32,6 +32,9 @@
 // highest step that a member has applied (next.go). Saving and lacking come only
 // where too few nodes are left for that.
 //
+// A node that comes while the run goes on is named a member to fetch the state from,
+// and is taken in once it follows the members step by step (fetch.go).
+//
 // The scripts in testdata show what the core decides, event by event.
 //
 // # The shell

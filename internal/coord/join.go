@@ -135,7 +135,7 @@ func (c *Core) welcome(n *node) {
 }
 
 func (c *Core) progress(n *node, p *pb.Progress) {
-	if n.ready == nil && p.Doing != n.doing {
+	if (n.ready == nil || n.fetch != nil) && p.Doing != n.doing {
 		n.doing = p.Doing
 		c.notice(n, false, "%s: %s", n.name(), p.Doing)
 	}
@@ -153,7 +153,7 @@ func (c *Core) readied(n *node, ready *pb.Ready) {
 	n.ready, n.applied, n.digest = ready, ready.Step, ready.Digest
 	switch {
 	case c.phase != waiting:
-		c.takeIn(n)
+		c.takeIn()
 	case len(c.readyNodes()) == c.config.Nodes:
 		c.start(fmt.Sprintf("%d of %d nodes are ready", c.config.Nodes, c.config.Nodes))
 	}

@@ -68,6 +68,12 @@ func checkMessage(m *pb.NodeMessage) error {
 			return err
 		}
 		return checkTexts(f.Error, f.Suspect)
+	case *pb.NodeMessage_Fetched:
+		f := kind.Fetched
+		if err := checkNumbers(float64(f.Step), float64(f.Bytes), f.Seconds, float64(f.Replayed)); err != nil {
+			return err
+		}
+		return checkTexts(f.Error)
 	case *pb.NodeMessage_Held:
 		if len(kind.Held.Digest) > maxDigest {
 			return fmt.Errorf("a digest has %d bytes, the limit is %d", len(kind.Held.Digest), maxDigest)

@@ -30,10 +30,20 @@ func (c *Core) holds(n *node) bool {
 }
 
 // fit lists the nodes that can be in the next view, by name: the members who have
-// told what they hold, and those who wait to be taken in.
+// told what they hold, and the joiners who hold it too. If those are too few, all who
+// wait to be taken in come with them, whatever they hold.
 func (c *Core) fit() []*node {
+	fit := c.fitting(c.boards)
+	if len(fit) < c.config.MinNodes {
+		fit = c.fitting(c.waits)
+	}
+	return fit
+}
+
+func (c *Core) fitting(joins func(*node) bool) []*node {
 	return slices.DeleteFunc(c.readyNodes(), func(n *node) bool {
-		return !n.alive() || n.broken || n.drains != nil || c.member(n) && !n.held
+		fits := n.alive() && !n.broken && n.drains == nil && n.held
+		return !(c.member(n) && fits || joins(n))
 	})
 }
 

@@ -2,31 +2,30 @@ package coord
 
 import (
 	"fmt"
+	"time"
 
 	pb "parallax/proto/parallax/v1"
 )
 
-// takeIn has a node that is ready be in the next view, for which the ranks leave
-// the present one together.
-func (c *Core) takeIn(n *node) {
-	switch {
-	case c.phase == running && c.stop == nil:
-		c.part(n, fmt.Sprintf("%s is ready to join", n.name()))
-	case c.phase == lacking && c.enough():
+// takeIn has a node that is ready be in the next view, at once if the others wait for
+// it; else see settleJoiners.
+func (c *Core) takeIn() {
+	if c.phase == lacking && c.enough() {
 		c.nextView()
 	}
 }
 
 // part has the ranks leave their ring together after the step under way.
 func (c *Core) part(n *node, why string) {
-	c.phase = parting
+	c.phase, c.deadline = parting, time.Time{}
 	c.notice(n, false, "%s; the nodes form a new ring after the step under way", why)
 	c.sendMembers(&pb.HaltOrder{Generation: c.view.Generation, Reason: why, AtBoundary: true})
 }
 
-// parted takes a rank's word that it has left the ring together with the others.
+// parted takes a rank's word that it has left the ring together with the others, or a
+// joiner's that it holds what they hold.
 func (c *Core) parted(n *node, h *pb.Held) {
-	if !c.member(n) || h.Generation != c.view.Generation || c.phase != parting && c.phase != halting {
+	if !c.member(n) && !c.waits(n) || h.Generation != c.view.Generation || c.phase != parting && c.phase != halting {
 		return
 	}
 	n.held, n.applied, n.digest = true, h.AppliedStep, h.Digest
@@ -35,12 +34,17 @@ func (c *Core) parted(n *node, h *pb.Held) {
 		c.goOnWhenHeld()
 		return
 	}
+	c.goOnWhenParted()
+}
+
+// goOnWhenParted goes on when all ranks have left their ring.
+func (c *Core) goOnWhenParted() {
 	for _, n := range c.ranks {
 		if n.alive() && !n.held {
 			return
 		}
 	}
-	c.goOn()
+	c.goOnWhenJoined()
 }
 
 // drain lets a node leave after the step under way if the others are enough to go

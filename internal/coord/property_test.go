@@ -15,14 +15,16 @@ import (
 type fake struct {
 	conn   Conn
 	name   string
-	step   int64    // applied
-	state  string   // digest of what it holds; empty: nothing whole
-	view   *pb.View // that it trains in, nil: none
-	leave  bool     // it has been told to leave that after the step
-	stop   bool     // it has been told to end the run after the step
-	owes   uint64   // the generation of a halt order that it has yet to answer
-	told   uint64   // the generation after which it last told what it holds
-	silent bool     // it hangs
+	step   int64          // applied
+	state  string         // digest of what it holds; empty: nothing whole
+	view   *pb.View       // that it trains in, nil: none
+	leave  bool           // it has been told to leave that after the step
+	stop   bool           // it has been told to end the run after the step
+	owes   uint64         // the generation of a halt order that it has yet to answer
+	told   uint64         // the generation after which it last told what it holds
+	order  *pb.FetchOrder // that it obeys while it is in no view
+	near   bool           // it has said that it follows the members
+	silent bool           // it hangs
 	gone   bool
 }
 
@@ -36,6 +38,8 @@ type world struct {
 	view      *pb.View // the newest
 	published int64    // steps
 	done      *pb.Done
+	followed  int // joiners that came in with the state that they had fetched beside the run
+	carried   int // joiners that took it in the ring
 }
 
 const (
@@ -89,7 +93,9 @@ func (w *world) feed(e Event) {
 func (w *world) obey(n *fake, m *pb.CoordinatorMessage) {
 	switch k := m.Kind.(type) {
 	case *pb.CoordinatorMessage_View:
-		n.view, n.leave, n.owes = k.View, false, 0
+		n.view, n.leave, n.owes, n.near, n.order = k.View, false, 0, false, nil
+	case *pb.CoordinatorMessage_Fetch:
+		n.order, n.near, n.step, n.state = k.Fetch, false, 0, ""
 	case *pb.CoordinatorMessage_Halt:
 		if k.Halt.AtBoundary {
 			n.leave = n.view != nil
@@ -135,7 +141,13 @@ func (w *world) check(v *pb.View) {
 		if n.gone {
 			w.t.Errorf("generation %d has %s, which is gone", v.Generation, n.name)
 		}
-		if has := n.step == v.ResumeStep && n.state == fmt.Sprint("s", v.ResumeStep); has == m.Fetch {
+		if n.order != nil && m.Fetch {
+			w.carried++
+		} else if n.order != nil {
+			w.followed++
+		}
+		has := n.step == v.ResumeStep && n.state == fmt.Sprint("s", v.ResumeStep)
+		if known := has && n.order == nil; !has && !m.Fetch || known && m.Fetch {
 			w.t.Errorf("generation %d: %s holds step %d as %q, and fetches step %d: %t", v.Generation, n.name, n.step, n.state, v.ResumeStep, m.Fetch)
 		}
 	}
@@ -192,6 +204,34 @@ func (w *world) advance(in []*fake) {
 				Generation: view.Generation, AppliedStep: n.step, Digest: []byte(n.state)}}})
 		}
 	}
+	if leave && !stop && in[0].step < worldSteps {
+		w.arrive(in[0].step, view)
+	}
+}
+
+// arrive has the joiners who follow the ranks come to their last step, if they do.
+func (w *world) arrive(step int64, left *pb.View) {
+	for _, n := range w.nodes {
+		if n.near && n.view == nil && w.IntN(4) > 0 {
+			n.hold(step)
+			w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: &pb.Held{
+				Generation: left.Generation, AppliedStep: step, Digest: []byte(n.state)}}})
+		}
+	}
+}
+
+// fetch has a joiner tell what became of its order.
+func (w *world) fetch(n *fake) {
+	if n.order == nil || n.near || n.view != nil {
+		return
+	}
+	r := &pb.Fetched{Number: n.order.Number}
+	if w.IntN(5) == 0 {
+		r.Error = "broken"
+	} else {
+		n.near = true
+	}
+	w.say(n, &pb.NodeMessage{Kind: &pb.NodeMessage_Fetched{Fetched: r}})
 }
 
 func (w *world) report(n *fake, v *pb.View) {
@@ -263,7 +303,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) turn() {
 	n := w.nodes[w.IntN(len(w.nodes))]
 	in, whole := w.ring()
-	switch w.IntN(16) {
+	switch w.IntN(18) {
 	case 0:
 		w.die(n)
 	case 1:
@@ -280,6 +320,8 @@ func (w *world) turn() {
 		w.pass(100 * time.Millisecond)
 	case 6, 7, 8:
 		w.answer(n)
+	case 9, 10:
+		w.fetch(n)
 	default:
 		w.goOn(in, whole)
 	}
@@ -304,7 +346,7 @@ func TestRandomSchedules(t *testing.T) {
 		t.Fatal(err)
 	}
 	ends := map[int32]int{}
-	views := uint64(0)
+	views, followed, carried := uint64(0), 0, 0
 	for seed := range uint64(1000) {
 		w := newWorld(t, loaded.Spec, seed)
 		for i := 0; i < 150 && w.done == nil; i++ {
@@ -313,6 +355,7 @@ func TestRandomSchedules(t *testing.T) {
 		for i := 0; i < 1000 && w.done == nil; i++ {
 			for _, n := range w.nodes {
 				w.answer(n)
+				w.fetch(n)
 				if n.silent {
 					w.feed(GossipFailed{n.name, uint64(n.conn)})
 				}
@@ -329,9 +372,10 @@ func TestRandomSchedules(t *testing.T) {
 			t.Fatalf("with seed %d", seed)
 		}
 		views += w.view.Generation
+		followed, carried = followed+w.followed, carried+w.carried
 	}
-	t.Logf("exit codes %v, %d views", ends, views)
-	if ends[ExitDone] < 100 || ends[ExitQuorumLost] < 100 || views < 2000 {
-		t.Errorf("exit codes %v, %d views: the schedules are not what they should be", ends, views)
+	t.Logf("exit codes %v, %d views, %d joiners that followed, %d that the ring brought the state", ends, views, followed, carried)
+	if ends[ExitDone] < 100 || ends[ExitQuorumLost] < 100 || views < 2000 || followed < 100 || carried < 100 {
+		t.Error("the schedules are not what they should be")
 	}
 }

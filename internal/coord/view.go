@@ -41,8 +41,11 @@ func (c *Core) enter(v *pb.View) {
 	c.view, c.phase, c.cause = v, running, nil
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: v}})
 	for rank, n := range c.ranks {
-		n.held, n.behind, n.applied = false, v.Members[rank].Fetch, v.ResumeStep
+		n.held, n.behind, n.applied, n.fetch = false, v.Members[rank].Fetch, v.ResumeStep, nil
 		c.send(n, viewOrder(v))
+	}
+	for _, n := range c.joiners() {
+		n.held, n.digest = false, nil // what it may have held is over
 	}
 }
 

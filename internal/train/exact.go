@@ -194,10 +194,20 @@ func (x *exact) load(c *checkpoint.Checkpoint) error {
 		return err
 	}
 	for i, e := range t.Data {
-		if !(e >= minExponent && e <= maxExponent) || e != float32(int32(e)) {
-			return fmt.Errorf("tensor %s has %v for %s: want a whole number from %d to %d", t.Name, e, x.params[i].Name, minExponent, maxExponent)
+		if e != float32(int32(e)) {
+			return fmt.Errorf("tensor %s has %v for %s: want a whole number", t.Name, e, x.params[i].Name)
 		}
 		x.exponents[i] = int32(e)
+	}
+	return x.check(x.exponents)
+}
+
+// check says which exponent from elsewhere cannot be one.
+func (x *exact) check(exponents []int32) error {
+	for i, e := range exponents {
+		if e < minExponent || e > maxExponent {
+			return fmt.Errorf("%s has %d for %s: want a whole number from %d to %d", exponentsTensor, e, x.params[i].Name, minExponent, maxExponent)
+		}
 	}
 	return nil
 }

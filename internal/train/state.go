@@ -19,8 +19,7 @@ func (t *Trainer) buffers() []kernels.Buffer {
 // exponents of sum-exact.
 func (t *Trainer) Digest() ([]byte, error) {
 	h := sha256.New()
-	_ = binary.Write(h, binary.LittleEndian, t.applied)
-	h.Write(t.exponents())
+	h.Write(t.head())
 	for _, b := range t.buffers() {
 		for lo := 0; lo < b.Len(); lo += digestPiece {
 			host, err := t.copyOut(b.Slice(lo, min(lo+digestPiece, b.Len())))
@@ -64,7 +63,7 @@ func (t *Trainer) Synchronize(ctx context.Context, root int, fetch bool) error {
 	if !fetch {
 		return nil
 	}
-	t.broken = nil
+	t.broken, t.filled = nil, nil
 	t.model.SyncWork()
 	return t.be.Sync()
 }
@@ -74,7 +73,7 @@ func (t *Trainer) Whole() error { return t.broken }
 
 func (t *Trainer) passState(ctx context.Context, root int, fetch bool) error {
 	at := collective.Point{Phase: "state"} // the ranks' steps differ
-	head := append(binary.LittleEndian.AppendUint64(nil, uint64(t.applied)), t.exponents()...)
+	head := t.head()
 	if err := t.view.comm.Broadcast(ctx, at, head, root); err != nil {
 		return err
 	}

@@ -90,20 +90,33 @@ func (t *Trainer) update(ctx context.Context, accounts []account) (Report, error
 	if err := t.gatherUpdates(ctx, r.Step); err != nil {
 		return Report{}, err
 	}
+	change, err := t.change()
+	if err != nil {
+		return Report{}, err
+	}
 	t.at(r.Step, Apply, 0)
+	if r.LearningRate, err = t.finish(r.Step); err != nil {
+		return Report{}, err
+	}
+	t.record(r.Step, change)
+	t.at(r.Step, Applied, 0)
+	return r, nil
+}
+
+// finish applies the update of a step once all of it is gathered, and returns the
+// learning rate.
+func (t *Trainer) finish(step int64) (rate float64, err error) {
 	scale := t.schedule.Scale(int(t.applied))
-	r.LearningRate = scale * t.rate
-	t.opt.Finish(int(r.Step), scale)
+	t.opt.Finish(int(step), scale)
 	if err := t.be.Sync(); err != nil {
-		t.broken = fmt.Errorf("step %d broke off half-way on the device: %w", r.Step, err)
-		return Report{}, t.broken
+		t.broken = fmt.Errorf("step %d broke off half-way on the device: %w", step, err)
+		return 0, t.broken
 	}
 	if t.exact != nil {
 		t.exact.apply()
 	}
-	t.applied = r.Step
-	t.at(r.Step, Applied, 0)
-	return r, nil
+	t.applied = step
+	return scale * t.rate, nil
 }
 
 func (t *Trainer) gradNorm() (float64, error) {

@@ -35,6 +35,9 @@ type Trainer struct {
 	view    *view
 	observe func(Place) // nil: nobody is told
 
+	recorder Recorder // of changes; nil: none
+	filled   []byte   // the head of an image that is being filled in; nil: none is
+
 	ready    func(lo, hi int) // gradReady, made once
 	hostNorm []byte           // where the gradient's norm is read to
 }

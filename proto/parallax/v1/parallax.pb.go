@@ -63,6 +63,112 @@ func (*Frame) Descriptor() ([]byte, []int) {
 	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{0}
 }
 
+// Piece only names the type in the contract; its bytes are not protobuf.
+type Piece struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Piece) Reset() {
+	*x = Piece{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Piece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Piece) ProtoMessage() {}
+
+func (x *Piece) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Piece.ProtoReflect.Descriptor instead.
+func (*Piece) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{1}
+}
+
+// StateRequest says what is wanted of a state.
+type StateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RunId         string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	NodeId        string                 `protobuf:"bytes,2,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"` // who asks
+	Step          *int64                 `protobuf:"varint,3,opt,name=step,proto3,oneof" json:"step,omitempty"`            // of the snapshot; absent: any. Of the changes: the last one known
+	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`              // bytes that are known of the snapshot, or of the first change
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateRequest) Reset() {
+	*x = StateRequest{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateRequest) ProtoMessage() {}
+
+func (x *StateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateRequest.ProtoReflect.Descriptor instead.
+func (*StateRequest) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *StateRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *StateRequest) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *StateRequest) GetStep() int64 {
+	if x != nil && x.Step != nil {
+		return *x.Step
+	}
+	return 0
+}
+
+func (x *StateRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
 type NodeMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -76,6 +182,7 @@ type NodeMessage struct {
 	//	*NodeMessage_Leaving
 	//	*NodeMessage_Progress
 	//	*NodeMessage_Held
+	//	*NodeMessage_Fetched
 	//	*NodeMessage_Diagnosis
 	Kind          isNodeMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -84,7 +191,7 @@ type NodeMessage struct {
 
 func (x *NodeMessage) Reset() {
 	*x = NodeMessage{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[1]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -96,7 +203,7 @@ func (x *NodeMessage) String() string {
 func (*NodeMessage) ProtoMessage() {}
 
 func (x *NodeMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[1]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -109,7 +216,7 @@ func (x *NodeMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeMessage.ProtoReflect.Descriptor instead.
 func (*NodeMessage) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{1}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *NodeMessage) GetKind() isNodeMessage_Kind {
@@ -200,6 +307,15 @@ func (x *NodeMessage) GetHeld() *Held {
 	return nil
 }
 
+func (x *NodeMessage) GetFetched() *Fetched {
+	if x != nil {
+		if x, ok := x.Kind.(*NodeMessage_Fetched); ok {
+			return x.Fetched
+		}
+	}
+	return nil
+}
+
 func (x *NodeMessage) GetDiagnosis() *Diagnosis {
 	if x != nil {
 		if x, ok := x.Kind.(*NodeMessage_Diagnosis); ok {
@@ -249,6 +365,10 @@ type NodeMessage_Held struct {
 	Held *Held `protobuf:"bytes,9,opt,name=held,proto3,oneof"`
 }
 
+type NodeMessage_Fetched struct {
+	Fetched *Fetched `protobuf:"bytes,11,opt,name=fetched,proto3,oneof"`
+}
+
 type NodeMessage_Diagnosis struct {
 	Diagnosis *Diagnosis `protobuf:"bytes,12,opt,name=diagnosis,proto3,oneof"`
 }
@@ -271,6 +391,8 @@ func (*NodeMessage_Progress) isNodeMessage_Kind() {}
 
 func (*NodeMessage_Held) isNodeMessage_Kind() {}
 
+func (*NodeMessage_Fetched) isNodeMessage_Kind() {}
+
 func (*NodeMessage_Diagnosis) isNodeMessage_Kind() {}
 
 type CoordinatorMessage struct {
@@ -283,6 +405,8 @@ type CoordinatorMessage struct {
 	//	*CoordinatorMessage_Stop
 	//	*CoordinatorMessage_Save
 	//	*CoordinatorMessage_Halt
+	//	*CoordinatorMessage_Fetch
+	//	*CoordinatorMessage_Serve
 	Kind          isCoordinatorMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -290,7 +414,7 @@ type CoordinatorMessage struct {
 
 func (x *CoordinatorMessage) Reset() {
 	*x = CoordinatorMessage{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[2]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +426,7 @@ func (x *CoordinatorMessage) String() string {
 func (*CoordinatorMessage) ProtoMessage() {}
 
 func (x *CoordinatorMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[2]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +439,7 @@ func (x *CoordinatorMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoordinatorMessage.ProtoReflect.Descriptor instead.
 func (*CoordinatorMessage) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{2}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CoordinatorMessage) GetKind() isCoordinatorMessage_Kind {
@@ -379,6 +503,24 @@ func (x *CoordinatorMessage) GetHalt() *HaltOrder {
 	return nil
 }
 
+func (x *CoordinatorMessage) GetFetch() *FetchOrder {
+	if x != nil {
+		if x, ok := x.Kind.(*CoordinatorMessage_Fetch); ok {
+			return x.Fetch
+		}
+	}
+	return nil
+}
+
+func (x *CoordinatorMessage) GetServe() *ServeOrder {
+	if x != nil {
+		if x, ok := x.Kind.(*CoordinatorMessage_Serve); ok {
+			return x.Serve
+		}
+	}
+	return nil
+}
+
 type isCoordinatorMessage_Kind interface {
 	isCoordinatorMessage_Kind()
 }
@@ -407,6 +549,14 @@ type CoordinatorMessage_Halt struct {
 	Halt *HaltOrder `protobuf:"bytes,6,opt,name=halt,proto3,oneof"`
 }
 
+type CoordinatorMessage_Fetch struct {
+	Fetch *FetchOrder `protobuf:"bytes,8,opt,name=fetch,proto3,oneof"`
+}
+
+type CoordinatorMessage_Serve struct {
+	Serve *ServeOrder `protobuf:"bytes,9,opt,name=serve,proto3,oneof"`
+}
+
 func (*CoordinatorMessage_Welcome) isCoordinatorMessage_Kind() {}
 
 func (*CoordinatorMessage_Refusal) isCoordinatorMessage_Kind() {}
@@ -418,6 +568,10 @@ func (*CoordinatorMessage_Stop) isCoordinatorMessage_Kind() {}
 func (*CoordinatorMessage_Save) isCoordinatorMessage_Kind() {}
 
 func (*CoordinatorMessage_Halt) isCoordinatorMessage_Kind() {}
+
+func (*CoordinatorMessage_Fetch) isCoordinatorMessage_Kind() {}
+
+func (*CoordinatorMessage_Serve) isCoordinatorMessage_Kind() {}
 
 // Hello introduces a node.
 type Hello struct {
@@ -441,7 +595,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[3]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +607,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[3]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +620,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{3}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Hello) GetNodeId() string {
@@ -576,7 +730,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[4]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +742,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[4]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +755,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{4}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Welcome) GetRunId() string {
@@ -665,7 +819,7 @@ type Cluster struct {
 
 func (x *Cluster) Reset() {
 	*x = Cluster{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[5]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +831,7 @@ func (x *Cluster) String() string {
 func (*Cluster) ProtoMessage() {}
 
 func (x *Cluster) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[5]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +844,7 @@ func (x *Cluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cluster.ProtoReflect.Descriptor instead.
 func (*Cluster) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{5}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Cluster) GetFailureTimeoutNs() int64 {
@@ -725,7 +879,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +891,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +904,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{6}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Refusal) GetReason() string {
@@ -785,7 +939,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +951,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +964,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{7}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Ready) GetStep() int64 {
@@ -894,7 +1048,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1060,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1073,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{8}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Member) GetNodeId() string {
@@ -1002,7 +1156,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1014,7 +1168,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1027,7 +1181,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{9}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *View) GetGeneration() uint64 {
@@ -1097,7 +1251,7 @@ type HaltOrder struct {
 
 func (x *HaltOrder) Reset() {
 	*x = HaltOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1263,7 @@ func (x *HaltOrder) String() string {
 func (*HaltOrder) ProtoMessage() {}
 
 func (x *HaltOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1276,7 @@ func (x *HaltOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltOrder.ProtoReflect.Descriptor instead.
 func (*HaltOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{10}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HaltOrder) GetGeneration() uint64 {
@@ -1146,8 +1300,211 @@ func (x *HaltOrder) GetAtBoundary() bool {
 	return false
 }
 
+// FetchOrder has a node that is ready fetch the run's state from a member while the
+// members go on, and follow them step by step. It answers Fetched once it is within
+// a step, and Held when it hears that the ranks have left their ring together. A
+// later FetchOrder takes the place of this one.
+type FetchOrder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`              // rises with every order to this node
+	NodeId        string                 `protobuf:"bytes,2,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"` // of the member
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`             // host:port of its State service
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchOrder) Reset() {
+	*x = FetchOrder{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchOrder) ProtoMessage() {}
+
+func (x *FetchOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchOrder.ProtoReflect.Descriptor instead.
+func (*FetchOrder) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FetchOrder) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *FetchOrder) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *FetchOrder) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *FetchOrder) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Fetched says what became of a FetchOrder.
+type Fetched struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`     // of the order
+	Step          int64                  `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`         // steps applied to the state that it holds
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`       // of the snapshot
+	Seconds       float64                `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`  // that the snapshot took
+	Replayed      int64                  `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"` // steps after the snapshot
+	Error         string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`        // it has given up; empty: it follows the run
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fetched) Reset() {
+	*x = Fetched{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fetched) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fetched) ProtoMessage() {}
+
+func (x *Fetched) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fetched.ProtoReflect.Descriptor instead.
+func (*Fetched) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Fetched) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Fetched) GetStep() int64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *Fetched) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Fetched) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *Fetched) GetReplayed() int64 {
+	if x != nil {
+		return x.Replayed
+	}
+	return 0
+}
+
+func (x *Fetched) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// ServeOrder names all nodes that may fetch the state from this one. Whom an earlier
+// order named and this one does not may no longer.
+type ServeOrder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeIds       []string               `protobuf:"bytes,1,rep,name=node_ids,json=nodeIds,proto3" json:"node_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServeOrder) Reset() {
+	*x = ServeOrder{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServeOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServeOrder) ProtoMessage() {}
+
+func (x *ServeOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServeOrder.ProtoReflect.Descriptor instead.
+func (*ServeOrder) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ServeOrder) GetNodeIds() []string {
+	if x != nil {
+		return x.NodeIds
+	}
+	return nil
+}
+
 // Held says that the ranks of a generation have left their ring together, and
-// what state this one holds.
+// what state this node holds: a rank, or one that follows them.
 type Held struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
@@ -1159,7 +1516,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1528,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1541,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{11}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Held) GetGeneration() uint64 {
@@ -1222,7 +1579,7 @@ type StopOrder struct {
 
 func (x *StopOrder) Reset() {
 	*x = StopOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1591,7 @@ func (x *StopOrder) String() string {
 func (*StopOrder) ProtoMessage() {}
 
 func (x *StopOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1604,7 @@ func (x *StopOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopOrder.ProtoReflect.Descriptor instead.
 func (*StopOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{12}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StopOrder) GetReason() string {
@@ -1282,7 +1639,7 @@ type SaveOrder struct {
 
 func (x *SaveOrder) Reset() {
 	*x = SaveOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1651,7 @@ func (x *SaveOrder) String() string {
 func (*SaveOrder) ProtoMessage() {}
 
 func (x *SaveOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1664,7 @@ func (x *SaveOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveOrder.ProtoReflect.Descriptor instead.
 func (*SaveOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{13}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SaveOrder) GetReason() string {
@@ -1338,7 +1695,7 @@ type StepReport struct {
 
 func (x *StepReport) Reset() {
 	*x = StepReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1707,7 @@ func (x *StepReport) String() string {
 func (*StepReport) ProtoMessage() {}
 
 func (x *StepReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1720,7 @@ func (x *StepReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepReport.ProtoReflect.Descriptor instead.
 func (*StepReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{14}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StepReport) GetGeneration() uint64 {
@@ -1464,7 +1821,7 @@ type EvalReport struct {
 
 func (x *EvalReport) Reset() {
 	*x = EvalReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1833,7 @@ func (x *EvalReport) String() string {
 func (*EvalReport) ProtoMessage() {}
 
 func (x *EvalReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1846,7 @@ func (x *EvalReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvalReport.ProtoReflect.Descriptor instead.
 func (*EvalReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{15}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EvalReport) GetGeneration() uint64 {
@@ -1540,7 +1897,7 @@ type Diagnosis struct {
 
 func (x *Diagnosis) Reset() {
 	*x = Diagnosis{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1909,7 @@ func (x *Diagnosis) String() string {
 func (*Diagnosis) ProtoMessage() {}
 
 func (x *Diagnosis) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1922,7 @@ func (x *Diagnosis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnosis.ProtoReflect.Descriptor instead.
 func (*Diagnosis) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Diagnosis) GetGeneration() uint64 {
@@ -1611,7 +1968,7 @@ type LayerDiagnosis struct {
 
 func (x *LayerDiagnosis) Reset() {
 	*x = LayerDiagnosis{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1980,7 @@ func (x *LayerDiagnosis) String() string {
 func (*LayerDiagnosis) ProtoMessage() {}
 
 func (x *LayerDiagnosis) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1993,7 @@ func (x *LayerDiagnosis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LayerDiagnosis.ProtoReflect.Descriptor instead.
 func (*LayerDiagnosis) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LayerDiagnosis) GetCorrection() float64 {
@@ -1695,7 +2052,7 @@ type CheckpointReport struct {
 
 func (x *CheckpointReport) Reset() {
 	*x = CheckpointReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +2064,7 @@ func (x *CheckpointReport) String() string {
 func (*CheckpointReport) ProtoMessage() {}
 
 func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +2077,7 @@ func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointReport.ProtoReflect.Descriptor instead.
 func (*CheckpointReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CheckpointReport) GetStep() int64 {
@@ -1775,7 +2132,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +2144,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2157,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Failure) GetGeneration() uint64 {
@@ -1865,7 +2222,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +2234,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2247,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Leaving) GetAppliedStep() int64 {
@@ -1931,7 +2288,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2300,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2313,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Progress) GetDoing() string {
@@ -1977,7 +2334,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2346,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2359,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SubmitRequest) GetSpecToml() string {
@@ -2036,7 +2393,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2405,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2418,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SubmitResponse) GetRunId() string {
@@ -2088,7 +2445,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2100,7 +2457,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2113,7 +2470,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FollowRequest) GetRunId() string {
@@ -2140,7 +2497,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2509,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2522,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StopRequest) GetReason() string {
@@ -2190,7 +2547,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2559,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2572,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{31}
 }
 
 // RunEvent is one line of a run's history.
@@ -2240,7 +2597,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2252,7 +2609,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2265,7 +2622,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RunEvent) GetSequence() int64 {
@@ -2431,7 +2788,7 @@ type RunStarted struct {
 
 func (x *RunStarted) Reset() {
 	*x = RunStarted{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2800,7 @@ func (x *RunStarted) String() string {
 func (*RunStarted) ProtoMessage() {}
 
 func (x *RunStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2813,7 @@ func (x *RunStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStarted.ProtoReflect.Descriptor instead.
 func (*RunStarted) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RunStarted) GetRunId() string {
@@ -2554,7 +2911,7 @@ type StepSummary struct {
 
 func (x *StepSummary) Reset() {
 	*x = StepSummary{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2566,7 +2923,7 @@ func (x *StepSummary) String() string {
 func (*StepSummary) ProtoMessage() {}
 
 func (x *StepSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2579,7 +2936,7 @@ func (x *StepSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepSummary.ProtoReflect.Descriptor instead.
 func (*StepSummary) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{29}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StepSummary) GetStep() int64 {
@@ -2706,7 +3063,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2718,7 +3075,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2731,7 +3088,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{30}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Notice) GetText() string {
@@ -2770,7 +3127,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2782,7 +3139,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2795,7 +3152,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{31}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Done) GetStep() int64 {
@@ -2852,7 +3209,14 @@ var File_parallax_v1_parallax_proto protoreflect.FileDescriptor
 const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\n" +
 	"\x1aparallax/v1/parallax.proto\x12\vparallax.v1\"\a\n" +
-	"\x05Frame\"\x86\x04\n" +
+	"\x05Frame\"\a\n" +
+	"\x05Piece\"x\n" +
+	"\fStateRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x17\n" +
+	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12\x17\n" +
+	"\x04step\x18\x03 \x01(\x03H\x00R\x04step\x88\x01\x01\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offsetB\a\n" +
+	"\x05_step\"\xb8\x04\n" +
 	"\vNodeMessage\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.parallax.v1.HelloH\x00R\x05hello\x12*\n" +
 	"\x05ready\x18\x02 \x01(\v2\x12.parallax.v1.ReadyH\x00R\x05ready\x12-\n" +
@@ -2864,16 +3228,19 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\afailure\x18\x06 \x01(\v2\x14.parallax.v1.FailureH\x00R\afailure\x120\n" +
 	"\aleaving\x18\a \x01(\v2\x14.parallax.v1.LeavingH\x00R\aleaving\x123\n" +
 	"\bprogress\x18\b \x01(\v2\x15.parallax.v1.ProgressH\x00R\bprogress\x12'\n" +
-	"\x04held\x18\t \x01(\v2\x11.parallax.v1.HeldH\x00R\x04held\x126\n" +
+	"\x04held\x18\t \x01(\v2\x11.parallax.v1.HeldH\x00R\x04held\x120\n" +
+	"\afetched\x18\v \x01(\v2\x14.parallax.v1.FetchedH\x00R\afetched\x126\n" +
 	"\tdiagnosis\x18\f \x01(\v2\x16.parallax.v1.DiagnosisH\x00R\tdiagnosisB\x06\n" +
-	"\x04kind\"\xb3\x02\n" +
+	"\x04kind\"\x95\x03\n" +
 	"\x12CoordinatorMessage\x120\n" +
 	"\awelcome\x18\x01 \x01(\v2\x14.parallax.v1.WelcomeH\x00R\awelcome\x120\n" +
 	"\arefusal\x18\x02 \x01(\v2\x14.parallax.v1.RefusalH\x00R\arefusal\x12'\n" +
 	"\x04view\x18\x03 \x01(\v2\x11.parallax.v1.ViewH\x00R\x04view\x12,\n" +
 	"\x04stop\x18\x04 \x01(\v2\x16.parallax.v1.StopOrderH\x00R\x04stop\x12,\n" +
 	"\x04save\x18\x05 \x01(\v2\x16.parallax.v1.SaveOrderH\x00R\x04save\x12,\n" +
-	"\x04halt\x18\x06 \x01(\v2\x16.parallax.v1.HaltOrderH\x00R\x04haltB\x06\n" +
+	"\x04halt\x18\x06 \x01(\v2\x16.parallax.v1.HaltOrderH\x00R\x04halt\x12/\n" +
+	"\x05fetch\x18\b \x01(\v2\x17.parallax.v1.FetchOrderH\x00R\x05fetch\x12/\n" +
+	"\x05serve\x18\t \x01(\v2\x17.parallax.v1.ServeOrderH\x00R\x05serveB\x06\n" +
 	"\x04kind\"\x88\x03\n" +
 	"\x05Hello\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12 \n" +
@@ -2952,7 +3319,23 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"generation\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1f\n" +
 	"\vat_boundary\x18\x03 \x01(\bR\n" +
-	"atBoundary\"a\n" +
+	"atBoundary\"o\n" +
+	"\n" +
+	"FetchOrder\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x17\n" +
+	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x97\x01\n" +
+	"\aFetched\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\x03R\x04step\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\aseconds\x18\x04 \x01(\x01R\aseconds\x12\x1a\n" +
+	"\breplayed\x18\x05 \x01(\x03R\breplayed\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"'\n" +
+	"\n" +
+	"ServeOrder\x12\x19\n" +
+	"\bnode_ids\x18\x01 \x03(\tR\anodeIds\"a\n" +
 	"\x04Held\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -3121,7 +3504,10 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x06Follow\x12\x1a.parallax.v1.FollowRequest\x1a\x15.parallax.v1.RunEvent0\x01\x12;\n" +
 	"\x04Stop\x12\x18.parallax.v1.StopRequest\x1a\x19.parallax.v1.StopResponse2:\n" +
 	"\x04Ring\x122\n" +
-	"\x04Link\x12\x12.parallax.v1.Frame\x1a\x12.parallax.v1.Frame(\x010\x01B'Z%parallax/proto/parallax/v1;parallaxv1b\x06proto3"
+	"\x04Link\x12\x12.parallax.v1.Frame\x1a\x12.parallax.v1.Frame(\x010\x012\x80\x01\n" +
+	"\x05State\x12;\n" +
+	"\bSnapshot\x12\x19.parallax.v1.StateRequest\x1a\x12.parallax.v1.Piece0\x01\x12:\n" +
+	"\aChanges\x12\x19.parallax.v1.StateRequest\x1a\x12.parallax.v1.Piece0\x01B'Z%parallax/proto/parallax/v1;parallaxv1b\x06proto3"
 
 var (
 	file_parallax_v1_parallax_proto_rawDescOnce sync.Once
@@ -3135,84 +3521,96 @@ func file_parallax_v1_parallax_proto_rawDescGZIP() []byte {
 	return file_parallax_v1_parallax_proto_rawDescData
 }
 
-var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*Frame)(nil),              // 0: parallax.v1.Frame
-	(*NodeMessage)(nil),        // 1: parallax.v1.NodeMessage
-	(*CoordinatorMessage)(nil), // 2: parallax.v1.CoordinatorMessage
-	(*Hello)(nil),              // 3: parallax.v1.Hello
-	(*Welcome)(nil),            // 4: parallax.v1.Welcome
-	(*Cluster)(nil),            // 5: parallax.v1.Cluster
-	(*Refusal)(nil),            // 6: parallax.v1.Refusal
-	(*Ready)(nil),              // 7: parallax.v1.Ready
-	(*Member)(nil),             // 8: parallax.v1.Member
-	(*View)(nil),               // 9: parallax.v1.View
-	(*HaltOrder)(nil),          // 10: parallax.v1.HaltOrder
-	(*Held)(nil),               // 11: parallax.v1.Held
-	(*StopOrder)(nil),          // 12: parallax.v1.StopOrder
-	(*SaveOrder)(nil),          // 13: parallax.v1.SaveOrder
-	(*StepReport)(nil),         // 14: parallax.v1.StepReport
-	(*EvalReport)(nil),         // 15: parallax.v1.EvalReport
-	(*Diagnosis)(nil),          // 16: parallax.v1.Diagnosis
-	(*LayerDiagnosis)(nil),     // 17: parallax.v1.LayerDiagnosis
-	(*CheckpointReport)(nil),   // 18: parallax.v1.CheckpointReport
-	(*Failure)(nil),            // 19: parallax.v1.Failure
-	(*Leaving)(nil),            // 20: parallax.v1.Leaving
-	(*Progress)(nil),           // 21: parallax.v1.Progress
-	(*SubmitRequest)(nil),      // 22: parallax.v1.SubmitRequest
-	(*SubmitResponse)(nil),     // 23: parallax.v1.SubmitResponse
-	(*FollowRequest)(nil),      // 24: parallax.v1.FollowRequest
-	(*StopRequest)(nil),        // 25: parallax.v1.StopRequest
-	(*StopResponse)(nil),       // 26: parallax.v1.StopResponse
-	(*RunEvent)(nil),           // 27: parallax.v1.RunEvent
-	(*RunStarted)(nil),         // 28: parallax.v1.RunStarted
-	(*StepSummary)(nil),        // 29: parallax.v1.StepSummary
-	(*Notice)(nil),             // 30: parallax.v1.Notice
-	(*Done)(nil),               // 31: parallax.v1.Done
+	(*Piece)(nil),              // 1: parallax.v1.Piece
+	(*StateRequest)(nil),       // 2: parallax.v1.StateRequest
+	(*NodeMessage)(nil),        // 3: parallax.v1.NodeMessage
+	(*CoordinatorMessage)(nil), // 4: parallax.v1.CoordinatorMessage
+	(*Hello)(nil),              // 5: parallax.v1.Hello
+	(*Welcome)(nil),            // 6: parallax.v1.Welcome
+	(*Cluster)(nil),            // 7: parallax.v1.Cluster
+	(*Refusal)(nil),            // 8: parallax.v1.Refusal
+	(*Ready)(nil),              // 9: parallax.v1.Ready
+	(*Member)(nil),             // 10: parallax.v1.Member
+	(*View)(nil),               // 11: parallax.v1.View
+	(*HaltOrder)(nil),          // 12: parallax.v1.HaltOrder
+	(*FetchOrder)(nil),         // 13: parallax.v1.FetchOrder
+	(*Fetched)(nil),            // 14: parallax.v1.Fetched
+	(*ServeOrder)(nil),         // 15: parallax.v1.ServeOrder
+	(*Held)(nil),               // 16: parallax.v1.Held
+	(*StopOrder)(nil),          // 17: parallax.v1.StopOrder
+	(*SaveOrder)(nil),          // 18: parallax.v1.SaveOrder
+	(*StepReport)(nil),         // 19: parallax.v1.StepReport
+	(*EvalReport)(nil),         // 20: parallax.v1.EvalReport
+	(*Diagnosis)(nil),          // 21: parallax.v1.Diagnosis
+	(*LayerDiagnosis)(nil),     // 22: parallax.v1.LayerDiagnosis
+	(*CheckpointReport)(nil),   // 23: parallax.v1.CheckpointReport
+	(*Failure)(nil),            // 24: parallax.v1.Failure
+	(*Leaving)(nil),            // 25: parallax.v1.Leaving
+	(*Progress)(nil),           // 26: parallax.v1.Progress
+	(*SubmitRequest)(nil),      // 27: parallax.v1.SubmitRequest
+	(*SubmitResponse)(nil),     // 28: parallax.v1.SubmitResponse
+	(*FollowRequest)(nil),      // 29: parallax.v1.FollowRequest
+	(*StopRequest)(nil),        // 30: parallax.v1.StopRequest
+	(*StopResponse)(nil),       // 31: parallax.v1.StopResponse
+	(*RunEvent)(nil),           // 32: parallax.v1.RunEvent
+	(*RunStarted)(nil),         // 33: parallax.v1.RunStarted
+	(*StepSummary)(nil),        // 34: parallax.v1.StepSummary
+	(*Notice)(nil),             // 35: parallax.v1.Notice
+	(*Done)(nil),               // 36: parallax.v1.Done
 }
 var file_parallax_v1_parallax_proto_depIdxs = []int32{
-	3,  // 0: parallax.v1.NodeMessage.hello:type_name -> parallax.v1.Hello
-	7,  // 1: parallax.v1.NodeMessage.ready:type_name -> parallax.v1.Ready
-	14, // 2: parallax.v1.NodeMessage.step:type_name -> parallax.v1.StepReport
-	15, // 3: parallax.v1.NodeMessage.eval:type_name -> parallax.v1.EvalReport
-	18, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
-	19, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
-	20, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
-	21, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
-	11, // 8: parallax.v1.NodeMessage.held:type_name -> parallax.v1.Held
-	16, // 9: parallax.v1.NodeMessage.diagnosis:type_name -> parallax.v1.Diagnosis
-	4,  // 10: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
-	6,  // 11: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
-	9,  // 12: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
-	12, // 13: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
-	13, // 14: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
-	10, // 15: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
-	5,  // 16: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
-	8,  // 17: parallax.v1.View.members:type_name -> parallax.v1.Member
-	17, // 18: parallax.v1.Diagnosis.layers:type_name -> parallax.v1.LayerDiagnosis
-	28, // 19: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
-	9,  // 20: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
-	29, // 21: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
-	15, // 22: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
-	18, // 23: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
-	30, // 24: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
-	31, // 25: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
-	16, // 26: parallax.v1.RunEvent.diagnosis:type_name -> parallax.v1.Diagnosis
-	1,  // 27: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
-	22, // 28: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
-	24, // 29: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
-	25, // 30: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
-	0,  // 31: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
-	2,  // 32: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
-	23, // 33: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
-	27, // 34: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
-	26, // 35: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
-	0,  // 36: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
-	32, // [32:37] is the sub-list for method output_type
-	27, // [27:32] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	5,  // 0: parallax.v1.NodeMessage.hello:type_name -> parallax.v1.Hello
+	9,  // 1: parallax.v1.NodeMessage.ready:type_name -> parallax.v1.Ready
+	19, // 2: parallax.v1.NodeMessage.step:type_name -> parallax.v1.StepReport
+	20, // 3: parallax.v1.NodeMessage.eval:type_name -> parallax.v1.EvalReport
+	23, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
+	24, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
+	25, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
+	26, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
+	16, // 8: parallax.v1.NodeMessage.held:type_name -> parallax.v1.Held
+	14, // 9: parallax.v1.NodeMessage.fetched:type_name -> parallax.v1.Fetched
+	21, // 10: parallax.v1.NodeMessage.diagnosis:type_name -> parallax.v1.Diagnosis
+	6,  // 11: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
+	8,  // 12: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
+	11, // 13: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
+	17, // 14: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
+	18, // 15: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
+	12, // 16: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
+	13, // 17: parallax.v1.CoordinatorMessage.fetch:type_name -> parallax.v1.FetchOrder
+	15, // 18: parallax.v1.CoordinatorMessage.serve:type_name -> parallax.v1.ServeOrder
+	7,  // 19: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
+	10, // 20: parallax.v1.View.members:type_name -> parallax.v1.Member
+	22, // 21: parallax.v1.Diagnosis.layers:type_name -> parallax.v1.LayerDiagnosis
+	33, // 22: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
+	11, // 23: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
+	34, // 24: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
+	20, // 25: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
+	23, // 26: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
+	35, // 27: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
+	36, // 28: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
+	21, // 29: parallax.v1.RunEvent.diagnosis:type_name -> parallax.v1.Diagnosis
+	3,  // 30: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
+	27, // 31: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
+	29, // 32: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
+	30, // 33: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
+	0,  // 34: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
+	2,  // 35: parallax.v1.State.Snapshot:input_type -> parallax.v1.StateRequest
+	2,  // 36: parallax.v1.State.Changes:input_type -> parallax.v1.StateRequest
+	4,  // 37: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
+	28, // 38: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
+	32, // 39: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
+	31, // 40: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
+	0,  // 41: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
+	1,  // 42: parallax.v1.State.Snapshot:output_type -> parallax.v1.Piece
+	1,  // 43: parallax.v1.State.Changes:output_type -> parallax.v1.Piece
+	37, // [37:44] is the sub-list for method output_type
+	30, // [30:37] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_parallax_v1_parallax_proto_init() }
@@ -3220,7 +3618,8 @@ func file_parallax_v1_parallax_proto_init() {
 	if File_parallax_v1_parallax_proto != nil {
 		return
 	}
-	file_parallax_v1_parallax_proto_msgTypes[1].OneofWrappers = []any{
+	file_parallax_v1_parallax_proto_msgTypes[2].OneofWrappers = []any{}
+	file_parallax_v1_parallax_proto_msgTypes[3].OneofWrappers = []any{
 		(*NodeMessage_Hello)(nil),
 		(*NodeMessage_Ready)(nil),
 		(*NodeMessage_Step)(nil),
@@ -3230,18 +3629,21 @@ func file_parallax_v1_parallax_proto_init() {
 		(*NodeMessage_Leaving)(nil),
 		(*NodeMessage_Progress)(nil),
 		(*NodeMessage_Held)(nil),
+		(*NodeMessage_Fetched)(nil),
 		(*NodeMessage_Diagnosis)(nil),
 	}
-	file_parallax_v1_parallax_proto_msgTypes[2].OneofWrappers = []any{
+	file_parallax_v1_parallax_proto_msgTypes[4].OneofWrappers = []any{
 		(*CoordinatorMessage_Welcome)(nil),
 		(*CoordinatorMessage_Refusal)(nil),
 		(*CoordinatorMessage_View)(nil),
 		(*CoordinatorMessage_Stop)(nil),
 		(*CoordinatorMessage_Save)(nil),
 		(*CoordinatorMessage_Halt)(nil),
+		(*CoordinatorMessage_Fetch)(nil),
+		(*CoordinatorMessage_Serve)(nil),
 	}
-	file_parallax_v1_parallax_proto_msgTypes[3].OneofWrappers = []any{}
-	file_parallax_v1_parallax_proto_msgTypes[27].OneofWrappers = []any{
+	file_parallax_v1_parallax_proto_msgTypes[5].OneofWrappers = []any{}
+	file_parallax_v1_parallax_proto_msgTypes[32].OneofWrappers = []any{
 		(*RunEvent_Started)(nil),
 		(*RunEvent_View)(nil),
 		(*RunEvent_Step)(nil),
@@ -3251,16 +3653,16 @@ func file_parallax_v1_parallax_proto_init() {
 		(*RunEvent_Done)(nil),
 		(*RunEvent_Diagnosis)(nil),
 	}
-	file_parallax_v1_parallax_proto_msgTypes[31].OneofWrappers = []any{}
+	file_parallax_v1_parallax_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_parallax_v1_parallax_proto_rawDesc), len(file_parallax_v1_parallax_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   37,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_parallax_v1_parallax_proto_goTypes,
 		DependencyIndexes: file_parallax_v1_parallax_proto_depIdxs,

@@ -356,3 +356,163 @@ var Ring_ServiceDesc = grpc.ServiceDesc{
 	},
 	Metadata: "parallax/v1/parallax.proto",
 }
+
+const (
+	State_Snapshot_FullMethodName = "/parallax.v1.State/Snapshot"
+	State_Changes_FullMethodName  = "/parallax.v1.State/Changes"
+)
+
+// StateClient is the client API for State service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// State hands the state of a run, and what every step does to it, to a node that
+// is to join. A member of the view serves it, to those whom a ServeOrder names.
+// Answers are raw pieces with a codec of their own, see package internal/transfer.
+type StateClient interface {
+	// Snapshot streams a state as it was after a step, from an offset on.
+	Snapshot(ctx context.Context, in *StateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Piece], error)
+	// Changes streams what the steps after a step have done to the state, and those
+	// that follow, as they are made.
+	Changes(ctx context.Context, in *StateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Piece], error)
+}
+
+type stateClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewStateClient(cc grpc.ClientConnInterface) StateClient {
+	return &stateClient{cc}
+}
+
+func (c *stateClient) Snapshot(ctx context.Context, in *StateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Piece], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &State_ServiceDesc.Streams[0], State_Snapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StateRequest, Piece]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type State_SnapshotClient = grpc.ServerStreamingClient[Piece]
+
+func (c *stateClient) Changes(ctx context.Context, in *StateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Piece], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &State_ServiceDesc.Streams[1], State_Changes_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StateRequest, Piece]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type State_ChangesClient = grpc.ServerStreamingClient[Piece]
+
+// StateServer is the server API for State service.
+// All implementations must embed UnimplementedStateServer
+// for forward compatibility.
+//
+// State hands the state of a run, and what every step does to it, to a node that
+// is to join. A member of the view serves it, to those whom a ServeOrder names.
+// Answers are raw pieces with a codec of their own, see package internal/transfer.
+type StateServer interface {
+	// Snapshot streams a state as it was after a step, from an offset on.
+	Snapshot(*StateRequest, grpc.ServerStreamingServer[Piece]) error
+	// Changes streams what the steps after a step have done to the state, and those
+	// that follow, as they are made.
+	Changes(*StateRequest, grpc.ServerStreamingServer[Piece]) error
+	mustEmbedUnimplementedStateServer()
+}
+
+// UnimplementedStateServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedStateServer struct{}
+
+func (UnimplementedStateServer) Snapshot(*StateRequest, grpc.ServerStreamingServer[Piece]) error {
+	return status.Error(codes.Unimplemented, "method Snapshot not implemented")
+}
+func (UnimplementedStateServer) Changes(*StateRequest, grpc.ServerStreamingServer[Piece]) error {
+	return status.Error(codes.Unimplemented, "method Changes not implemented")
+}
+func (UnimplementedStateServer) mustEmbedUnimplementedStateServer() {}
+func (UnimplementedStateServer) testEmbeddedByValue()               {}
+
+// UnsafeStateServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to StateServer will
+// result in compilation errors.
+type UnsafeStateServer interface {
+	mustEmbedUnimplementedStateServer()
+}
+
+func RegisterStateServer(s grpc.ServiceRegistrar, srv StateServer) {
+	// If the following call panics, it indicates UnimplementedStateServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&State_ServiceDesc, srv)
+}
+
+func _State_Snapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StateRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(StateServer).Snapshot(m, &grpc.GenericServerStream[StateRequest, Piece]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type State_SnapshotServer = grpc.ServerStreamingServer[Piece]
+
+func _State_Changes_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StateRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(StateServer).Changes(m, &grpc.GenericServerStream[StateRequest, Piece]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type State_ChangesServer = grpc.ServerStreamingServer[Piece]
+
+// State_ServiceDesc is the grpc.ServiceDesc for State service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var State_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "parallax.v1.State",
+	HandlerType: (*StateServer)(nil),
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Snapshot",
+			Handler:       _State_Snapshot_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Changes",
+			Handler:       _State_Changes_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "parallax/v1/parallax.proto",
+}
