@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"parallax/collective/grpcring"
+	"parallax/internal/train"
 	"parallax/internal/transfer"
 	pb "parallax/proto/parallax/v1"
 )
@@ -35,6 +36,9 @@ func (j *joining) halt() {
 }
 
 func (j *joining) run(ctx context.Context) error {
+	if j.o.Observe != nil {
+		j.o.Observe(Place{Place: train.Place{Step: j.trainer.Applied(), Phase: Fetch}})
+	}
 	conn, err := grpc.NewClient("passthrough:///"+j.order.Address, grpcring.DialOptions(j.peerOptions(j.order.NodeId)...)...)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ type Place struct {
 
 // The phases besides those of a step. Step is then the number of steps applied.
 const (
-	Fetch      train.Phase = "fetch"      // states are made equal
+	Fetch      train.Phase = "fetch"      // states are made equal, or, in no generation, the state is fetched
 	Checkpoint train.Phase = "checkpoint" // the state is about to be copied and written
 )
 
