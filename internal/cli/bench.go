@@ -144,6 +144,7 @@ func benchStepCommand() *cobra.Command {
 			})
 		},
 	}
+	f.add(cmd)
 	spec.add(cmd)
 	cmd.Flags().IntVar(&plan.Warmup, "warmup", 2, "steps that do not count")
 	cmd.Flags().IntVar(&plan.Steps, "steps", 8, "steps measured, of which the median counts")
