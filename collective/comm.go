@@ -225,17 +225,20 @@ func (c *Comm) errorLocked(peer int, cause error) *Error {
 // supervise watches the neighbours until the Comm fails or is closed, lets the
 // edges say their last words and ends the transport.
 func (c *Comm) supervise() {
-	c.watchNeighbours()
+	w := newWatch(c.cfg.Timeout, time.Now())
+	c.watchNeighbours(w)
+	for i, e := range []*edge{c.prev, c.next} {
+		e.silent = e.silent || w.quiet(time.Now(), i, e.sign())
+	}
 	c.lastWords()
 	c.closeErr = c.transport.Close()
 	close(c.over)
 }
 
-func (c *Comm) watchNeighbours() {
+func (c *Comm) watchNeighbours(w *watch) {
 	tick := time.NewTicker(c.cfg.Timeout / 8)
 	defer tick.Stop()
 	edges := [2]*edge{c.prev, c.next}
-	w := newWatch(c.cfg.Timeout, time.Now())
 	for {
 		select {
 		case <-c.failed:

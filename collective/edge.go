@@ -27,7 +27,7 @@ type edge struct {
 	holding  atomic.Bool   // the reader waits for the collective
 	received uint32        // data frames; the reader's own
 	sent     uint32        // data frames; the pump's own
-	silent   bool          // it is why the Comm failed; the supervisor's own
+	silent   bool          // the neighbour is not waited for; the supervisor's own
 
 	told  chan struct{} // closed: the pump has sent its last frame
 	ended chan struct{} // closed: the neighbour has sent its last frame

@@ -38,3 +38,9 @@ func (w *watch) tick(now time.Time, signs [2]sign) (int, time.Duration) {
 	}
 	return worst, longest
 }
+
+// quiet reports whether a neighbour has been silent for long enough not to be waited
+// for, when others say that the ring has broken: for two heartbeats.
+func (w *watch) quiet(now time.Time, i int, s sign) bool {
+	return !s.excused && s.heard == w.heard[i] && now.Sub(w.since[i]) >= w.timeout/2
+}

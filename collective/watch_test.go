@@ -36,3 +36,25 @@ func TestWatch(t *testing.T) {
 		})
 	}
 }
+
+// Who was not heard for two heartbeats is not waited for; who was, is, also if that
+// was only noticed now.
+func TestQuiet(t *testing.T) {
+	start := time.Unix(1000, 0)
+	w := newWatch(time.Second, start)
+	w.tick(start.Add(200*time.Millisecond), [2]sign{{heard: 1}, {heard: 1}})
+	for _, c := range []struct {
+		at    time.Duration
+		sign  sign
+		quiet bool
+	}{
+		{600 * time.Millisecond, sign{heard: 1}, false},
+		{700 * time.Millisecond, sign{heard: 1}, true},
+		{700 * time.Millisecond, sign{heard: 2}, false},
+		{700 * time.Millisecond, sign{heard: 1, excused: true}, false},
+	} {
+		if got := w.quiet(start.Add(c.at), 1, c.sign); got != c.quiet {
+			t.Errorf("at %v with %+v: quiet is %t, want %t", c.at, c.sign, got, c.quiet)
+		}
+	}
+}

@@ -16,6 +16,7 @@ type Outcome struct {
 	Done        *pb.Done // nil: the run hangs
 	Views       []*pb.View
 	Steps       []*pb.StepSummary // in the order in which they were told
+	Times       []int64           // when that was, in nanoseconds
 	Evals       []*pb.EvalReport
 	Checkpoints map[int64]string // paths, by step; those that were reported
 	Exits       map[string]error // of each node's last life
@@ -42,7 +43,7 @@ func (o *Outcome) note(e *pb.RunEvent, say func(string, ...any)) {
 		o.Views = append(o.Views, k.View)
 		say("view: %s", k.View.Reason)
 	case *pb.RunEvent_Step:
-		o.Steps = append(o.Steps, k.Step)
+		o.Steps, o.Times = append(o.Steps, k.Step), append(o.Times, e.UnixNanos)
 		say("step %d is made by generation %d, loss %v", k.Step.Step, k.Step.Generation, k.Step.Loss)
 	case *pb.RunEvent_Eval:
 		o.Evals = append(o.Evals, k.Eval)

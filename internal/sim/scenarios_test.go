@@ -58,6 +58,25 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// A node that hangs, in whatever phase, holds the others up for little more than the
+// failure timeout: the time to miss it, a tenth of that for its answer, and the step.
+func TestHangIsOverSoon(t *testing.T) {
+	b := newBench(t)
+	const limit = 5 * time.Second / 4
+	for _, phase := range []train.Phase{train.Load, train.Reduce, train.Exchange, train.Update, train.Apply} {
+		t.Run(string(phase), func(t *testing.T) {
+			t.Parallel()
+			out := b.play(t, sim.Scenario{Seed: 3, Spec: b.spec, Cache: b.cache, Nodes: 4, MinNodes: 3, FailureTimeout: time.Second,
+				Faults: []sim.Fault{{Do: sim.Freeze, Node: 2, Who: 2, Step: 5, Phase: phase, For: time.Minute}}})
+			for i, s := range out.Steps[1:] {
+				if took := time.Duration(out.Times[i+1] - out.Times[i]); took > limit {
+					t.Errorf("step %d came %v after the one before\n%s", s.Step, took, out.Story)
+				}
+			}
+		})
+	}
+}
+
 // Check is no use if it finds nothing wrong where something is.
 func TestCheckFindsFault(t *testing.T) {
 	b := newBench(t)
