@@ -34,6 +34,7 @@ type Options struct {
 	Advertise   string       // host that others reach this node at; empty: Listen's
 	Device      string       // "cpu", "cuda:0"
 	Threads     int          // of a CPU device, 0: all
+	Peak        float64      // FLOP/s of the device in matrix products, 0: it is measured
 	Fabric      train.Fabric // what gradients go through; empty: auto
 	SpecTOML    string       // the spec that the node expects, or empty
 	CacheDir    string       // of token files, empty: the user's cache folder
@@ -124,7 +125,10 @@ func (a *agent) openDevice(context.Context) (err error) {
 	if err != nil {
 		return usage("%w; choose another with --device", err)
 	}
-	if a.peak, err = kernels.MatMulRate(a.device, peakTime); err != nil {
+	if a.peak = a.o.Peak; a.peak == 0 {
+		a.peak, err = kernels.MatMulRate(a.device, peakTime)
+	}
+	if err != nil {
 		return usage("device %s cannot multiply matrices: %w", a.o.Device, err)
 	}
 	a.log.Info("device", "name", a.o.Device, "is", a.device.Info().Summary, "GFLOP/s", math.Round(a.peak/1e9))

@@ -33,5 +33,7 @@
 // it finds its neighbours silent, which a process stopped by a signal does not:
 // that is for tests with processes, and for parallax chaos.
 //
-// Computing takes fake time, a node and step's own, in which heartbeats go on.
+// Computing takes fake time, a node and step's own, in which heartbeats go on. Code that
+// waits for time to go by while it computes never ends in a bubble: so the device's
+// peak is given here, not measured.
 package sim

@@ -41,7 +41,7 @@ func (w *world) launch(i int) {
 func (w *world) live(ctx context.Context, n *node) {
 	err := agent.Run(ctx, agent.Options{
 		Name: nodeName(n.index), Coordinator: w.coord.Address(), Listen: ip(n.index) + ":0", Gossip: ip(n.index) + ":0",
-		Device: "cpu", Threads: 1, CacheDir: w.Cache, Patience: time.Minute, Log: quiet,
+		Device: "cpu", Threads: 1, Peak: 1e9, CacheDir: w.Cache, Patience: time.Minute, Log: quiet,
 		Network: n.process, Observe: func(at agent.Place) { w.observe(n, at) },
 	})
 	n.cancel(nil)
