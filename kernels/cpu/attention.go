@@ -129,9 +129,13 @@ func (b *Backend) Attention(op kernels.Attention) {
 	if !a.r.empty() {
 		a.tbar = floats(op.TBar)
 	}
+	pairs := op.Batch * op.KVHeads
+	if b.kernels.engine != nil && partsPayFor(op.AttentionShape) {
+		b.partsAttention(pairs)
+		return
+	}
 	a.tileRows = tileRows(a.maxSpan(maxTileRows))
 	a.tiles = ceilDiv(op.SeqLen, a.tileRows)
-	pairs := op.Batch * op.KVHeads
 	shared := b.shared.take(pairs * (a.panelFloats() + lines(op.SeqLen*op.HeadDim)))
 	a.keysT = cut(&shared, pairs*a.panelFloats())
 	a.values = shared
@@ -184,7 +188,7 @@ func (a *attentionJob) tile(w *worker, seq, head, i0 int) {
 		a.scores(&w.tile, t, ld, a.r.data[at*a.r.stride+head*a.HeadDim:], a.r.stride, a.keysOfHead(pair), 1, i0, i1, lo, hi)
 	}
 	for i := i0; i < i1; i++ {
-		a.weights(s[(i-i0)*ld:], t[(i-i0)*ld:], seq, head, i, i0, i1, lo)
+		a.weights(s[(i-i0)*ld:], t[(i-i0)*ld:], seq, head, i, lo, blockEnd(i, i0, i1, a.set.mr))
 	}
 	a.product(w, s, ld, a.o, pair, seq, head, i0, i1, lo)
 	if !a.r.empty() {
@@ -193,10 +197,11 @@ func (a *attentionJob) tile(w *worker, seq, head, i0 int) {
 }
 
 // weights turns row i's scores into w (in s) and p (in t), or p (in s) without
-// R. Keys that the row does not see but its block multiplies get weight 0.
-func (a *attentionJob) weights(s, t []float32, seq, head, i, i0, i1, lo int) {
+// R. Keys of [lo, end), which its block multiplies, that the row does not see get
+// weight 0.
+func (a *attentionJob) weights(s, t []float32, seq, head, i, lo, end int) {
 	from, to := a.firstKey(seq, i)-lo, i+1-lo
-	end := blockEnd(i, i0, i1, a.set.mr) - lo
+	end -= lo
 	stat := (seq*a.QHeads+head)*a.SeqLen + i
 	clear(s[:from])
 	clear(s[to:end])

@@ -66,6 +66,10 @@ func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 	}
 	pairs := op.Batch * op.KVHeads
 	a.segments = max(1, min(backwardTasks/pairs, op.SeqLen/segmentRows))
+	if b.kernels.engine != nil && partsPayFor(op.AttentionShape) {
+		b.partsAttentionBackward(pairs)
+		return
+	}
 	if a.segments == 1 {
 		b.pool.run(pairs, a)
 		return

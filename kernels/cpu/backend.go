@@ -24,26 +24,28 @@ type Backend struct {
 	shared  arena // operands and partial sums that all workers see
 
 	// One of each kind of job: an operation fills its own and runs it.
-	gemm         gemmJob
-	parts        partsJob
-	attention    attentionJob
-	attnBackward attentionBackwardJob
-	headLoss     headLossJob
-	rmsNorm      rmsNormJob
-	rmsNormBack  rmsNormBackwardJob
-	rotary       rotaryJob
-	rotaryBack   rotaryBackwardJob
-	swiglu       swigluJob
-	swigluBack   swigluBackwardJob
-	embedding    embeddingJob
-	embedBack    embeddingBackwardJob
-	squares      squaresJob
-	convert      convertJob
-	adamw        adamwJob
-	momentum     momentumJob
-	scale        scaleJob
-	quantize     quantizeJob
-	dequantize   dequantizeJob
+	gemm          gemmJob
+	parts         partsJob
+	attention     attentionJob
+	attnBackward  attentionBackwardJob
+	attnParts     partsAttentionJob
+	attnBackParts partsBackwardJob
+	headLoss      headLossJob
+	rmsNorm       rmsNormJob
+	rmsNormBack   rmsNormBackwardJob
+	rotary        rotaryJob
+	rotaryBack    rotaryBackwardJob
+	swiglu        swigluJob
+	swigluBack    swigluBackwardJob
+	embedding     embeddingJob
+	embedBack     embeddingBackwardJob
+	squares       squaresJob
+	convert       convertJob
+	adamw         adamwJob
+	momentum      momentumJob
+	scale         scaleJob
+	quantize      quantizeJob
+	dequantize    dequantizeJob
 }
 
 // New opens the host's cores. Options.Threads is the number of goroutines that

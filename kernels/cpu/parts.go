@@ -75,11 +75,14 @@ func (e *engine) packStrips(set *kernelSet, dst []uint16, aStrip int, src []floa
 		if alpha != 1 {
 			set.combine(stage[:partsEdge*ld], stage, stage, alpha, 0)
 		}
-		strip := dst[i/partsEdge*aStrip:]
-		for half := range 2 {
-			e.rows(strip[half*partsStep/6:], from[half*partsEdge/2*ld:], ld, stepsOf(k))
-		}
+		e.packBlock(dst[i/partsEdge*aStrip:], from, ld, stepsOf(k))
 	}
+}
+
+// packBlock packs a strip of 32 whole rows of steps*32 terms.
+func (e *engine) packBlock(dst []uint16, src []float32, stride, steps int) {
+	e.rows(dst, src, stride, steps)
+	e.rows(dst[partsStep/6:], src[partsEdge/2*stride:], stride, steps)
 }
 
 // panelStage is the distance of rows in a stage of one panel.

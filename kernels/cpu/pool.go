@@ -33,9 +33,10 @@ type pool struct {
 
 // worker is what one goroutine of the pool owns.
 type worker struct {
-	tile    tile
-	block   partsBlock
-	scratch arena
+	tile     tile
+	block    partsBlock
+	backward partsBackwardHead
+	scratch  arena
 	sleeper
 }
 
