@@ -25,7 +25,10 @@ func TestCases(t *testing.T) {
 	be := open(t)
 	for _, build := range []func(*stage) kernelCase{
 		product("p", 8, 16, 24, true, true), attention("parallax", 1, 2, 16, 8, true, true),
-		attention("softmax", 1, 2, 16, 8, false, false), headLoss(8, 16, 32), rmsNorm(4, 16), swiglu(4, 16), adamw(64),
+		attention("softmax", 1, 2, 16, 8, false, false), headLoss(8, 16, 32), newtonSchulz(16, 24), rmsNorm(4, 16), rmsNormBackward(4, 16),
+		headRotary(4, 2, 8, 4), headRotaryBackward(4, 2, 8, 4), swiglu(4, 16), swigluBackward(4, 16), embedding(4, 16, 8), embeddingBackward(4, 16, 8),
+		sumSquares(64), adamw(64), momentum(64), update(64), quantize(64), dequantize(64),
+		convert("c", kernels.F32, kernels.BF16, 64), convert("c", kernels.BF16, kernels.F32, 64),
 	} {
 		s := &stage{be: be}
 		c := build(s)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"parallax/kernels"
@@ -84,25 +85,26 @@ func (c kernelCase) result(s Spread, peak kernels.Peak) KernelResult {
 	return r
 }
 
-// cases are the operations, with shapes of a model of width 384 at 2048 tokens,
-// and attention at two lengths.
+// cases are the operations: products and the head with shapes of a model of width 384
+// at 2048 tokens, attention from short to long, then what memory bounds.
 func cases() []func(*stage) kernelCase {
-	return []func(*stage) kernelCase{
+	builders := []func(*stage) kernelCase{
 		product("matmul NT 2048x1536x384", 2048, 1536, 384, false, true),
 		product("matmul NN 2048x384x1536", 2048, 384, 1536, false, false),
 		product("matmul TN 1536x384x2048", 1536, 384, 2048, true, false),
 		product("matmul NT 2048x64x384", 2048, 64, 384, false, true),
-		attention("parallax", 4, 6, 256, 64, true, false),
-		attention("parallax", 4, 6, 256, 64, true, true),
-		attention("parallax", 1, 8, 1024, 64, true, false),
-		attention("parallax", 1, 8, 1024, 64, true, true),
-		attention("softmax", 1, 8, 1024, 64, false, false),
-		attention("softmax", 1, 8, 1024, 64, false, true),
+		newtonSchulz(384, 1536),
+		newtonSchulz(1024, 1024),
 		headLoss(2048, 384, 8192),
-		rmsNorm(2048, 384),
-		swiglu(2048, 1536),
-		adamw(1 << 22),
 	}
+	for _, shape := range []struct{ batch, heads, length, dim int }{{4, 6, 256, 64}, {1, 8, 1024, 64}, {1, 8, 1024, 128}, {1, 8, 4096, 64}, {1, 8, 4096, 128}} {
+		for _, mixer := range []string{"softmax", "parallax"} {
+			for _, backward := range []bool{false, true} {
+				builders = append(builders, attention(mixer, shape.batch, shape.heads, shape.length, shape.dim, mixer == "parallax", backward))
+			}
+		}
+	}
+	return append(builders, memoryCases()...)
 }
 
 // stage allocates a case's operands, filled with small random numbers.
@@ -137,6 +139,20 @@ func (s *stage) alloc(dt kernels.DType, n int) kernels.Buffer {
 	return b
 }
 
+// tokens are numbers below vocabulary, spread over it.
+func (s *stage) tokens(n, vocabulary int) kernels.Buffer {
+	b := s.alloc(kernels.I32, n)
+	if s.err != nil {
+		return nil
+	}
+	raw := s.be.HostAlloc(4 * n)
+	for i := range kernels.Cast[int32](raw) {
+		kernels.Cast[int32](raw)[i] = int32(i * 40503 % vocabulary)
+	}
+	s.err = s.be.CopyIn(b, raw).Wait()
+	return b
+}
+
 func (s *stage) compute(n int) kernels.Buffer { return s.floats(s.be.Info().Precision.Compute, n) }
 func (s *stage) master(n int) kernels.Buffer  { return s.floats(s.be.Info().Precision.Master, n) }
 
@@ -166,11 +182,25 @@ func product(name string, m, n, k int, transA, transB bool) func(*stage) kernelC
 	}
 }
 
+// newtonSchulz is one iteration on an m x n matrix, as the optimizer makes it: two
+// products with symmetric results, counted by what must be computed of them, and
+// one without.
+func newtonSchulz(m, n int) func(*stage) kernelCase {
+	return func(s *stage) kernelCase {
+		x, y, a, b := s.matrix(m, n), s.matrix(m, n), s.matrix(m, m), s.matrix(m, m)
+		gram := kernels.MatMul{C: a, A: x, B: x, TransB: true, Alpha: 1, Symmetric: true}
+		square := kernels.MatMul{C: b, A: a, B: a, Alpha: 2.0315, Beta: -4.7750, Add: a, Symmetric: true}
+		last := kernels.MatMul{C: y, A: b, B: x, Alpha: 1, Beta: 3.4445, Add: x}
+		return kernelCase{name: fmt.Sprintf("Newton-Schulz iteration %dx%d", m, n), flops: (gram.FLOPs()+square.FLOPs())/2 + last.FLOPs(),
+			run: func() { s.be.MatMul(gram); s.be.MatMul(square); s.be.MatMul(last) }}
+	}
+}
+
 func attention(mixer string, batch, heads, length, dim int, probe, backward bool) func(*stage) kernelCase {
 	return func(s *stage) kernelCase {
 		rows, cols := batch*length, heads*dim
 		op := kernels.Attention{
-			AttentionShape: kernels.AttentionShape{Batch: batch, SeqLen: length, QHeads: heads, KVHeads: heads, HeadDim: dim, Scale: 0.125},
+			AttentionShape: kernels.AttentionShape{Batch: batch, SeqLen: length, QHeads: heads, KVHeads: heads, HeadDim: dim, Scale: 1 / math.Sqrt(float64(dim))},
 			O:              s.matrix(rows, cols), Q: s.matrix(rows, cols), K: s.matrix(rows, cols), V: s.matrix(rows, cols),
 			LSE: s.master(rows * heads),
 		}
@@ -199,27 +229,5 @@ func headLoss(n, d, vocabulary int) func(*stage) kernelCase {
 			Loss: s.master(n), Scale: 1, DX: s.matrix(n, d), DW: kernels.Mat(s.master(vocabulary*d), vocabulary, d)}
 		return kernelCase{name: fmt.Sprintf("head and loss %dx%d, vocabulary %d", n, d, vocabulary), flops: op.FLOPs(),
 			run: func() { s.be.HeadLoss(op) }}
-	}
-}
-
-func rmsNorm(rows, cols int) func(*stage) kernelCase {
-	return func(s *stage) kernelCase {
-		op := kernels.RMSNorm{Y: s.matrix(rows, cols), X: s.matrix(rows, cols), Gain: s.compute(cols), RStd: s.master(rows), Eps: 1e-6}
-		return kernelCase{name: fmt.Sprintf("RMSNorm %dx%d", rows, cols), bytes: 2 * s.bytesOf(rows*cols), run: func() { s.be.RMSNorm(op) }}
-	}
-}
-
-func swiglu(rows, cols int) func(*stage) kernelCase {
-	return func(s *stage) kernelCase {
-		op := kernels.SwiGLU{Y: s.matrix(rows, cols), Gate: s.matrix(rows, cols), Up: s.matrix(rows, cols)}
-		return kernelCase{name: fmt.Sprintf("SwiGLU %dx%d", rows, cols), bytes: 3 * s.bytesOf(rows*cols), run: func() { s.be.SwiGLU(op) }}
-	}
-}
-
-func adamw(n int) func(*stage) kernelCase {
-	return func(s *stage) kernelCase {
-		op := kernels.AdamW{P: s.master(n), G: s.master(n), M: s.master(n), V: s.alloc(s.be.Info().Precision.Master, n),
-			LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: 1}
-		return kernelCase{name: fmt.Sprintf("AdamW, %d parameters", n), bytes: 7 * 4 * int64(n), run: func() { s.be.AdamW(op) }}
 	}
 }

@@ -88,13 +88,25 @@ func benchKernelsCommand() *cobra.Command {
 				if err == nil {
 					err = failed
 				}
-				return err
+				if err != nil {
+					return err
+				}
+				return f.resident(cmd)
 			})
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().IntVar(&runs, "runs", 9, "runs of each operation, of which the median counts")
 	return cmd
+}
+
+// resident says how much memory the operations and their operands took.
+func (f *benchFlags) resident(cmd *cobra.Command) error {
+	if f.json {
+		return f.encode(cmd, map[string]any{"resident_bytes": residentBytes()})
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "resident memory at most %.0f MB\n", float64(residentBytes())/1e6)
+	return err
 }
 
 func (f *benchFlags) kernel(cmd *cobra.Command, r bench.KernelResult) error {

@@ -16,6 +16,9 @@ package cpu
 // partsBlockKeys are the keys of a block.
 const partsBlockKeys = 256
 
+// partsBackRows are the rows of a tile.
+const partsBackRows = 64
+
 type partsBackwardJob struct {
 	attentionBackwardJob
 	h partsHeads
@@ -27,7 +30,7 @@ type partsBackwardHead struct {
 	w                     *worker
 	keysT, valuesT, keys  []uint16  // packed across, across and down
 	dk, dv                []float32 // [panel of keys][outStride][32]
-	tau, beta             [partsTileRows]float32
+	tau, beta             [partsBackRows]float32
 	stage                 []float32
 	queries               []uint16  // [scaled q, r, g][strip][step of HeadDim]
 	queriesT              []uint16  // transposed: [strip of HeadDim][step: q, r, of strips of queries]
@@ -85,7 +88,7 @@ func (a *partsBackwardJob) run(w *worker, task int) {
 	clear(x.dv)
 	group := a.QHeads / a.KVHeads
 	for head := kvHead * group; head < (kvHead+1)*group; head++ {
-		for i0 := segment * partsTileRows; i0 < a.SeqLen; i0 += a.segments * partsTileRows {
+		for i0 := segment * partsBackRows; i0 < a.SeqLen; i0 += a.segments * partsBackRows {
 			x.queryTile(seq, head, i0)
 		}
 	}
@@ -99,10 +102,10 @@ func (a *partsBackwardJob) run(w *worker, task int) {
 func (a *partsBackwardJob) headOf(w *worker) *partsBackwardHead {
 	x := &w.backward
 	*x = partsBackwardHead{partsBackwardJob: a, w: w, sides: a.sides()}
-	const strips, keySteps = partsTileRows / partsEdge, partsBlockKeys / partsEdge
+	const strips, keySteps = partsBackRows / partsEdge, partsBlockKeys / partsEdge
 	packed := a.h.packedHead()
 	query := strips * a.h.headSteps * partsStep
-	scores := partsTileRows * partsBlockStride
+	scores := partsBackRows * partsBlockStride
 	steps := strips * keySteps * partsStep
 	sizes := []struct {
 		words  *[]uint16
@@ -111,11 +114,11 @@ func (a *partsBackwardJob) headOf(w *worker) *partsBackwardHead {
 	}{
 		{words: &x.keysT, n: packed}, {words: &x.valuesT, n: packed}, {words: &x.keys, n: packed},
 		{floats: &x.dk, n: a.partFloats()}, {floats: &x.dv, n: a.partFloats()},
-		{floats: &x.stage, n: stageFloats(max(a.HeadDim, partsTileRows))},
+		{floats: &x.stage, n: stageFloats(max(a.HeadDim, partsBackRows))},
 		{words: &x.queries, n: 3 * query}, {words: &x.queriesT, n: x.sides * query}, {words: &x.gradT, n: query},
 		{floats: &x.scores, n: 3 * scores},
 		{words: &x.rows, n: x.sides * steps}, {words: &x.panels, n: x.sides * steps}, {words: &x.weights, n: steps},
-		{floats: &x.out, n: 2 * partsTileRows * a.h.outStride()},
+		{floats: &x.out, n: 2 * partsBackRows * a.h.outStride()},
 	}
 	total := 0
 	for _, s := range sizes {
@@ -159,7 +162,7 @@ func (a *partsBackwardJob) sumParts(pair int) {
 
 // queryTile adds the rows from i0 on of one query head.
 func (x *partsBackwardHead) queryTile(seq, head, i0 int) {
-	x.seq, x.head, x.i0, x.i1 = seq, head, i0, min(i0+partsTileRows, x.SeqLen)
+	x.seq, x.head, x.i0, x.i1 = seq, head, i0, min(i0+partsBackRows, x.SeqLen)
 	x.strips = ceilDiv(x.i1-i0, partsEdge)
 	x.loadQueries()
 	lo, hi := x.h.firstPanel(seq, i0), i0+x.strips*partsEdge
@@ -229,6 +232,7 @@ func (x *partsBackwardHead) scoreBlock(j0, j1 int) {
 	*t = partsBlock{aStrip: size, steps: x.h.headSteps, storeRow: partsBlockStride}
 	multiply := func(b []uint16, n, strip, strips, j int) {
 		t.a, t.b, t.strips = x.queries[(n*x.strips+strip)*size:], b[j/partsEdge*size:], strips
+		t.next = t.b[size:]
 		t.store = x.side(n)[strip*partsEdge*partsBlockStride+j-j0:]
 		x.h.e.multiply(t)
 	}
@@ -276,6 +280,7 @@ func (x *partsBackwardHead) queryGradients(j0, j1 int, first bool) {
 	}
 	for c := range h.headSteps {
 		t.b, t.store = x.keys[(c*h.keySteps+j0/partsEdge)*partsStep:], x.out[c*partsEdge:]
+		t.next = t.b[min(h.keySteps*partsStep, len(t.b)):]
 		if !first {
 			t.load = t.store
 		}
@@ -304,6 +309,6 @@ func (x *partsBackwardHead) keyGradients(j0, j1 int) {
 func (x *partsBackwardHead) addTransposed(dst []float32, a, panels []uint16, steps, j, j0 int) {
 	t, to := &x.w.block, dst[j*x.h.outStride():]
 	*t = partsBlock{a: a, aStrip: steps * partsStep, b: panels[(j-j0)/partsEdge*steps*partsStep:], steps: steps, strips: x.h.headSteps,
-		load: to, store: to, loadRow: partsEdge, storeRow: partsEdge}
+		load: to, store: to, loadRow: partsEdge, storeRow: partsEdge, next: words(to[partsEdge*x.h.outStride():])}
 	x.h.e.multiply(t)
 }

@@ -21,6 +21,7 @@ func init() {
 type Backend struct {
 	pool    *pool
 	kernels *kernelSet
+	forced  bool  // the environment named the kernel set
 	shared  arena // operands and partial sums that all workers see
 
 	// One of each kind of job: an operation fills its own and runs it.
@@ -50,12 +51,13 @@ type Backend struct {
 
 // New opens the host's cores. Options.Threads is the number of goroutines that
 // compute, at most; 0 means GOMAXPROCS. The environment variable PARALLAX_CPU
-// (avx512, avx2, portable) overrides what cpuid chooses.
+// (amx, avx512, avx2, portable) overrides what cpuid chooses.
 func New(opt kernels.Options) (*Backend, error) {
 	if opt.Threads < 0 {
 		return nil, fmt.Errorf("device cpu: %d threads: use a positive number, or 0 for all", opt.Threads)
 	}
-	set, err := chooseKernels(os.Getenv(kernelsVariable))
+	override := os.Getenv(kernelsVariable)
+	set, err := chooseKernels(override)
 	if err != nil {
 		return nil, err
 	}
@@ -63,19 +65,24 @@ func New(opt kernels.Options) (*Backend, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &Backend{pool: newPool(threads), kernels: set}, nil
+	return &Backend{pool: newPool(threads), kernels: set, forced: override != ""}, nil
 }
 
-// Info describes the instruction set in use and the number of threads.
+// Info describes the instruction set in use, whether the environment chose it, and
+// the number of threads.
 func (b *Backend) Info() kernels.Info {
 	n := len(b.pool.workers)
 	plural := "s"
 	if n == 1 {
 		plural = ""
 	}
+	name := b.kernels.name
+	if b.forced {
+		name += " by " + kernelsVariable
+	}
 	return kernels.Info{
 		Device:    "cpu",
-		Summary:   fmt.Sprintf("%s, %d thread%s", b.kernels.name, n, plural),
+		Summary:   fmt.Sprintf("%s, %d thread%s", name, n, plural),
 		Threads:   n,
 		Precision: kernels.Precision{Compute: kernels.F32, Master: kernels.F32},
 	}

@@ -32,6 +32,7 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
+	t.Setenv(kernelsVariable, "")
 	for _, name := range []string{"cpu", "cpu:0"} {
 		b, err := kernels.Open(name, kernels.Options{Threads: 2})
 		if err != nil {
@@ -59,6 +60,9 @@ func TestKernelsCanBeForced(t *testing.T) {
 		b, err := New(kernels.Options{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := b.Info().Summary; got != set.name+" by PARALLAX_CPU, 1 thread" {
+			t.Errorf("forced to %s: %q", set.key, got)
 		}
 		if b.kernels != set {
 			t.Errorf("%s=%s gave %s", kernelsVariable, set.key, b.kernels.key)

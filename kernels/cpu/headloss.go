@@ -42,6 +42,7 @@ type headLossJob struct {
 	target []float32 // [ld]: the target's logit
 	lse    []float32 // [ld]: +Inf for an ignored row, whose gradient is then 0
 	parts  []float32 // [headGroups][ld][d]: DX
+	engine partsHead
 }
 
 type headPhase int
@@ -80,12 +81,17 @@ func (j *headLossJob) layOut(b *Backend) {
 	d, rows := j.x.cols, j.n1-j.n0
 	j.ld = ceilDiv(rows, j.set.nr) * j.set.nr
 	zSize, colsSize, partSize := 0, 0, 0
+	rowsSize, packed := j.ld*d, 0
 	if j.gradients() {
-		zSize, partSize = j.w.rows*j.ld, headGroups*j.ld*d
+		zSize, partSize = ceilDiv(j.w.rows, partsEdge)*partsEdge*j.ld, headGroups*j.ld*d
 		colsSize = ceilDiv(d, j.set.nr) * j.set.nr * j.ld
 	}
-	all := b.shared.take(lines(j.ld*d) + lines(colsSize) + lines(zSize) + lines(partSize) + 2*lines(j.blocks*j.ld) + 2*lines(j.ld))
-	j.xT, j.xCols = cut(&all, j.ld*d), cut(&all, colsSize)
+	if j.onEngine() {
+		rowsSize, colsSize, packed = 0, 0, j.packedX()
+	}
+	all := b.shared.take(lines(rowsSize) + lines(colsSize) + packed + lines(zSize) + lines(partSize) + 2*lines(j.blocks*j.ld) + 2*lines(j.ld))
+	j.xT, j.xCols = cut(&all, rowsSize), cut(&all, colsSize)
+	j.engine.across, j.engine.down = words(cut(&all, packed/2)), words(cut(&all, packed/2))
 	j.z, j.parts = cut(&all, zSize), cut(&all, partSize)
 	j.maxima, j.sums = cut(&all, j.blocks*j.ld), cut(&all, j.blocks*j.ld)
 	j.target, j.lse = cut(&all, j.ld), cut(&all, j.ld)
@@ -111,7 +117,7 @@ func (b *Backend) headChunk(j *headLossJob) {
 func (j *headLossJob) run(w *worker, task int) {
 	switch j.phase {
 	case headPack:
-		j.pack(task)
+		j.pack(w, task)
 	case headLogits:
 		j.logits(w, task)
 	case headGradients:
@@ -125,7 +131,11 @@ func (j *headLossJob) run(w *worker, task int) {
 
 // pack copies nr rows of X, transposed and not. The columns of rows past the chunk stay what
 // they are; nothing reads them.
-func (j *headLossJob) pack(panel int) {
+func (j *headLossJob) pack(w *worker, panel int) {
+	if j.onEngine() {
+		j.packParts(w, panel)
+		return
+	}
 	nr, d := j.set.nr, j.x.cols
 	n := j.n0 + panel*nr
 	from, rows := j.x.data[n*j.x.stride:], min(nr, j.n1-n)
@@ -143,12 +153,29 @@ func (j *headLossJob) words(block int) (lo, hi int) {
 // logits computes one block of Z^T and its maxima and sums.
 func (j *headLossJob) logits(w *worker, block int) {
 	lo, hi := j.words(block)
-	var z []float32
+	own, s := headWords*j.ld, wordsScratch{}
 	if j.gradients() {
-		z = j.z[lo*j.ld : hi*j.ld]
-	} else {
-		z = w.scratch.take((hi - lo) * j.ld)
+		own = 0
 	}
+	if j.onEngine() {
+		s = j.wordsScratch(w, own)
+	} else {
+		s.rest = w.scratch.take(own)
+	}
+	z := s.rest
+	if j.gradients() {
+		z = j.z[lo*j.ld:]
+	}
+	if j.onEngine() {
+		j.partsLogits(w, s, z, lo, hi)
+	} else {
+		j.tileLogits(w, z, lo, hi)
+	}
+	j.columnStats(z, block, lo, hi)
+}
+
+// tileLogits computes the words [lo, hi) of Z^T.
+func (j *headLossJob) tileLogits(w *worker, z []float32, lo, hi int) {
 	set, d, rows, t := j.set, j.x.cols, j.n1-j.n0, &w.tile
 	*t = tile{aRow: j.w.stride, aCol: 1, bRow: set.nr, cRow: j.ld, k: d, alpha: 1}
 	for n := 0; n < rows; n += set.nr {
@@ -159,7 +186,6 @@ func (j *headLossJob) logits(w *worker, block int) {
 			set.tile(t)
 		}
 	}
-	j.columnStats(z, block, lo, hi)
 }
 
 // columnStats writes the block's maximum and sum of exponentials of each column,
@@ -216,8 +242,15 @@ func (j *headLossJob) blockGradients(w *worker, group, block int) {
 			j.z[v*j.ld+n] -= j.scale
 		}
 	}
+	part, first := j.parts[group*j.ld*j.x.cols:], block == group*j.blocks/headGroups
+	if j.onEngine() {
+		s := j.wordsScratch(w, 0)
+		j.partsWeightGradient(w, s, lo, hi)
+		j.partsInputGradient(w, s, part, lo, hi, first)
+		return
+	}
 	j.weightGradient(w, lo, hi)
-	j.inputGradient(w, group, lo, hi, block == group*j.blocks/headGroups)
+	j.inputGradient(w, part, lo, hi, first)
 }
 
 // weightGradient is DW[lo:hi] += G^T X.
@@ -237,9 +270,8 @@ func (j *headLossJob) weightGradient(w *worker, lo, hi int) {
 
 // inputGradient adds G W, over the words [lo, hi), to the group's part of DX, or
 // starts it.
-func (j *headLossJob) inputGradient(w *worker, group, lo, hi int, first bool) {
+func (j *headLossJob) inputGradient(w *worker, part []float32, lo, hi int, first bool) {
 	set, d, rows, t := j.set, j.x.cols, j.n1-j.n0, &w.tile
-	part := j.parts[group*j.ld*d:]
 	panels := w.scratch.take((hi - lo) * ceilDiv(d, set.nr) * set.nr)
 	packPanels(set, panels, (hi-lo)*set.nr, j.w.data[lo*j.w.stride:], j.w.stride, hi-lo, d)
 	*t = tile{aRow: 1, aCol: j.ld, bRow: set.nr, cRow: d, addRow: d, k: hi - lo, alpha: 1}

@@ -181,7 +181,7 @@ func (g *partsJob) multiplyBlock(w *worker, task int) {
 	if g.symmetric && j0 >= i1 {
 		return // above the diagonal
 	}
-	x := blockOf{partsJob: g, t: &w.block, i0: i0, i1: i1, beta: g.beta, add: g.add}
+	x := blockOf{e: g.set.engine, t: &w.block, c: g.c, symmetric: g.symmetric, i0: i0, i1: i1, beta: g.beta, add: g.add}
 	depth := min(stepsOf(g.k1-g.k0)*partsEdge, partsDepth)
 	own := w.scratch.take(g.rows*3*depth/2 + stageFloats(depth) + partsEdge*partsEdge)
 	packed := words(cut(&own, g.rows*3*depth/2))
@@ -219,15 +219,16 @@ func (g *partsJob) loadA(packed []uint16, stage []float32, i0, i1, p, k int) ([]
 	return packed, aStrip
 }
 
-// blockOf is a task's block while some terms are added.
+// blockOf is the rows [i0, i1) of c while some terms are added to beta add.
 type blockOf struct {
-	*partsJob
-	t      *partsBlock
-	a      []uint16
-	i0, i1 int
-	beta   float32
-	add    matrix
-	corner []float32 // 32 x 32
+	e         *engine
+	t         *partsBlock // with the panel and the number of steps
+	a         []uint16    // strips
+	c, add    matrix
+	beta      float32
+	i0, i1    int
+	symmetric bool      // blocks above the diagonal are not wanted
+	corner    []float32 // 32 x 32
 }
 
 // panel adds to the columns [j, j+n). Whole blocks with beta 0 or 1 are computed in
@@ -248,7 +249,7 @@ func (x *blockOf) panel(j, n int) {
 		if x.beta != 0 {
 			t.load, t.loadRow = x.add.data[i*x.add.stride+j:], x.add.stride
 		}
-		x.set.engine.multiply(t)
+		x.e.multiply(t)
 	}
 	for i += strips * partsEdge; i < x.i1; i += partsEdge {
 		x.edge(i, j, min(partsEdge, x.i1-i), n)
@@ -269,7 +270,7 @@ func (x *blockOf) edge(i, j, m, n int) {
 			}
 		}
 	}
-	x.set.engine.multiply(t)
+	x.e.multiply(t)
 	for r := range m {
 		copy(x.c.data[(i+r)*x.c.stride+j:][:n], x.corner[r*partsEdge:])
 	}
