@@ -36,6 +36,8 @@
 // # Where next
 //
 // Transport is what a Comm runs on. Package collective/mem is the one for tests,
-// with faults by coordinate; package collective/grpcring is the one for clusters.
-// Frame, in frame.go, is the wire format.
+// with faults by coordinate; package collective/grpcring is the one for clusters,
+// whose frames may go over the direct connections of package collective/tcpring.
+// Frame, in frame.go, is the wire format; loan.go and place.go say how tensors are
+// sent from and received in the memory they lie in; package collective/adder adds.
 package collective

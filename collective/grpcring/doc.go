@@ -18,6 +18,12 @@
 // gRPC returns from SendMsg before the bytes have left, so a chunk goes back to
 // its owner only when gRPC frees it (see outgoing in codec.go).
 //
+// # Direct connections
+//
+// gRPC copies what it carries. Where both sides want it (Server.Share, WithDirect),
+// a link's frames go over a connection of their own, package tcpring, which the
+// stream has negotiated; see direct.go for how, and for what proves who it is.
+//
 // # Where next
 //
 // Who may link is for transport credentials (WithCredentials, and those of the

@@ -67,10 +67,14 @@ func TestOlderGenerationIsRefused(t *testing.T) {
 // TestGenerationsFollow: a server outlives its views, and a neighbour may be
 // early in the next one.
 func TestGenerationsFollow(t *testing.T) {
-	hosts := newHosts(t, 3)
-	for generation := range uint64(4) {
-		must(t, connect(t, hosts, generation, nil), func(c *collective.Comm) error { return c.Barrier(t.Context(), at) })
-		hosts = append(hosts[1:], hosts[0])
+	for name, make := range transports {
+		t.Run(name, func(t *testing.T) {
+			hosts := make(t, 3)
+			for generation := range uint64(4) {
+				must(t, connect(t, hosts, generation, nil), func(c *collective.Comm) error { return c.Barrier(t.Context(), at) })
+				hosts = append(hosts[1:], hosts[0])
+			}
+		})
 	}
 }
 

@@ -88,7 +88,7 @@ func (s *split) sort(conn net.Conn) {
 	go func() {
 		select {
 		case <-s.closed:
-			conn.SetReadDeadline(time.Unix(1, 0))
+			conn.Close()
 		case <-sorted:
 		}
 	}()
