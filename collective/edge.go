@@ -26,6 +26,7 @@ type edge struct {
 	heard    atomic.Uint64 // frames
 	holding  atomic.Bool   // the reader waits for the collective
 	received uint32        // data frames; the reader's own
+	last     Header        // of a data frame received; the reader's own
 	sent     uint32        // data frames; the pump's own
 	silent   bool          // the neighbour is not waited for; the supervisor's own
 
@@ -51,16 +52,30 @@ func (e *edge) sign() sign {
 func (e *edge) read() {
 	defer close(e.ended)
 	for {
+		waiting := time.Now()
 		f, err := e.receive()
 		if err != nil {
 			e.broke(err)
 			return
 		}
+		e.waited(time.Since(waiting), f.Header)
 		e.heard.Add(1)
 		e.comm.counts.countReceived(&f)
 		if !e.take(f) {
 			return
 		}
+	}
+}
+
+// waited counts what a frame took to come, if others of its collective came before.
+func (e *edge) waited(took time.Duration, h Header) {
+	if h.Kind != Data {
+		return
+	}
+	last := e.last
+	e.last = h
+	if h.Step == last.Step && h.Bucket == last.Bucket && h.Tag == last.Tag {
+		e.comm.counts.receiving.Add(int64(took))
 	}
 }
 
@@ -212,12 +227,15 @@ func (e *edge) leave() {
 }
 
 func (e *edge) send(f Frame) error {
-	if f.Kind == Data {
-		e.sent++
-	} else {
+	if f.Kind != Data {
 		e.comm.counts.countSent(&f)
+		return e.link.Send(f)
 	}
-	return e.link.Send(f)
+	e.sent++
+	start := time.Now()
+	err := e.link.Send(f)
+	e.comm.counts.sending.Add(int64(time.Since(start)))
+	return err
 }
 
 func (e *edge) control(k Kind) Frame {

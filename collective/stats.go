@@ -1,6 +1,9 @@
 package collective
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats counts what this rank has sent, or has queued to be sent, and received
 // since New.
@@ -9,6 +12,12 @@ type Stats struct {
 	WireSent, WireReceived       int64 // bytes of all frames, headers included
 	FramesSent, FramesReceived   int64 // that carry tensors
 	StaleDropped                 int64 // frames of an older generation
+
+	// Sending is how long the link to the next rank took for the tensors sent: for
+	// more bytes than buffers hold, a slow link or a slow reader shows here.
+	// Receiving is how long frames were waited for that follow another one of the
+	// same collective.
+	Sending, Receiving time.Duration
 }
 
 type counters struct {
@@ -16,6 +25,7 @@ type counters struct {
 	wireSent, wireReceived       atomic.Int64
 	framesSent, framesReceived   atomic.Int64
 	stale                        atomic.Int64
+	sending, receiving           atomic.Int64 // nanoseconds
 }
 
 // Stats returns the counts so far.
@@ -26,6 +36,7 @@ func (c *Comm) Stats() Stats {
 		WireSent: n.wireSent.Load(), WireReceived: n.wireReceived.Load(),
 		FramesSent: n.framesSent.Load(), FramesReceived: n.framesReceived.Load(),
 		StaleDropped: n.stale.Load(),
+		Sending:      time.Duration(n.sending.Load()), Receiving: time.Duration(n.receiving.Load()),
 	}
 }
 

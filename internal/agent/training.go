@@ -230,5 +230,6 @@ func (t *training) report(r train.Report) {
 	t.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Step{Step: &pb.StepReport{
 		Generation: t.view.Generation, Step: r.Step, Loss: r.Loss, GradNorm: r.GradNorm, LearningRate: r.LearningRate,
 		Tokens: r.Tokens, Seconds: s.Total, ComputeSeconds: s.Compute, ReduceSeconds: s.Reduce,
-		WaitSeconds: s.Wait, UpdateSeconds: s.Update, WireBytes: r.WireBytes}}})
+		WaitSeconds: s.Wait, UpdateSeconds: s.Update, WireBytes: r.WireBytes,
+		SendSeconds: r.Link.Sending, ReceiveSeconds: r.Link.Receiving}}})
 }

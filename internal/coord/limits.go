@@ -102,7 +102,7 @@ func checkReady(r *pb.Ready) error {
 // checkStep leaves the loss alone: it may well have become NaN.
 func checkStep(r *pb.StepReport) error {
 	return checkNumbers(float64(r.Step), float64(r.Tokens), r.Seconds, r.ComputeSeconds, r.ReduceSeconds,
-		r.WaitSeconds, r.UpdateSeconds, float64(r.WireBytes))
+		r.WaitSeconds, r.UpdateSeconds, float64(r.WireBytes), r.SendSeconds, r.ReceiveSeconds)
 }
 
 // checkDiagnosis leaves the layers' numbers alone: a run that goes wrong shows there.

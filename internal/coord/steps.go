@@ -18,6 +18,7 @@ type tally struct {
 	first   *pb.StepReport
 	from    *node // of first
 	reports []*pb.StepReport
+	senders []*node // of the reports
 }
 
 // stepped takes a rank's report of one step.
@@ -39,11 +40,11 @@ func (c *Core) stepped(n *node, r *pb.StepReport) {
 		c.diverged("loss of step", r.Step, t.from, t.first.Loss, n, r.Loss)
 		return
 	}
-	t.reports = append(t.reports, r)
+	t.reports, t.senders = append(t.reports, r), append(t.senders, n)
 	switch {
 	case len(t.reports) == len(c.ranks):
 		delete(c.tallies, r.Step)
-		c.last = c.summarise(t.reports)
+		c.last = c.summarise(t)
 		c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Step{Step: c.last}})
 	case len(c.tallies) > maxOutstanding:
 		c.abandon(fmt.Sprintf("the reports of %s are more than %d steps ahead of another node's, which is a bug", n.name(), maxOutstanding))
@@ -55,7 +56,7 @@ func (c *Core) stepped(n *node, r *pb.StepReport) {
 func (c *Core) flushTallies(resume int64) {
 	for _, step := range slices.Sorted(maps.Keys(c.tallies)) {
 		if step <= resume {
-			c.last = c.summarise(c.tallies[step].reports)
+			c.last = c.summarise(c.tallies[step])
 			c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Step{Step: c.last}})
 		}
 	}
@@ -63,8 +64,8 @@ func (c *Core) flushTallies(resume int64) {
 }
 
 // summarise joins all ranks' reports of a step. Rates count the slowest rank's time.
-func (c *Core) summarise(reports []*pb.StepReport) *pb.StepSummary {
-	first, world := reports[0], float64(len(reports))
+func (c *Core) summarise(t *tally) *pb.StepSummary {
+	first, world := t.first, float64(len(t.reports))
 	s := &pb.StepSummary{
 		Step:         first.Step,
 		Steps:        int64(c.job.Spec.Train.Steps),
@@ -74,8 +75,9 @@ func (c *Core) summarise(reports []*pb.StepReport) *pb.StepSummary {
 		Tokens:       first.Tokens,
 		Generation:   first.Generation,
 		World:        int32(len(c.ranks)),
+		Links:        c.links(t),
 	}
-	for _, r := range reports {
+	for _, r := range t.reports {
 		s.Seconds = max(s.Seconds, r.Seconds)
 		s.ComputeSeconds += r.ComputeSeconds / world
 		s.ReduceSeconds += r.ReduceSeconds / world
@@ -88,6 +90,21 @@ func (c *Core) summarise(reports []*pb.StepReport) *pb.StepSummary {
 		s.FlopsPerSecond = s.TokensPerSecond * c.ranks[0].ready.FlopsPerToken
 	}
 	return s
+}
+
+// links joins what the ranks at both ends say of each link of the ring.
+func (c *Core) links(t *tally) (links []*pb.Link) {
+	said := make(map[*node]*pb.StepReport, len(t.reports))
+	for i, n := range t.senders {
+		said[n] = t.reports[i]
+	}
+	for rank, n := range c.ranks {
+		out, in := said[n], said[c.ranks[(rank+1)%len(c.ranks)]]
+		if out.GetSendSeconds() > 0 {
+			links = append(links, &pb.Link{Rank: int32(rank), Bytes: out.WireBytes, SendSeconds: out.SendSeconds, ReceiveSeconds: in.GetReceiveSeconds()})
+		}
+	}
+	return links
 }
 
 // evaluated takes a rank's validation loss; the first rank's is published.

@@ -36,7 +36,7 @@ func (t *Trainer) Evaluate(ctx context.Context) (Evaluation, error) {
 		return Evaluation{}, err
 	}
 	loss, tokens := e.total(all)
-	t.view.takeSent() // not part of any step
+	t.view.takeTraffic() // not part of any step
 	return Evaluation{Step: t.applied, Loss: loss, Tokens: tokens, Seconds: time.Since(began).Seconds()}, nil
 }
 

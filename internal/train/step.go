@@ -20,8 +20,15 @@ type Report struct {
 	Tokens       int64   // positions of the whole step
 	Seconds      Seconds
 	WireBytes    int64 // sent by this rank
-	Recomputed   bool  // with sum-exact: a gradient had outgrown its exponent
-	Wish         Wish  // what all ranks do after this step
+	Link         Link
+	Recomputed   bool // with sum-exact: a gradient had outgrown its exponent
+	Wish         Wish // what all ranks do after this step
+}
+
+// Link is how the links of this rank did in a step.
+type Link struct {
+	Sending   float64 // seconds that the one to the next rank took for what was sent
+	Receiving float64 // seconds that tensors which had begun to come were waited for
 }
 
 // Seconds is where a step's time went on this rank.
@@ -59,7 +66,7 @@ func (t *Trainer) Step(ctx context.Context) (Report, error) {
 		Update: w.lap(), Total: w.total(),
 	}
 	r.Recomputed = p.again
-	r.WireBytes = t.view.takeSent()
+	r.WireBytes, r.Link = t.view.takeTraffic()
 	return r, nil
 }
 
@@ -162,12 +169,12 @@ func (e *DivergedError) Error() string {
 		e.Step, e.Loss, e.GradNorm)
 }
 
-// takeSent is the bytes sent since it was last called.
-func (v *view) takeSent() int64 {
-	total := v.comm.Stats().WireSent
-	sent := total - v.sent
-	v.sent = total
-	return sent
+// takeTraffic is what went over the links since it was last called.
+func (v *view) takeTraffic() (sent int64, l Link) {
+	now, before := v.comm.Stats(), v.traffic
+	v.traffic = now
+	return now.WireSent - before.WireSent,
+		Link{(now.Sending - before.Sending).Seconds(), (now.Receiving - before.Receiving).Seconds()}
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

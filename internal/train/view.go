@@ -37,8 +37,8 @@ type view struct {
 	updateBounds []int // elements of the update buffer, by rank
 	byteBounds   []int // the same in bytes
 	reduction    *reduction
-	host         []float32 // the flat gradient, then the updates, on their way through the ring
-	sent         int64     // wire bytes at the end of the step before
+	host         []float32        // the flat gradient, then the updates, on their way through the ring
+	traffic      collective.Stats // of the ring, when it was last reported
 }
 
 // Enter makes the trainer a rank of a ring. It leaves the view before.
@@ -60,7 +60,7 @@ func (t *Trainer) Enter(v View) error {
 
 func (t *Trainer) newView(v View) (next *view, err error) {
 	rank := v.Comm.Rank()
-	next = &view{comm: v.Comm, rank: rank, slots: v.Slots, sent: v.Comm.Stats().WireSent}
+	next = &view{comm: v.Comm, rank: rank, slots: v.Slots, traffic: v.Comm.Stats()}
 	if next.mine, err = t.sampler.Assign(v.Slots[rank]); err != nil {
 		return nil, err
 	}

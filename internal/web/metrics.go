@@ -43,6 +43,10 @@ var (
 	tokenRate    = metric("tokens_per_second", "Tokens per second in the last step.")
 	flopRate     = metric("flops_per_second", "Model FLOPs per second in the last step.")
 
+	linkBytes   = metric("link_bytes", "Bytes that a rank sent to the next one in the last step.", "rank")
+	linkSend    = metric("link_send_seconds", "Time that the link from a rank to the next one took for them.", "rank")
+	linkReceive = metric("link_receive_seconds", "Time that the next rank waited for tensors that had begun to come over that link, in the last step.", "rank")
+
 	steps        = metric("steps_total", "Steps made since the start of this process.")
 	tokens       = metric("tokens_total", "Tokens trained on since the start of this process.")
 	flops        = metric("flops_total", "Model FLOPs spent since the start of this process.")
@@ -131,6 +135,12 @@ func (t *totals) collectStep(send emitter) {
 	send.gauge(tokenRate, s.TokensPerSecond)
 	send.gauge(flopRate, s.FlopsPerSecond)
 	splitOf(s).parts(func(name string, seconds float64) { send.gauge(stepSeconds, seconds, name) })
+	for _, l := range s.Links {
+		rank := strconv.Itoa(int(l.Rank))
+		send.gauge(linkBytes, float64(l.Bytes), rank)
+		send.gauge(linkSend, l.SendSeconds, rank)
+		send.gauge(linkReceive, l.ReceiveSeconds, rank)
+	}
 }
 
 func (t *totals) collectCounters(send emitter) {

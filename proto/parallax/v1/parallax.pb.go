@@ -1688,7 +1688,9 @@ type StepReport struct {
 	ReduceSeconds  float64                `protobuf:"fixed64,9,opt,name=reduce_seconds,json=reduceSeconds,proto3" json:"reduce_seconds,omitempty"`    // ring work that nothing hid
 	WaitSeconds    float64                `protobuf:"fixed64,10,opt,name=wait_seconds,json=waitSeconds,proto3" json:"wait_seconds,omitempty"`         // for data or neighbours before the ring could begin
 	UpdateSeconds  float64                `protobuf:"fixed64,11,opt,name=update_seconds,json=updateSeconds,proto3" json:"update_seconds,omitempty"`
-	WireBytes      int64                  `protobuf:"varint,12,opt,name=wire_bytes,json=wireBytes,proto3" json:"wire_bytes,omitempty"` // sent by this rank
+	WireBytes      int64                  `protobuf:"varint,12,opt,name=wire_bytes,json=wireBytes,proto3" json:"wire_bytes,omitempty"`                 // sent by this rank
+	SendSeconds    float64                `protobuf:"fixed64,13,opt,name=send_seconds,json=sendSeconds,proto3" json:"send_seconds,omitempty"`          // that the link to the next rank took for them
+	ReceiveSeconds float64                `protobuf:"fixed64,14,opt,name=receive_seconds,json=receiveSeconds,proto3" json:"receive_seconds,omitempty"` // that this rank waited for tensors that had begun to come
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1803,6 +1805,20 @@ func (x *StepReport) GetUpdateSeconds() float64 {
 func (x *StepReport) GetWireBytes() int64 {
 	if x != nil {
 		return x.WireBytes
+	}
+	return 0
+}
+
+func (x *StepReport) GetSendSeconds() float64 {
+	if x != nil {
+		return x.SendSeconds
+	}
+	return 0
+}
+
+func (x *StepReport) GetReceiveSeconds() float64 {
+	if x != nil {
+		return x.ReceiveSeconds
 	}
 	return 0
 }
@@ -2905,6 +2921,7 @@ type StepSummary struct {
 	WireBytes       int64                  `protobuf:"varint,14,opt,name=wire_bytes,json=wireBytes,proto3" json:"wire_bytes,omitempty"` // all ranks
 	Generation      uint64                 `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"`
 	World           int32                  `protobuf:"varint,16,opt,name=world,proto3" json:"world,omitempty"`
+	Links           []*Link                `protobuf:"bytes,17,rep,name=links,proto3" json:"links,omitempty"` // of the ring, as far as their ranks have reported
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -3051,6 +3068,82 @@ func (x *StepSummary) GetWorld() int32 {
 	return 0
 }
 
+func (x *StepSummary) GetLinks() []*Link {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+// Link is the edge of the ring from a rank to the next one, in one step.
+type Link struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Rank           int32                  `protobuf:"varint,1,opt,name=rank,proto3" json:"rank,omitempty"`
+	Bytes          int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	SendSeconds    float64                `protobuf:"fixed64,3,opt,name=send_seconds,json=sendSeconds,proto3" json:"send_seconds,omitempty"`          // that the link took for them; a slow one has the most
+	ReceiveSeconds float64                `protobuf:"fixed64,4,opt,name=receive_seconds,json=receiveSeconds,proto3" json:"receive_seconds,omitempty"` // that the next rank waited for tensors that had begun to come
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Link) Reset() {
+	*x = Link{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Link) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Link) ProtoMessage() {}
+
+func (x *Link) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Link.ProtoReflect.Descriptor instead.
+func (*Link) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Link) GetRank() int32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
+func (x *Link) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Link) GetSendSeconds() float64 {
+	if x != nil {
+		return x.SendSeconds
+	}
+	return 0
+}
+
+func (x *Link) GetReceiveSeconds() float64 {
+	if x != nil {
+		return x.ReceiveSeconds
+	}
+	return 0
+}
+
 // Notice is a sentence for the user.
 type Notice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3063,7 +3156,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3168,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3181,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{35}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Notice) GetText() string {
@@ -3127,7 +3220,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3139,7 +3232,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3152,7 +3245,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{36}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Done) GetStep() int64 {
@@ -3347,7 +3440,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\texit_code\x18\x02 \x01(\x05R\bexitCode\x12\x17\n" +
 	"\aat_once\x18\x03 \x01(\bR\x06atOnce\"#\n" +
 	"\tSaveOrder\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x81\x03\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xcd\x03\n" +
 	"\n" +
 	"StepReport\x12\x1e\n" +
 	"\n" +
@@ -3365,7 +3458,9 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	" \x01(\x01R\vwaitSeconds\x12%\n" +
 	"\x0eupdate_seconds\x18\v \x01(\x01R\rupdateSeconds\x12\x1d\n" +
 	"\n" +
-	"wire_bytes\x18\f \x01(\x03R\twireBytes\"\x86\x01\n" +
+	"wire_bytes\x18\f \x01(\x03R\twireBytes\x12!\n" +
+	"\fsend_seconds\x18\r \x01(\x01R\vsendSeconds\x12'\n" +
+	"\x0freceive_seconds\x18\x0e \x01(\x01R\x0ereceiveSeconds\"\x86\x01\n" +
 	"\n" +
 	"EvalReport\x12\x1e\n" +
 	"\n" +
@@ -3459,7 +3554,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x12flops_per_token_6n\x18\t \x01(\x01R\x0fflopsPerToken6n\x12\x1f\n" +
 	"\vdata_digest\x18\n" +
 	" \x01(\tR\n" +
-	"dataDigest\"\x84\x04\n" +
+	"dataDigest\"\xad\x04\n" +
 	"\vStepSummary\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\x03R\x04step\x12\x14\n" +
 	"\x05steps\x18\x02 \x01(\x03R\x05steps\x12\x12\n" +
@@ -3480,7 +3575,13 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x0f \x01(\x04R\n" +
 	"generation\x12\x14\n" +
-	"\x05world\x18\x10 \x01(\x05R\x05world\"O\n" +
+	"\x05world\x18\x10 \x01(\x05R\x05world\x12'\n" +
+	"\x05links\x18\x11 \x03(\v2\x11.parallax.v1.LinkR\x05links\"|\n" +
+	"\x04Link\x12\x12\n" +
+	"\x04rank\x18\x01 \x01(\x05R\x04rank\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12!\n" +
+	"\fsend_seconds\x18\x03 \x01(\x01R\vsendSeconds\x12'\n" +
+	"\x0freceive_seconds\x18\x04 \x01(\x01R\x0ereceiveSeconds\"O\n" +
 	"\x06Notice\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12\x18\n" +
@@ -3521,7 +3622,7 @@ func file_parallax_v1_parallax_proto_rawDescGZIP() []byte {
 	return file_parallax_v1_parallax_proto_rawDescData
 }
 
-var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*Frame)(nil),              // 0: parallax.v1.Frame
 	(*Piece)(nil),              // 1: parallax.v1.Piece
@@ -3558,8 +3659,9 @@ var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*RunEvent)(nil),           // 32: parallax.v1.RunEvent
 	(*RunStarted)(nil),         // 33: parallax.v1.RunStarted
 	(*StepSummary)(nil),        // 34: parallax.v1.StepSummary
-	(*Notice)(nil),             // 35: parallax.v1.Notice
-	(*Done)(nil),               // 36: parallax.v1.Done
+	(*Link)(nil),               // 35: parallax.v1.Link
+	(*Notice)(nil),             // 36: parallax.v1.Notice
+	(*Done)(nil),               // 37: parallax.v1.Done
 }
 var file_parallax_v1_parallax_proto_depIdxs = []int32{
 	5,  // 0: parallax.v1.NodeMessage.hello:type_name -> parallax.v1.Hello
@@ -3589,28 +3691,29 @@ var file_parallax_v1_parallax_proto_depIdxs = []int32{
 	34, // 24: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
 	20, // 25: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
 	23, // 26: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
-	35, // 27: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
-	36, // 28: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
+	36, // 27: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
+	37, // 28: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
 	21, // 29: parallax.v1.RunEvent.diagnosis:type_name -> parallax.v1.Diagnosis
-	3,  // 30: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
-	27, // 31: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
-	29, // 32: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
-	30, // 33: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
-	0,  // 34: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
-	2,  // 35: parallax.v1.State.Snapshot:input_type -> parallax.v1.StateRequest
-	2,  // 36: parallax.v1.State.Changes:input_type -> parallax.v1.StateRequest
-	4,  // 37: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
-	28, // 38: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
-	32, // 39: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
-	31, // 40: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
-	0,  // 41: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
-	1,  // 42: parallax.v1.State.Snapshot:output_type -> parallax.v1.Piece
-	1,  // 43: parallax.v1.State.Changes:output_type -> parallax.v1.Piece
-	37, // [37:44] is the sub-list for method output_type
-	30, // [30:37] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	35, // 30: parallax.v1.StepSummary.links:type_name -> parallax.v1.Link
+	3,  // 31: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
+	27, // 32: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
+	29, // 33: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
+	30, // 34: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
+	0,  // 35: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
+	2,  // 36: parallax.v1.State.Snapshot:input_type -> parallax.v1.StateRequest
+	2,  // 37: parallax.v1.State.Changes:input_type -> parallax.v1.StateRequest
+	4,  // 38: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
+	28, // 39: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
+	32, // 40: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
+	31, // 41: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
+	0,  // 42: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
+	1,  // 43: parallax.v1.State.Snapshot:output_type -> parallax.v1.Piece
+	1,  // 44: parallax.v1.State.Changes:output_type -> parallax.v1.Piece
+	38, // [38:45] is the sub-list for method output_type
+	31, // [31:38] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_parallax_v1_parallax_proto_init() }
@@ -3653,14 +3756,14 @@ func file_parallax_v1_parallax_proto_init() {
 		(*RunEvent_Done)(nil),
 		(*RunEvent_Diagnosis)(nil),
 	}
-	file_parallax_v1_parallax_proto_msgTypes[36].OneofWrappers = []any{}
+	file_parallax_v1_parallax_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_parallax_v1_parallax_proto_rawDesc), len(file_parallax_v1_parallax_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   3,
 		},
