@@ -5,15 +5,19 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"parallax/internal/agent"
 	"parallax/internal/config"
 	"parallax/internal/coord"
+	"parallax/internal/gossip"
+	"parallax/internal/network"
 	pb "parallax/proto/parallax/v1"
 	"parallax/shard"
 )
@@ -25,6 +29,8 @@ type elastic struct {
 	views []*pb.View
 	by    map[int64]uint64 // generation of each step
 	nodes map[string]*elasticNode
+
+	network network.Network // of those that are launched from now on; nil: the host's
 }
 
 // elasticNode is a node that can be killed, or asked to leave.
@@ -65,7 +71,9 @@ func (e *elastic) launch(i int) {
 	n := &elasticNode{die: make(chan struct{}), drain: drain, ended: make(chan error, 1)}
 	e.t.Cleanup(drain)
 	e.nodes[nodeName(i)] = n
-	go func() { n.ended <- agent.RunUntilKilled(ctx, e.options(i, e.coord.Address()), n.die) }()
+	o := e.options(i, e.coord.Address())
+	o.Network = e.network
+	go func() { n.ended <- agent.RunUntilKilled(ctx, o, n.die) }()
 }
 
 // kill breaks all of a node's connections.
@@ -325,6 +333,76 @@ func TestJoinerDies(t *testing.T) {
 			t.Errorf("a view ended for another reason: %s", v.Reason)
 		}
 	}
+}
+
+// gate is a network on which nothing comes from other nodes before it is opened.
+type gate struct {
+	coordinator string
+	opened      chan struct{}
+}
+
+func (gate) Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+func (gate) Gossip() gossip.Transport                    { return nil }
+
+func (g gate) Dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil || address == g.coordinator {
+		return conn, err
+	}
+	return &gated{Conn: conn, opened: g.opened, closed: make(chan struct{})}, nil
+}
+
+type gated struct {
+	net.Conn
+	opened <-chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (c *gated) Read(b []byte) (int, error) {
+	select {
+	case <-c.opened:
+	case <-c.closed:
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *gated) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { close(c.closed) })
+	return err
+}
+
+// However long a joiner takes to fetch, the others make their steps.
+func TestStepsGoOnWhileItFetches(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 600, "eval.every=0")
+	e := newElastic(t, spec, 3, 2)
+	link := gate{e.coord.Address(), make(chan struct{})}
+	const meanwhile = 50 // steps
+	kill := at(15, func() { e.kill(2) })
+	open := func(*pb.RunEvent) {}
+	var last, began int64
+	fetches := onFetch(2, func() {
+		began = last
+		open = at(began+meanwhile, func() { close(link.opened) })
+	})
+	wantSame(t, e.follow(func(event *pb.RunEvent) {
+		last = max(last, event.GetStep().GetStep())
+		kill(event)
+		fetches(event)
+		open(event)
+		if event.GetView().GetGeneration() == 2 {
+			e.network = link
+			e.launch(2)
+		}
+	}), undisturbed(t, spec))
+	for step := began + 1; step <= began+meanwhile; step++ {
+		if e.by[step] != 2 {
+			t.Errorf("step %d, while node-2 could not fetch, was made in generation %d", step, e.by[step])
+		}
+	}
+	e.wantFollowed(2)
 }
 
 // The member that serves the state dies meanwhile: the joiner fetches from another.

@@ -37,6 +37,10 @@ func TestScenarios(t *testing.T) {
 			{Do: sim.Kill, Node: 2, Who: 2, Step: 3, Phase: train.Reduce},
 			{Do: sim.Launch, Node: 2, Who: sim.Anybody, Step: 5, Phase: train.Load},
 			{Do: sim.Kill, Node: 2, Who: 2, Step: 0, Phase: agent.Fetch}}, 0},
+		"the member dies that serves the state to a joiner": {4, 2, []sim.Fault{
+			{Do: sim.Kill, Node: 2, Who: 2, Step: 3, Phase: train.Reduce},
+			{Do: sim.Launch, Node: 2, Who: sim.Anybody, Step: 5, Phase: train.Load},
+			{Do: sim.Kill, Node: 3, Who: 2, Step: 0, Phase: agent.Fetch}}, 0},
 		"two of four die in different phases of a step": {4, 2, []sim.Fault{
 			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: train.Update},
 			{Do: sim.Kill, Node: 3, Who: 2, Step: 5, Phase: train.Backward}}, 0},
