@@ -28,18 +28,14 @@ func (c Curve) Progress(points []Point, a Axis, amount float64) float64 {
 // Rate is the mean rate of the whole run in tokens per second.
 func (c Curve) Rate() float64 { return c.End().Tokens / c.End().Seconds }
 
-// Pair holds one run against another, at the largest amounts that both have
-// reached. Losses are those of validation where both have them.
+// Pair holds one run against another, by their smoothed training losses at the
+// largest amounts that both have reached.
 func Pair(run, control Curve) (t Throughput, budgets map[Axis]float64) {
 	both := []Trained{{Curve: run}, {Curve: control}}
-	points := func(c Curve) []Point { return c.Training }
-	if len(run.Validation) > 0 && len(control.Validation) > 0 {
-		points = func(c Curve) []Point { return c.Validation }
-	}
 	budgets = map[Axis]float64{}
 	ratio := func(a Axis) (s Stat) {
 		budgets[a] = commonBudget(both, a)
-		s.add(run.Progress(points(run), a, budgets[a]) / control.Progress(points(control), a, budgets[a]))
+		s.add(run.Progress(run.Training, a, budgets[a]) / control.Progress(control.Training, a, budgets[a]))
 		return s
 	}
 	t.TokensPerSecond.add(run.Rate() / control.Rate())

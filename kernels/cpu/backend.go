@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"parallax/kernels"
 )
@@ -19,10 +20,11 @@ func init() {
 
 // Backend runs operations on the host's cores as they are called.
 type Backend struct {
-	pool    *pool
-	kernels *kernelSet
-	forced  bool  // the environment named the kernel set
-	shared  arena // operands and partial sums that all workers see
+	pool      *pool
+	kernels   *kernelSet
+	forced    bool   // the environment named the kernel set
+	processor string // what it calls itself
+	shared    arena  // operands and partial sums that all workers see
 
 	// One of each kind of job: an operation fills its own and runs it.
 	gemm          gemmJob
@@ -65,11 +67,11 @@ func New(opt kernels.Options) (*Backend, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &Backend{pool: newPool(threads), kernels: set, forced: override != ""}, nil
+	return &Backend{pool: newPool(threads), kernels: set, forced: override != "", processor: processor()}, nil
 }
 
-// Info describes the instruction set in use, whether the environment chose it, and
-// the number of threads.
+// Info describes the processor, the instruction set in use, whether the environment
+// chose it, and the number of threads.
 func (b *Backend) Info() kernels.Info {
 	n := len(b.pool.workers)
 	plural := "s"
@@ -82,7 +84,7 @@ func (b *Backend) Info() kernels.Info {
 	}
 	return kernels.Info{
 		Device:    "cpu",
-		Summary:   fmt.Sprintf("%s, %d thread%s", name, n, plural),
+		Summary:   strings.TrimPrefix(fmt.Sprintf("%s, %s, %d thread%s", b.processor, name, n, plural), ", "),
 		Threads:   n,
 		Precision: kernels.Precision{Compute: kernels.F32, Master: kernels.F32},
 	}

@@ -38,7 +38,7 @@ func TestOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := availableSets()[0].name + ", 2 threads"
+		want := strings.TrimPrefix(processor()+", "+availableSets()[0].name+", 2 threads", ", ")
 		if got := b.Info(); got.Summary != want || got.Device != "cpu" || got.Threads != 2 {
 			t.Errorf("%s: %+v, want %q", name, got, want)
 		}
