@@ -41,6 +41,7 @@ var badInputs = []badInput{
 	{name: "fraction for an integer", args: "config print --config run.toml", files: map[string]string{"run.toml": "[train]\nsteps = 1.9\n"},
 		code: 2, words: []string{"run.toml:2", "train.steps", "integer", "1.9"}},
 	{name: "fraction by --set", args: "sim --set train.steps=1.9", code: 2, words: []string{"--set train.steps=1.9", "integer"}},
+	{name: "steps out of range", args: "sim --steps -4", code: 2, words: []string{"train.steps = -4", "(from --steps)"}},
 	{name: "unknown key by --set", args: "sim --set model.width_=2", code: 2, words: []string{"model.width_", "model.width"}},
 	{name: "misspelt variable", args: "sim", env: []string{"PARALLAX_MODEL_LAYER=2"}, code: 2, words: []string{"PARALLAX_MODEL_LAYER", "PARALLAX_MODEL_LAYERS"}},
 	{name: "value out of range", args: "sim --set train.slots=0", code: 2, words: []string{"train.slots", "--set"}},
@@ -55,7 +56,7 @@ var badInputs = []badInput{
 	{name: "daemon variable of another type", program: "coordinator", env: []string{"PARALLAX_NODES=two"}, code: 2, words: []string{"PARALLAX_NODES=two"}},
 
 	// Usage.
-	{name: "unknown flag", args: "sim --stepz 5", code: 2, words: []string{"--stepz", "parallax sim --help"}},
+	{name: "unknown flag", args: "sim --stepz 5", code: 2, words: []string{"--stepz", "did you mean --steps?", "parallax sim --help"}},
 	{name: "unknown command", args: "trian", code: 2, words: []string{"trian", "train"}},
 	{name: "unknown subcommand", args: "config chek", code: 2, words: []string{"chek", "parallax config --help"}},
 	{name: "argument too many", args: "sim now", code: 2, words: []string{"parallax sim takes no arguments"}},

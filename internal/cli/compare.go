@@ -132,13 +132,13 @@ func (f *compareFlags) derive(cmd *cobra.Command) ([]compare.Arm, compare.Budget
 }
 
 func (f *compareFlags) loadModel(cmd *cobra.Command) (config.Spec, model.Config, error) {
-	var more []string
+	var more []config.Flag
 	if cmd.Flags().Changed("data") {
 		path, err := filepath.Abs(f.data)
 		if err != nil {
 			return config.Spec{}, model.Config{}, err
 		}
-		more = append(more, "data.path="+path)
+		more = append(more, config.Flag{Name: "--data", Key: "data.path", Value: path})
 	}
 	loaded, err := f.spec.load(more...)
 	if err != nil {

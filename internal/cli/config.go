@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -33,10 +32,10 @@ func (f *specFlags) add(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("set", completeKeys)
 }
 
-// load reads the layers; more are settings over --set.
-func (f *specFlags) load(more ...string) (*config.Loaded, error) {
+// load reads the layers; more are settings over --set that have flags of their own.
+func (f *specFlags) load(more ...config.Flag) (*config.Loaded, error) {
 	loaded, err := config.Load(config.Sources{
-		Default: f.fallback, Preset: f.preset, File: f.file, Environ: os.Environ(), Set: append(slices.Clone(f.set), more...),
+		Default: f.fallback, Preset: f.preset, File: f.file, Environ: os.Environ(), Set: f.set, Flags: more,
 	})
 	if err != nil {
 		return nil, err

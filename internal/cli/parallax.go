@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"parallax/internal/config"
 	"parallax/internal/version"
 )
 
@@ -33,9 +36,23 @@ func newRoot(name, short string) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError("%w; see %s --help", err, cmd.CommandPath())
+		return usageError("%w%s; see %s --help", err, nearestFlag(cmd, err), cmd.CommandPath())
 	})
 	return cmd
+}
+
+// nearestFlag suggests what a flag that the command does not have may have meant.
+func nearestFlag(cmd *cobra.Command, err error) string {
+	var missing *pflag.NotExistError
+	if !errors.As(err, &missing) {
+		return ""
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := config.Nearest(missing.GetSpecifiedName(), known); near != "" {
+		return fmt.Sprintf(" (did you mean --%s?)", near)
+	}
+	return ""
 }
 
 // group is a command that only holds others.

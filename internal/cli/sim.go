@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -80,16 +81,16 @@ func (f *simFlags) given(cmd *cobra.Command) bool {
 }
 
 func (f *simFlags) loadSpec(cmd *cobra.Command) (config.Spec, error) {
-	var more []string
+	var more []config.Flag
 	if cmd.Flags().Changed("steps") {
-		more = append(more, fmt.Sprintf("train.steps=%d", f.steps))
+		more = append(more, config.Flag{Name: "--steps", Key: "train.steps", Value: strconv.Itoa(f.steps)})
 	}
 	if cmd.Flags().Changed("data") {
 		path, err := filepath.Abs(f.data)
 		if err != nil {
 			return config.Spec{}, err
 		}
-		more = append(more, "data.path="+path)
+		more = append(more, config.Flag{Name: "--data", Key: "data.path", Value: path})
 	}
 	loaded, err := f.spec.load(more...)
 	if err != nil {
@@ -100,14 +101,31 @@ func (f *simFlags) loadSpec(cmd *cobra.Command) (config.Spec, error) {
 
 // train runs the cluster and says how it ended.
 func (f *simFlags) train(ctx context.Context, run simRun) error {
-	done, err := f.cluster.train(ctx, run, console.New(os.Stdout, f.json))
+	printer := &stepCounter{Printer: console.New(os.Stdout, f.json)}
+	done, err := f.cluster.train(ctx, run, printer)
 	if err != nil {
 		return err
+	}
+	if f.cluster.resume && !f.json && printer.steps == 0 && int(done.Step) >= run.spec.Train.Steps {
+		fmt.Printf("\nrun %s was complete before: its %d steps had been trained, so nothing was left to do\n", run.id, done.Step)
 	}
 	if !f.json && done.ExitCode != exitUsage { // then the reason says what to try
 		f.explain(run, done)
 	}
 	return exitWith(int(done.ExitCode))
+}
+
+// stepCounter counts the steps that are printed.
+type stepCounter struct {
+	console.Printer
+	steps int
+}
+
+func (c *stepCounter) Event(e *pb.RunEvent) {
+	if e.GetStep() != nil {
+		c.steps++
+	}
+	c.Printer.Event(e)
 }
 
 // explain says where the results lie and what could be typed next.

@@ -16,6 +16,13 @@ type Sources struct {
 	File    string   // path of a TOML file, "": none
 	Environ []string // as of os.Environ
 	Set     []string // "model.layers=4", the later over the earlier
+	Flags   []Flag   // over all others
+}
+
+// Flag is a setting that has a flag of its own.
+type Flag struct {
+	Name       string // as it was typed: "--steps"
+	Key, Value string
 }
 
 // Loaded is a valid Spec and where its values came from.
@@ -63,7 +70,15 @@ func (l *Loaded) loadLayers(src Sources) error {
 	if err := l.applyEnviron(src.Environ); err != nil {
 		return err
 	}
-	return l.applySet(src.Set)
+	if err := l.applySet(src.Set); err != nil {
+		return err
+	}
+	for _, f := range src.Flags {
+		if err := l.apply(f.Key, f.Value, f.Name, f.Name+" "+f.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readFile(path string) (*document, error) {
@@ -125,19 +140,26 @@ func sectionSet(keys []string) map[string]bool {
 func (l *Loaded) applySet(set []string) error {
 	for _, s := range set {
 		name, text, ok := strings.Cut(s, "=")
-		name = strings.TrimSpace(name)
 		if !ok {
 			return &Error{Msg: fmt.Sprintf("--set %s: write --set key=value", s)}
 		}
-		k, known := keyIndex[name]
-		if !known {
-			return &Error{Key: name, Msg: fmt.Sprintf("--set %s: unknown key %s%s", s, name, didYouMean(name, keyNames))}
+		if err := l.apply(strings.TrimSpace(name), strings.TrimSpace(text), "--set", "--set "+s); err != nil {
+			return err
 		}
-		value, err := k.fromText(strings.TrimSpace(text))
-		if err != nil {
-			return &Error{Key: name, Msg: fmt.Sprintf("--set %s: %v", s, err)}
-		}
-		l.put(k, value, "--set")
 	}
+	return nil
+}
+
+// apply sets a key from text; typed is what an error quotes.
+func (l *Loaded) apply(key, text, origin, typed string) error {
+	k, known := keyIndex[key]
+	if !known {
+		return &Error{Key: key, Msg: fmt.Sprintf("%s: unknown key %s%s", typed, key, didYouMean(key, keyNames))}
+	}
+	value, err := k.fromText(text)
+	if err != nil {
+		return &Error{Key: key, Msg: fmt.Sprintf("%s: %v", typed, err)}
+	}
+	l.put(k, value, origin)
 	return nil
 }

@@ -171,6 +171,7 @@ func TestSetAndEnvironmentAreStrict(t *testing.T) {
 		want string
 	}{
 		{Sources{Set: []string{"model.layrs=4"}}, `--set model.layrs=4: unknown key model.layrs; did you mean model.layers?`},
+		{Sources{Flags: []Flag{{"--steps", "train.steps", "x"}}}, `--steps x: train.steps must be an integer, not x`},
 		{Sources{Set: []string{"model.layers=1.9"}}, `--set model.layers=1.9: model.layers must be an integer, not 1.9`},
 		{Sources{Set: []string{"model.layers=4x"}}, `--set model.layers=4x: model.layers must be an integer, not 4x`},
 		{Sources{Set: []string{"model.layers"}}, `--set model.layers: write --set key=value`},

@@ -5,16 +5,22 @@ import (
 	"strings"
 )
 
-// didYouMean is the end of a sentence about an unknown name: the nearest known
-// one, or nothing when none is near: the longer the name (its last part, where
-// it is dotted), the more slips are forgiven.
-func didYouMean(name string, known []string) string {
+// Nearest is the known name that a mistyped one may have meant; "" if none is near:
+// the longer the name (its last part, where it is dotted), the more slips are
+// forgiven.
+func Nearest(name string, known []string) string {
 	best, distance := "", len(name[strings.LastIndexByte(name, '.')+1:])/3+2
 	for _, k := range known {
 		if d := min(editDistance(name, k), suffixDistance(name, k)); d < distance {
 			best, distance = k, d
 		}
 	}
+	return best
+}
+
+// didYouMean is the end of a sentence about an unknown name.
+func didYouMean(name string, known []string) string {
+	best := Nearest(name, known)
 	if best == "" {
 		return ""
 	}
