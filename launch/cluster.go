@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -13,8 +14,13 @@ import (
 type Cluster struct {
 	address   string
 	logs      string
-	processes []*process // the coordinator, then the nodes
 	parent    *parent
+	restarted func(Exit)               // see Local.Restarted
+	again     func() (*process, error) // starts the coordinator again
+
+	mu        sync.Mutex // guards what follows
+	processes []*process // the coordinator, then the nodes
+	closing   bool       // nothing is started any more
 
 	exits    chan Exit // one per process
 	stopOnce sync.Once
@@ -27,21 +33,32 @@ func newCluster(logs string) *Cluster {
 
 // spawn starts one more process.
 func (c *Cluster) spawn(name, binary string, args, env []string) error {
-	p, err := c.parent.start(name, filepath.Join(c.logs, name+".log"), binary, args, env)
+	p, err := c.begin(name, binary, args, env)
 	if err != nil {
-		return fmt.Errorf("starting %s: %w", name, err)
+		return err
 	}
 	c.processes = append(c.processes, p)
 	return nil
+}
+
+func (c *Cluster) begin(name, binary string, args, env []string) (*process, error) {
+	p, err := c.parent.start(name, filepath.Join(c.logs, name+".log"), binary, args, env)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	return p, nil
 }
 
 // allStarted begins to collect exits. No process is added behind it.
 func (c *Cluster) allStarted() {
 	c.exits = make(chan Exit, len(c.processes))
 	var running sync.WaitGroup
-	for _, p := range c.processes {
+	for i, p := range c.processes {
 		running.Go(func() {
 			<-p.ended
+			if i == 0 {
+				p = c.supervise(p)
+			}
 			c.exits <- *p.exit
 		})
 	}
@@ -69,7 +86,20 @@ func (c *Cluster) Signal(i int, sig syscall.Signal) error {
 	if i < Coordinator || i+1 >= len(c.processes) {
 		return fmt.Errorf("there is no node %d: the cluster has nodes 0 to %d", i, len(c.processes)-2)
 	}
-	return c.processes[i+1].signal(sig)
+	return c.process(i + 1).signal(sig)
+}
+
+func (c *Cluster) process(i int) *process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.processes[i]
+}
+
+// close has nothing started any more.
+func (c *Cluster) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
 }
 
 // Kill ends node i, or the Coordinator, at once.
@@ -79,6 +109,7 @@ func (c *Cluster) Kill(i int) error { return c.Signal(i, syscall.SIGKILL) }
 // checkpoint, and waits until all processes have ended. Those that are left when
 // ctx ends are killed, and Stop returns ctx's error.
 func (c *Cluster) Stop(ctx context.Context) error {
+	c.close()
 	c.stopOnce.Do(func() { _ = c.Signal(Coordinator, syscall.SIGTERM) })
 	select {
 	case <-c.allEnded:
@@ -92,8 +123,9 @@ func (c *Cluster) Stop(ctx context.Context) error {
 
 // KillAll ends everything at once.
 func (c *Cluster) KillAll() {
-	for _, p := range c.processes {
-		_ = p.signal(syscall.SIGKILL)
+	c.close()
+	for i := range c.processes {
+		_ = c.process(i).signal(syscall.SIGKILL)
 	}
 }
 
@@ -116,12 +148,23 @@ type Exit struct {
 	Tail    string // the last lines of the log
 }
 
+// How is "exited with code 2" or "was ended by signal: killed".
+func (e *Exit) How() string {
+	if e.Code > 128 {
+		return "was ended by signal: " + syscall.Signal(e.Code-128).String()
+	}
+	return fmt.Sprintf("exited with code %d", e.Code)
+}
+
+// crashed says that the process did not end by its own decision: a signal ended
+// it, or Go did.
+func (e *Exit) crashed() bool {
+	return e.Code > 128 || e.Code == 2 && strings.Contains(e.Tail, "goroutine ")
+}
+
 // Error says so in words, with the end of the process's log.
 func (e *Exit) Error() string {
-	how := fmt.Sprintf("exited with code %d", e.Code)
-	if e.Code > 128 {
-		how = "was ended by signal: " + syscall.Signal(e.Code-128).String()
-	}
+	how := e.How()
 	if e.Tail == "" {
 		return fmt.Sprintf("%s %s; its log %s is empty", e.Process, how, e.Log)
 	}

@@ -22,6 +22,10 @@ type Local struct {
 	Threads int    // of every node, 0: its own choice
 	Resume  bool
 
+	// Restarted is told, before it is started again, how a coordinator ended that
+	// has crashed or was killed. nil: it is not started again.
+	Restarted func(Exit)
+
 	CoordinatorArgs []string // more flags
 	NodeArgs        []string
 	Env             []string // NAME=VALUE, besides our own environment
@@ -38,6 +42,7 @@ func (l Local) Start(ctx context.Context) (*Cluster, error) {
 		return nil, err
 	}
 	c := newCluster(filepath.Join(l.Dir, "logs"))
+	c.restarted = l.Restarted
 	if err := l.start(ctx, c); err != nil {
 		c.KillAll()
 		c.Wait()
@@ -66,12 +71,15 @@ func (l Local) start(ctx context.Context, c *Cluster) error {
 		return err
 	}
 	env := append(os.Environ(), l.Env...)
-	if err := c.spawn("coordinator", l.Binary, l.coordinatorArgs(addressFile), env); err != nil {
+	var err error
+	if err = c.spawn("coordinator", l.Binary, l.coordinatorArgs("127.0.0.1:0", addressFile), env); err != nil {
 		return err
 	}
-	var err error
 	if c.address, err = c.awaitAddress(ctx, addressFile); err != nil {
 		return err
+	}
+	c.again = func() (*process, error) {
+		return c.begin("coordinator", l.Binary, l.coordinatorArgs(c.address, addressFile), env)
 	}
 	for i := range l.Nodes {
 		name := fmt.Sprintf("node-%d", i)
@@ -82,8 +90,8 @@ func (l Local) start(ctx context.Context, c *Cluster) error {
 	return nil
 }
 
-func (l Local) coordinatorArgs(addressFile string) []string {
-	args := []string{"coordinator", "--listen", "127.0.0.1:0", "--gossip", "127.0.0.1:0",
+func (l Local) coordinatorArgs(listen, addressFile string) []string {
+	args := []string{"coordinator", "--listen", listen, "--gossip", "127.0.0.1:0",
 		"--nodes", strconv.Itoa(l.Nodes), "--spec", l.Spec, "--run-dir", l.Dir, "--address-file", addressFile}
 	if l.Resume {
 		args = append(args, "--resume")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // parent starts processes from one thread that lives as long as they do: on
@@ -36,6 +37,7 @@ func (p *parent) release() { p.once.Do(func() { close(p.requests) }) }
 // process is one child.
 type process struct {
 	command *exec.Cmd
+	started time.Time
 	ended   chan struct{} // closed when exit is set
 	exit    *Exit
 
@@ -55,7 +57,7 @@ func (p *parent) start(name, logPath, binary string, args, env []string) (*proce
 	if err != nil {
 		return nil, err
 	}
-	child := &process{command: exec.Command(binary, args...), ended: make(chan struct{})}
+	child := &process{command: exec.Command(binary, args...), started: time.Now(), ended: make(chan struct{})}
 	child.command.Stdout, child.command.Stderr = log, log
 	child.command.Env = env
 	child.command.SysProcAttr = attributes()

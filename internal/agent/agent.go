@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -76,9 +77,15 @@ type agent struct {
 	ring     *grpcring.Server
 	source   *transfer.Source
 	gossip   *gossip.Gossip
-	link     *link
+	link     *link // nil while the coordinator is away
+	outbox   *outbox
+	tasks    sync.WaitGroup // short ones besides obey
+
+	life context.Context // ends with the node
+	end  context.CancelFunc
 
 	welcome *pb.Welcome
+	readied *pb.Ready // what it said when it was ready
 	data    *corpus.Prepared
 	trainer *train.Trainer
 	saver   *saver
@@ -103,7 +110,10 @@ func Run(ctx context.Context, o Options) error {
 var ErrKilled = errors.New("killed")
 
 func newAgent(o Options) *agent {
-	return &agent{o: o, log: o.Log.With("node", o.Name), incarnation: uint64(time.Now().UnixNano())}
+	a := &agent{o: o, log: o.Log.With("node", o.Name), incarnation: uint64(time.Now().UnixNano())}
+	a.outbox = newOutbox(a.log, maxKept)
+	a.life, a.end = context.WithCancel(context.Background())
+	return a
 }
 
 // begin acquires all that a node needs, until it is ready to train.
@@ -176,7 +186,7 @@ func (a *agent) address() string {
 
 func (a *agent) attach(ctx context.Context) (err error) {
 	a.log.Info("attaching", "coordinator", a.o.Coordinator)
-	if a.link, err = dial(ctx, a.o, a.hello()); err != nil {
+	if a.link, err = a.dial(ctx, a.o.Patience, a.hello()); err != nil {
 		return err
 	}
 	select {
@@ -184,7 +194,13 @@ func (a *agent) attach(ctx context.Context) (err error) {
 		if !open {
 			return a.link.unwelcome(a.o.Coordinator)
 		}
-		return a.welcomed(m)
+		if a.welcome, err = welcomed(m); err != nil {
+			return err
+		}
+		a.log.Info("welcome", "run", a.welcome.RunId)
+		a.source.Open(a.welcome.RunId, a.failureTimeout()/beats)
+		a.link.carry(a.failureTimeout())
+		return nil
 	case <-ctx.Done():
 		return errInterrupted
 	}
@@ -204,20 +220,25 @@ func (a *agent) hello() *pb.Hello {
 	}
 }
 
-func (a *agent) welcomed(m *pb.CoordinatorMessage) error {
+// welcomed reads a coordinator's first message.
+func welcomed(m *pb.CoordinatorMessage) (*pb.Welcome, error) {
 	switch k := m.GetKind().(type) {
 	case *pb.CoordinatorMessage_Refusal:
-		return &Error{int(k.Refusal.ExitCode), fmt.Errorf("the coordinator refuses this node: %s", k.Refusal.Reason)}
+		return nil, refusedBy(k.Refusal)
 	case *pb.CoordinatorMessage_Stop:
-		return &Error{int(k.Stop.ExitCode), errors.New(k.Stop.Reason)}
+		return nil, &Error{int(k.Stop.ExitCode), errors.New(k.Stop.Reason)}
 	case *pb.CoordinatorMessage_Welcome:
-		a.welcome = k.Welcome
-		a.log.Info("welcome", "run", a.welcome.RunId)
-		a.source.Open(a.welcome.RunId, a.failureTimeout()/beats)
-		return nil
+		return k.Welcome, nil
 	}
-	return fmt.Errorf("the coordinator began with a %T instead of a welcome: are both of one version?", m.GetKind())
+	return nil, fmt.Errorf("the coordinator began with a %T instead of a welcome: are both of one version?", m.GetKind())
 }
+
+func refusedBy(r *pb.Refusal) error {
+	return &Error{int(r.ExitCode), fmt.Errorf("the coordinator refuses this node: %s", r.Reason)}
+}
+
+// report tells the coordinator, now or when it is back.
+func (a *agent) report(m *pb.NodeMessage) { a.outbox.add(m) }
 
 // joinGossip makes the node a member of the cluster that the coordinator is in,
 // with the key and the deadline it was welcomed with.
@@ -259,6 +280,11 @@ func (a *agent) gossipKeys() ([][]byte, error) {
 // beats is how often in a failure timeout a member shows a joiner that it lives.
 const beats = 4
 
+// absenceTimeout is how long a node that cannot train waits for a coordinator.
+func (a *agent) absenceTimeout() time.Duration {
+	return time.Duration(a.welcome.GetCluster().GetAbsenceTimeoutNs())
+}
+
 func (a *agent) failureTimeout() time.Duration {
 	return time.Duration(a.welcome.GetCluster().GetFailureTimeoutNs())
 }
@@ -273,7 +299,7 @@ func (a *agent) giveUp(err error) {
 	if errors.As(err, &coded) {
 		code = coded.ExitCode()
 	}
-	a.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: &pb.Failure{
+	a.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: &pb.Failure{
 		Error: err.Error(), Fatal: true, ExitCode: int32(code)}}})
 }
 
@@ -289,6 +315,8 @@ func (a *agent) close() {
 	if a.link != nil {
 		a.link.hangUp()
 	}
+	a.end()
+	a.tasks.Wait()
 	if a.gossip != nil {
 		_ = a.gossip.Leave(farewell)
 		_ = a.gossip.Shutdown()

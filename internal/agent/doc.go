@@ -9,6 +9,8 @@
 // these, never on two at once.
 //
 //	link.go      the stream to the coordinator
+//	outbox.go    what is reported, until it is on record
+//	away.go      what a node does while there is no coordinator
 //	prepare.go   device, data, model, checkpoint to resume from
 //	obey.go      orders
 //	tell.go      what state is held when a view ends

@@ -16,7 +16,7 @@ func RunUntilKilled(ctx context.Context, o Options, kill <-chan struct{}) error 
 	go func() {
 		select {
 		case <-kill:
-			a.link.cancel()
+			a.end()
 			a.server.Stop()
 		case <-over:
 		}

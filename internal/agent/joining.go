@@ -54,7 +54,7 @@ func (j *joining) run(ctx context.Context) error {
 
 // near says that the members need not wait for this node, but for a step.
 func (j *joining) near(a transfer.Account) {
-	j.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Fetched{Fetched: &pb.Fetched{
+	j.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Fetched{Fetched: &pb.Fetched{
 		Number: j.order.Number, Step: a.Step, Bytes: a.Bytes, Seconds: a.Duration.Seconds(), Replayed: a.Replayed}}})
 }
 
@@ -64,7 +64,7 @@ func (j *joining) arrived(generation uint64, _ int64) error {
 	if err != nil {
 		return err
 	}
-	j.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: &pb.Held{
+	j.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: &pb.Held{
 		Generation: generation, AppliedStep: step, Digest: digest}}})
 	return nil
 }
@@ -83,6 +83,6 @@ func (j *joining) doing() func(bytes, total int64) {
 // failed says that the state cannot be fetched from this member.
 func (j *joining) failed(err error) {
 	j.log.Warn("cannot fetch the state", "from", j.order.NodeId, "cause", err)
-	j.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Fetched{Fetched: &pb.Fetched{
+	j.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Fetched{Fetched: &pb.Fetched{
 		Number: j.order.Number, Error: err.Error()}}})
 }

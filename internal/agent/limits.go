@@ -26,6 +26,10 @@ const (
 // longestTimeout bounds the failure timeout: more is an error in a unit.
 const longestTimeout = 24 * time.Hour
 
+// longestAbsence bounds the absence timeout, which is many failure timeouts or what
+// a person has set.
+const longestAbsence = 100 * longestTimeout
+
 // checkOrder says what is wrong with an order, apart from what only the state of
 // this node can tell about a view.
 func checkOrder(m *pb.CoordinatorMessage) error {
@@ -49,6 +53,8 @@ func checkOrder(m *pb.CoordinatorMessage) error {
 		return checkTexts(k.Save.GetReason())
 	case *pb.CoordinatorMessage_Halt:
 		return checkTexts(k.Halt.GetReason())
+	case *pb.CoordinatorMessage_Recorded:
+		return nil
 	}
 	return fmt.Errorf("an order of kind %T is not known here: are both of one version?", m.GetKind())
 }
@@ -81,6 +87,9 @@ func checkWelcome(w *pb.Welcome) error {
 	}
 	if timeout := time.Duration(w.GetCluster().GetFailureTimeoutNs()); timeout <= 0 || timeout > longestTimeout {
 		return fmt.Errorf("the failure timeout is %v, want more than 0 and at most %v", timeout, longestTimeout)
+	}
+	if timeout := time.Duration(w.GetCluster().GetAbsenceTimeoutNs()); timeout <= 0 || timeout > longestAbsence {
+		return fmt.Errorf("the absence timeout is %v, want more than 0 and at most %v", timeout, longestAbsence)
 	}
 	if err := checkAddress(w.GetGossipAddress()); err != nil {
 		return fmt.Errorf("the gossip %w", err)

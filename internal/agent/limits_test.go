@@ -25,7 +25,7 @@ func goodView() *pb.View {
 func goodWelcome() *pb.Welcome {
 	return &pb.Welcome{
 		RunId: "r", SpecToml: "x", SpecHash: "h", GossipAddress: "10.0.0.1:7946", GossipKey: make([]byte, 32), GossipOldKeys: [][]byte{make([]byte, 16)},
-		Cluster: &pb.Cluster{FailureTimeoutNs: int64(time.Second), RunDir: "/runs/r"},
+		Cluster: &pb.Cluster{FailureTimeoutNs: int64(time.Second), AbsenceTimeoutNs: int64(time.Minute), RunDir: "/runs/r"},
 	}
 }
 
@@ -75,6 +75,7 @@ func TestWelcomesAreChecked(t *testing.T) {
 		"failure timeout is 0s":   func(w *pb.Welcome) { w.Cluster = nil },
 		"failure timeout is -1ns": func(w *pb.Welcome) { w.Cluster.FailureTimeoutNs = -1 },
 		"failure timeout is 48h":  func(w *pb.Welcome) { w.Cluster.FailureTimeoutNs = int64(48 * time.Hour) },
+		"absence timeout is 0s":   func(w *pb.Welcome) { w.Cluster.AbsenceTimeoutNs = 0 },
 		"the gossip address":      func(w *pb.Welcome) { w.GossipAddress = "" },
 		"a gossip key has 5":      func(w *pb.Welcome) { w.GossipKey = []byte("short") },
 		"a gossip key has 6":      func(w *pb.Welcome) { w.GossipOldKeys[0] = []byte("shorts") },

@@ -14,33 +14,38 @@ func (a *agent) obey(ctx context.Context) error {
 	c := &captain{agent: a}
 	defer c.haltTraining()
 	defer c.haltJoining()
-	orders, drain := a.link.orders, ctx.Done()
+	defer c.patience.stop()
+	drain := ctx.Done()
 	for {
+		c.limitTheWait()
+		var over bool
+		var err error
 		select {
-		case m, open := <-orders:
+		case m, open := <-c.orders():
 			if !open {
-				orders = nil
-				if err := c.coordinatorLost(); err != nil {
-					return err
-				}
+				c.coordinatorLost()
 				continue
 			}
-			if over, err := c.order(m); over {
-				return err
-			}
+			over, err = c.order(m)
+		case at := <-c.returning:
+			over, err = c.coordinatorBack(at)
+		case <-c.patience.over():
+			return c.waitedEnough()
 		case out := <-c.outcome():
-			if over, err := c.trainingEnded(out); over {
-				return err
-			}
+			c.trainingEnded(out)
 		case err := <-c.joined():
 			c.joining.failed(err)
 			c.joining = nil
 		case <-drain:
 			if errors.Is(context.Cause(ctx), ErrKilled) {
+				c.end()
 				return ErrKilled
 			}
 			drain = nil
 			c.drain()
+		}
+		if over {
+			return err
 		}
 	}
 }
@@ -51,9 +56,15 @@ type captain struct {
 	training   *training     // nil while no view is trained
 	joining    *joining      // nil while no state is fetched
 	generation uint64        // of the newest view
+	view       *pb.View      // that is
 	told       uint64        // the generation after which it was last told what state is held
 	stop       *pb.StopOrder // the order that ends the run after a step, once it came
-	orphaned   error         // why there is no coordinator any more
+	ended      bool          // it has trained to the end, or stopped in good order
+	broken     bool          // it cannot go on, nor save
+
+	orphaned  error             // why there is no coordinator; nil: there is one
+	returning <-chan attachment // when it is there again
+	patience  patience          // with a coordinator without which nothing goes on
 }
 
 func (c *captain) outcome() <-chan outcome {
@@ -112,7 +123,7 @@ func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
 		c.trainer.Ask(train.Stop)
 	case *pb.CoordinatorMessage_Refusal:
 		c.haltTraining()
-		return true, &Error{int(k.Refusal.ExitCode), fmt.Errorf("the coordinator refuses this node: %s", k.Refusal.Reason)}
+		return true, refusedBy(k.Refusal)
 	}
 	return false, nil
 }
@@ -125,7 +136,7 @@ func (c *captain) enter(v *pb.View) (over bool, err error) {
 		c.giveUp(err)
 		return true, err
 	}
-	c.generation = v.Generation
+	c.generation, c.view = v.Generation, v
 	c.trainer.ForgetLeave()
 	rank := c.rankIn(v)
 	if rank < 0 {
@@ -157,36 +168,26 @@ func (c *captain) haltTraining() error {
 }
 
 // trainingEnded handles the end of a view's training that nobody ordered from
-// here.
-func (c *captain) trainingEnded(out outcome) (over bool, err error) {
-	view, rank := c.training.view, c.training.rank
+// here. An order follows.
+func (c *captain) trainingEnded(out outcome) {
+	view := c.training.view
 	c.training = nil
 	switch {
-	case out.err != nil && c.orphaned != nil:
-		return true, unavailable("%w; the ring then broke too: %w", c.orphaned, out.err)
 	case out.err != nil:
 		c.log.Error("training broke off", "cause", out.err)
+		c.broken = fatal(out.err)
 		c.tellFailure(view.Generation, out.err)
-		return false, nil // an order follows
-	case out.left && c.orphaned == nil:
+	case out.left:
 		c.tellHeld(view.Generation)
-		return false, nil
-	case c.orphaned != nil:
-		if out.left && rank == 0 {
-			c.saver.save(c.trainer)
+	default:
+		c.ended = true
+		reason := "the run is complete"
+		if !out.complete {
+			reason = fmt.Sprintf("stopped after step %d", c.trainer.Applied())
 		}
-		return true, unavailable("%w; the nodes stopped together after step %d", c.orphaned, c.trainer.Applied())
+		c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
+			AppliedStep: c.trainer.Applied(), Reason: reason, Done: out.complete}}})
 	}
-	reason := "the run is complete"
-	if !out.complete {
-		reason = fmt.Sprintf("stopped after step %d", c.trainer.Applied())
-	}
-	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
-		AppliedStep: c.trainer.Applied(), Reason: reason, Done: out.complete}}})
-	if out.complete { // also where a stop was on its way
-		return true, nil
-	}
-	return true, exit(c.stop)
 }
 
 // exit is the process's end as a stop order has it.
@@ -200,18 +201,6 @@ func exit(stop *pb.StopOrder) error {
 // drain asks to leave in good order.
 func (c *captain) drain() {
 	c.log.Info("draining")
-	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
+	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
 		Reason: "the host asked for it", Drain: true}}})
-}
-
-// coordinatorLost lets training end together with the other nodes, which have
-// lost it too, or ends the node at once if it does not train.
-func (c *captain) coordinatorLost() error {
-	c.orphaned = fmt.Errorf("the coordinator at %s is gone (%w)", c.o.Coordinator, c.link.lost())
-	c.log.Error("coordinator lost", "cause", c.orphaned)
-	if c.training == nil {
-		return unavailable("%w", c.orphaned)
-	}
-	c.trainer.Ask(train.Stop)
-	return nil
 }

@@ -30,7 +30,7 @@ func (a *agent) prepare(ctx context.Context) error {
 		return usage("%w", err)
 	}
 	a.trainer.RecordTo(tape{a.source})
-	a.saver = newSaver(a.welcome, spec, a.data.Manifest.SHA256, a.link)
+	a.saver = newSaver(a.welcome, spec, a.data.Manifest.SHA256, a.report)
 	if a.welcome.GetCluster().GetResume() {
 		if err := a.restore(); err != nil {
 			return err
@@ -64,7 +64,7 @@ func (a *agent) openData(ctx context.Context, spec config.Spec) (err error) {
 
 func (a *agent) progress(doing string) {
 	a.log.Info(doing)
-	a.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Progress{Progress: &pb.Progress{Doing: doing}}})
+	a.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Progress{Progress: &pb.Progress{Doing: doing}}})
 }
 
 // restore loads the newest checkpoint of this run that is whole, if this host
@@ -92,11 +92,12 @@ func (a *agent) ready(spec config.Spec) error {
 		return err
 	}
 	cfg := a.trainer.Model().Config()
-	a.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: &pb.Ready{
+	a.readied = &pb.Ready{
 		Step: a.trainer.Applied(), Digest: digest,
 		TrainTokens: int64(a.trainer.TrainTokens()), Parameters: cfg.Parameters(),
 		FlopsPerToken: cfg.FLOPsPerToken(spec.Train.SeqLen), FlopsPerToken_6N: cfg.FLOPsPerToken6N(spec.Train.SeqLen),
 		DataSummary: a.data.Summary(), DataDigest: a.data.Manifest.SHA256,
-	}}})
+	}
+	a.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: a.readied}})
 	return nil
 }

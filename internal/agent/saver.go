@@ -17,13 +17,13 @@ type saver struct {
 	welcome    *pb.Welcome
 	spec       config.Spec
 	dataDigest string
-	link       *link
+	tell       func(*pb.NodeMessage)
 
 	writing chan error // the write under way, nil without one
 }
 
-func newSaver(w *pb.Welcome, spec config.Spec, dataDigest string, l *link) *saver {
-	return &saver{welcome: w, spec: spec, dataDigest: dataDigest, link: l}
+func newSaver(w *pb.Welcome, spec config.Spec, dataDigest string, tell func(*pb.NodeMessage)) *saver {
+	return &saver{welcome: w, spec: spec, dataDigest: dataDigest, tell: tell}
 }
 
 func (s *saver) root() string {
@@ -68,7 +68,7 @@ func (s *saver) report(step int64, saved checkpoint.Saved, began time.Time, err 
 	if err != nil {
 		r.Error = err.Error()
 	}
-	s.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Checkpoint{Checkpoint: r}})
+	s.tell(&pb.NodeMessage{Kind: &pb.NodeMessage_Checkpoint{Checkpoint: r}})
 }
 
 // restoreNewest loads the newest checkpoint that is whole and of this run. It

@@ -53,7 +53,7 @@ func (c *captain) tellFailure(generation uint64, cause error) {
 		f.ExitCode = 1
 	}
 	c.told = generation
-	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
+	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
 }
 
 // tellHeld says what state is held after the ranks have left their ring together.
@@ -64,7 +64,7 @@ func (c *captain) tellHeld(generation uint64) {
 		return
 	}
 	c.told = generation
-	c.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: &pb.Held{
+	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Held{Held: &pb.Held{
 		Generation: generation, AppliedStep: step, Digest: digest}}})
 }
 

@@ -154,7 +154,7 @@ func (t *training) steps(ctx context.Context) outcome {
 		if err != nil {
 			return outcome{err: err}
 		}
-		t.report(r)
+		t.reportStep(r)
 		complete := r.Step == end
 		if err := t.afterStep(ctx, r.Step, complete, complete || r.Wish == train.Stop); err != nil {
 			return outcome{err: err}
@@ -206,7 +206,7 @@ func (t *training) evaluate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Eval{Eval: &pb.EvalReport{
+	t.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Eval{Eval: &pb.EvalReport{
 		Generation: t.view.Generation, Step: e.Step, Loss: e.Loss, Tokens: e.Tokens, Seconds: e.Seconds}}})
 	return nil
 }
@@ -221,13 +221,13 @@ func (t *training) diagnose() error {
 		report.Layers = append(report.Layers, &pb.LayerDiagnosis{Correction: l.Correction, RankQ: l.RankQ, RankR: l.RankR, RankK: l.RankK,
 			Entropy: l.Entropy, FirstToken: l.FirstToken})
 	}
-	t.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Diagnosis{Diagnosis: report}})
+	t.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Diagnosis{Diagnosis: report}})
 	return nil
 }
 
-func (t *training) report(r train.Report) {
+func (t *training) reportStep(r train.Report) {
 	s := r.Seconds
-	t.link.send(&pb.NodeMessage{Kind: &pb.NodeMessage_Step{Step: &pb.StepReport{
+	t.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Step{Step: &pb.StepReport{
 		Generation: t.view.Generation, Step: r.Step, Loss: r.Loss, GradNorm: r.GradNorm, LearningRate: r.LearningRate,
 		Tokens: r.Tokens, Seconds: s.Total, ComputeSeconds: s.Compute, ReduceSeconds: s.Reduce,
 		WaitSeconds: s.Wait, UpdateSeconds: s.Update, WireBytes: r.WireBytes,

@@ -137,8 +137,24 @@ func (f *coordinatorFlags) begin() (_ *record.Ledger, err error) {
 	if err := os.MkdirAll(f.options.RunDir, 0o755); err != nil {
 		return nil, fmt.Errorf("the run's folder cannot be made: %w; choose another with --run-dir", err)
 	}
-	f.record, err = record.Open(f.ledger)
-	return f.record, err
+	if f.record, err = record.Open(f.ledger); err != nil {
+		return nil, err
+	}
+	return f.record, f.checkUnused()
+}
+
+// checkUnused refuses a folder with the checkpoints of another run, unless that is
+// to go on: by --resume, or because its coordinator has crashed.
+func (f *coordinatorFlags) checkUnused() error {
+	used, _ := filepath.Glob(filepath.Join(f.options.RunDir, "checkpoints", "step-*"))
+	if len(used) == 0 || f.resume {
+		return nil
+	}
+	crashed, err := coord.Unfinished(f.record, f.options.RunDir)
+	if err != nil || crashed != nil {
+		return err
+	}
+	return usageError("%s holds the checkpoints of an earlier run: go on with it by --resume, or choose another --run-dir", f.options.RunDir)
 }
 
 // submission reads the run spec, if there is one.
@@ -169,9 +185,6 @@ func (f *coordinatorFlags) place() (err error) {
 	}
 	if f.ledger == "" {
 		f.ledger = filepath.Join(filepath.Dir(o.RunDir), "ledger.db")
-	}
-	if used, _ := filepath.Glob(filepath.Join(o.RunDir, "checkpoints", "step-*")); len(used) > 0 && !f.resume {
-		return usageError("%s holds the checkpoints of an earlier run: go on with it by --resume, or choose another --run-dir", o.RunDir)
 	}
 	return nil
 }
@@ -227,14 +240,17 @@ func closePage(l net.Listener) {
 }
 
 func stopFor(c *coord.Coordinator, cause error) {
-	if errors.Is(cause, coord.ErrRequeue) {
+	if errors.Is(cause, errRequeue) {
 		c.Stop("the host is taken back", exitRequeue)
 		return
 	}
 	c.Stop("interrupted", exitOK)
 }
 
-// withRequeue ends ctx with coord.ErrRequeue on SIGUSR1, the warning that
+// errRequeue is the cause of a context's end that asks for exit code 75.
+var errRequeue = errors.New("the host takes its resources back")
+
+// withRequeue ends ctx with errRequeue on SIGUSR1, the warning that
 // schedulers send before they take a host back.
 func withRequeue(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -244,7 +260,7 @@ func withRequeue(ctx context.Context) (context.Context, context.CancelCauseFunc)
 		defer signal.Stop(signals)
 		select {
 		case <-signals:
-			cancel(coord.ErrRequeue)
+			cancel(errRequeue)
 		case <-ctx.Done():
 		}
 	}()

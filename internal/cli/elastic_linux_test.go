@@ -27,10 +27,10 @@ func (p place) elasticFlags() []string {
 	return append(p.writeRun(shrinkingSteps, 0), "--set", "train.reduction=sum-exact")
 }
 
-func shrink(t *testing.T) shrinking {
+func shrink(t *testing.T, flags ...string) shrinking {
 	t.Helper()
 	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
-	c := p.start(append([]string{"sim", "--nodes", "4", "--min-nodes", "2"}, p.elasticFlags()...)...)
+	c := p.start(append([]string{"sim", "--nodes", "4", "--min-nodes", "2"}, append(p.elasticFlags(), flags...)...)...)
 	c.untilStep(lossAt)
 	return shrinking{p, c, c.children()}
 }
@@ -48,8 +48,8 @@ func (s *shrinking) view(members int) string {
 func (s *shrinking) wantSame(want told) {
 	s.t.Helper()
 	got := s.sim.wait().want(0).told()
-	if len(got.losses) != shrinkingSteps || got.done.Step != shrinkingSteps {
-		s.t.Fatalf("%d steps were told and %d made, want %d", len(got.losses), got.done.Step, shrinkingSteps)
+	if steps := len(want.losses); len(got.losses) != steps || got.done.Step != int64(steps) {
+		s.t.Fatalf("%d steps were told and %d made, want %d", len(got.losses), got.done.Step, steps)
 	}
 	for step, loss := range want.losses {
 		if got.losses[step] != loss {

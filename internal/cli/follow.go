@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -15,21 +17,77 @@ import (
 
 // dialCoordinator returns a client, and what ends it.
 func dialCoordinator(address string, t trust.Trust) (pb.CoordinatorClient, func(), error) {
-	conn, err := grpc.NewClient(address, t.Coordinator(nil).DialOptions()...)
+	conn, err := grpc.NewClient(address, append(t.Coordinator(nil).DialOptions(), grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+		MinConnectTimeout: 5 * time.Second,
+	}))...)
 	if err != nil {
 		return nil, nil, usageError("the coordinator's address %q: %w", address, err)
 	}
 	return pb.NewCoordinatorClient(conn), func() { conn.Close() }, nil
 }
 
-// followRun shows a run's events from the first one on, until it is done.
-func followRun(ctx context.Context, client pb.CoordinatorClient, printer console.Printer) (*pb.Done, error) {
+// How long followers wait for a coordinator that is away.
+const (
+	absence = 5 * time.Minute
+	forever = 100 * 365 * 24 * time.Hour
+)
+
+// followRun shows a run's events from the first one on, until it is done. When the
+// coordinator goes away it is waited for, and the run followed on from there.
+func followRun(ctx context.Context, client pb.CoordinatorClient, printer console.Printer, patience time.Duration) (*pb.Done, error) {
 	defer printer.Close()
-	stream, err := client.Follow(ctx, &pb.FollowRequest{})
-	if err != nil {
-		return nil, err
+	f := &follower{Printer: printer}
+	for {
+		stream, err := f.open(ctx, client, patience)
+		if err != nil {
+			return nil, err
+		}
+		done, err := console.Follow(stream.Recv, f)
+		if err == nil || ctx.Err() != nil || f.after == 0 || status.Code(err) != codes.Unavailable {
+			return done, err
+		}
 	}
-	return console.Follow(stream.Recv, printer)
+}
+
+// follower passes on what is new to a Printer: a coordinator that comes back from a
+// crash tells once more what it had not put on record.
+type follower struct {
+	console.Printer
+	after      int64 // number of the last event
+	run        string
+	generation uint64
+	step, eval int64
+}
+
+func (f *follower) open(ctx context.Context, client pb.CoordinatorClient, patience time.Duration) (pb.Coordinator_FollowClient, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	impatience := time.AfterFunc(patience, cancel)
+	defer impatience.Stop()
+	return client.Follow(ctx, &pb.FollowRequest{After: f.after}, grpc.WaitForReady(f.after > 0))
+}
+
+func (f *follower) Event(e *pb.RunEvent) {
+	f.after = e.Sequence
+	if f.news(e) {
+		f.Printer.Event(e)
+	}
+}
+
+func (f *follower) news(e *pb.RunEvent) (news bool) {
+	switch k := e.Kind.(type) {
+	case *pb.RunEvent_Started:
+		news, f.run = k.Started.RunId != f.run, k.Started.RunId
+	case *pb.RunEvent_View:
+		news, f.generation = k.View.Generation > f.generation, max(f.generation, k.View.Generation)
+	case *pb.RunEvent_Step:
+		news, f.step = k.Step.Step > f.step, max(f.step, k.Step.Step)
+	case *pb.RunEvent_Eval:
+		news, f.eval = k.Eval.Step > f.eval, max(f.eval, k.Eval.Step)
+	default:
+		news = true
+	}
+	return news
 }
 
 // unanswered says in words why a coordinator did not do what it was asked for.

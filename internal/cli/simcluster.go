@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	"parallax/internal/console"
 	"parallax/internal/trust"
@@ -85,11 +86,18 @@ func (s *simCluster) local(run simRun, identities simTLS) launch.Local {
 		threads = max(1, runtime.GOMAXPROCS(0)/s.nodes)
 	}
 	return launch.Local{
-		Nodes: s.nodes, Device: s.device, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
+		Restarted: sayRestarted,
+		Nodes:     s.nodes, Device: s.device, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
 		CoordinatorArgs: append(identities.coordinator,
 			"--min-nodes", strconv.Itoa(s.minimum), "--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)),
 		NodeArgs: append(identities.nodes, "--cache", s.cache),
 	}
+}
+
+// sayRestarted tells a person that the coordinator has crashed, which costs the run
+// nothing.
+func sayRestarted(e launch.Exit) {
+	fmt.Fprintf(os.Stderr, "the coordinator %s; it is started again, and training goes on meanwhile (its log is %s)\n", e.How(), shown(e.Log))
 }
 
 const (
@@ -147,22 +155,22 @@ func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, us tru
 	defer cancel(nil)
 	go s.cancelAfterCrash(cluster, cancel)
 	defer context.AfterFunc(ctx, func() {
-		_, _ = client.Stop(following, &pb.StopRequest{Reason: "interrupted"})
+		_, _ = client.Stop(following, &pb.StopRequest{Reason: "interrupted"}, grpc.WaitForReady(true))
 	})()
-	done, err := followRun(following, client, printer)
+	done, err := followRun(following, client, printer, forever)
 	if following.Err() != nil {
 		err = context.Cause(following)
 	}
 	return done, err
 }
 
-// cancelAfterCrash gives up on a cluster of which a process has crashed, unless
-// its coordinator has ended the run soon after. A run that can lose nodes is in the
+// cancelAfterCrash gives up on a cluster of which a process has crashed, or whose
+// coordinator has ended, unless the end of the run is told soon after. A run that can lose nodes is in the
 // coordinator's hands for as long as there is one.
 func (s *simCluster) cancelAfterCrash(cluster *launch.Cluster, cancel context.CancelCauseFunc) {
 	elastic := s.minimum > 0 && s.minimum < s.nodes
 	for exit := range cluster.Exits() {
-		if exit.Code != 0 && (!elastic || exit.Process == "coordinator") {
+		if exit.Process == "coordinator" || exit.Code != 0 && !elastic {
 			time.AfterFunc(patience, func() { cancel(&exit) })
 		}
 	}

@@ -85,7 +85,7 @@ func (f *trainFlags) submit(ctx context.Context, client pb.CoordinatorClient) er
 }
 
 func (f *trainFlags) watch(ctx context.Context, client pb.CoordinatorClient) error {
-	done, err := followRun(ctx, client, console.New(os.Stdout, f.json))
+	done, err := followRun(ctx, client, console.New(os.Stdout, f.json), absence)
 	if ctx.Err() != nil {
 		return nil // the person has seen enough
 	}

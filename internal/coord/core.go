@@ -29,6 +29,20 @@ func (c Config) gossipKeys() (key []byte, old [][]byte) {
 	return c.GossipKeys[0], c.GossipKeys[1:]
 }
 
+// returnTimeout is how long the members of a view may take to attach again to a
+// coordinator that has come back. They try once in a failure timeout at least.
+func (c Config) returnTimeout() time.Duration { return 5 * c.FailureTimeout }
+
+// absenceTimeout is how long a node that cannot train waits for a coordinator that
+// is away.
+func (c Config) absenceTimeout() time.Duration {
+	return max(c.quorumTimeout(), 30*c.FailureTimeout)
+}
+
+// tellTimeout is how long a survivor that shows that it lives may take to say what
+// state it holds: a large one takes a while to digest.
+func (c Config) tellTimeout() time.Duration { return 30 * c.FailureTimeout }
+
 // saveTimeout is how long a survivor may take to write the last checkpoint.
 func (c Config) saveTimeout() time.Duration { return 30 * c.FailureTimeout }
 
@@ -52,6 +66,7 @@ type phase int
 
 const (
 	waiting phase = iota
+	returning
 	running
 	parting
 	halting
@@ -71,7 +86,9 @@ type Core struct {
 	joinDeadline time.Time      // zero: none
 
 	view       *pb.View
-	ranks      []*node // in the view, also those that are gone
+	ranks      []*node   // in the view, also those that are gone
+	facts      *pb.Ready // what the first node said of model and data
+	restarts   int64     // how often the coordinator has come back from a crash
 	started    time.Time
 	began      int64            // the step at which the first view began
 	tallies    map[int64]*tally // steps that not all ranks have reported
@@ -85,6 +102,7 @@ type Core struct {
 	fruitless int    // views in a row that ended before a step was made
 	cause     *cause // what ended the view; nil: its ranks leave it together
 	deadline  time.Time
+	halted    time.Time // when the view was
 	saver     *node
 
 	out []Decision
@@ -121,6 +139,10 @@ func (c *Core) Step(e Event) []Decision {
 		c.suspect(e.Node, e.Incarnation, false)
 	case StopRequested:
 		c.requestStop(e)
+	case Recorded:
+		c.recorded(e)
+	case CameBack:
+		c.comeBack()
 	case Tick:
 		c.tick(e.Now)
 	}
@@ -150,6 +172,8 @@ type node struct {
 	ready     *pb.Ready // nil until it is
 	heard     time.Time // when it last said anything
 	suspected bool      // gossip says that it does not answer
+	absent    bool      // the coordinator has come back, and it has not attached again yet
+	dropped   int64     // it has no reports of steps up to this one
 
 	applied int64       // steps applied to the state it holds, as last reported
 	digest  []byte      // of that state, when it was last asked; empty: it holds none that is whole
@@ -172,13 +196,11 @@ func (c *Core) send(n *node, m *pb.CoordinatorMessage) {
 	c.out = append(c.out, Send{n.conn, m})
 }
 
-// sendAll sends to everybody who has not said goodbye, by name: also to a node
-// that is taken for dead, should it come round.
+// sendAll sends to everybody, by name: also to a node that is taken for dead,
+// should it come round.
 func (c *Core) sendAll(m *pb.CoordinatorMessage) {
 	for _, n := range c.attached() {
-		if n.left == nil {
-			c.send(n, m)
-		}
+		c.send(n, m)
 	}
 }
 
@@ -244,6 +266,10 @@ func (c *Core) tick(now time.Time) {
 		if !c.joinDeadline.IsZero() && !now.Before(c.joinDeadline) {
 			c.joinTimeout()
 		}
+	case returning:
+		if !now.Before(c.deadline) {
+			c.returnEnds()
+		}
 	case running:
 		c.checkSuspects()
 	case parting:
@@ -253,7 +279,7 @@ func (c *Core) tick(now time.Time) {
 		}
 	case halting:
 		if !now.Before(c.deadline) {
-			c.goOn()
+			c.haltEnds()
 		}
 	case lacking:
 		if !now.Before(c.deadline) {

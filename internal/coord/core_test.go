@@ -26,12 +26,16 @@ func TestScripts(t *testing.T) {
 }
 
 // script drives a core. Nodes are called by their names; a second connection
-// under the same name is called NAME/2, and so on.
+// under the same name is called NAME/2, and so on: with attach it is that of
+// another process, with reattach of the same one.
 type script struct {
-	core  *Core
-	now   time.Time
-	conns map[string]Conn
-	next  Conn
+	core     *Core
+	config   Config
+	kept     []byte   // the state that the core had written last
+	progress Progress // what was published
+	now      time.Time
+	conns    map[string]Conn
+	next     Conn
 }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) string {
@@ -68,7 +72,8 @@ func (s *script) begin(t *testing.T, d *datadriven.TestData) {
 	if d.MaybeScanArgs(t, "quorum-timeout", &quorum) {
 		c.QuorumTimeout = duration(t, quorum)
 	}
-	s.core = New(c)
+	s.core, s.config = New(c), c
+	s.kept, s.progress = nil, Progress{}
 	s.now = time.Unix(1_700_000_000, 0)
 	s.core.Step(Tick{s.now})
 }
@@ -108,15 +113,49 @@ func (s *script) training(t *testing.T, d *datadriven.TestData) {
 	}
 }
 
+// step feeds the core with an event, and writes what it wants to be written.
 func (s *script) step(t *testing.T, d *datadriven.TestData) ([]Decision, error) {
+	decisions, err := s.event(t, d)
+	for _, decision := range decisions {
+		switch decision := decision.(type) {
+		case Keep:
+			s.kept = decision.State.encode()
+		case Publish:
+			s.progress.add(decision.Event)
+		}
+	}
+	return decisions, err
+}
+
+// crash replaces the core by what comes back from the state that was written last.
+func (s *script) crash(t *testing.T, d *datadriven.TestData) ([]Decision, error) {
+	d.MaybeScanArgs(t, "recorded", &s.progress.Step)
+	state, err := decodeState(s.kept, s.progress.encode())
+	if err != nil {
+		return nil, err
+	}
+	s.conns = make(map[string]Conn)
+	s.core = Restore(s.config, state)
+	s.core.Step(Tick{s.now})
+	return s.core.Step(CameBack{}), nil
+}
+
+func (s *script) event(t *testing.T, d *datadriven.TestData) ([]Decision, error) {
 	switch d.Cmd {
+	case "crash":
+		return s.crash(t, d)
+	case "recorded":
+		r := Recorded{Generation: 1}
+		d.ScanArgs(t, "step", &r.Step)
+		d.MaybeScanArgs(t, "generation", &r.Generation)
+		return s.core.Step(r), nil
 	case "submit":
 		job := scriptJob(t, d)
 		if err := s.core.CheckJob(job); err != nil {
 			return nil, err
 		}
 		return s.core.Step(Submitted{job}), nil
-	case "attach":
+	case "attach", "reattach":
 		return s.core.Step(s.attach(t, d)), nil
 	case "lost":
 		return s.core.Step(Lost{s.conn(d), rest(d, 1)}), nil
@@ -136,7 +175,7 @@ func (s *script) step(t *testing.T, d *datadriven.TestData) ([]Decision, error) 
 
 func (s *script) attach(t *testing.T, d *datadriven.TestData) Event {
 	label := d.CmdArgs[0].Key
-	name, _, _ := strings.Cut(label, "/")
+	name, again, _ := strings.Cut(label, "/")
 	s.next++
 	s.conns[label] = s.next
 	hello := &pb.Hello{NodeId: name, Incarnation: 1, RingAddress: name + ":4000", Host: "host-of-" + name, Pid: 100 + int64(s.next), Device: "cpu"}
@@ -145,6 +184,15 @@ func (s *script) attach(t *testing.T, d *datadriven.TestData) Event {
 		hello.Rank = &rank
 	}
 	d.MaybeScanArgs(t, "world", &hello.WorldSize)
+	if again != "" && d.Cmd == "attach" { // another process
+		hello.Incarnation++
+	}
+	if d.Cmd == "reattach" {
+		hello.Reattach = &pb.Reattach{RunId: "r1", Generation: 1, Ready: ready(t, d)}
+		d.MaybeScanArgs(t, "generation", &hello.Reattach.Generation)
+		d.MaybeScanArgs(t, "dropped", &hello.Reattach.DroppedStep)
+		d.MaybeScanArgs(t, "run", &hello.Reattach.RunId)
+	}
 	if d.HasArg("lr") || d.HasArg("spec") {
 		hello.SpecToml = string(config.Canonical(scriptJob(t, d).Spec))
 	}
@@ -223,6 +271,8 @@ func message(t *testing.T, d *datadriven.TestData) *pb.NodeMessage {
 		d.MaybeScanArgs(t, "step", &f.Step)
 		d.MaybeScanArgs(t, "error", &f.Error)
 		return &pb.NodeMessage{Kind: &pb.NodeMessage_Fetched{Fetched: f}}
+	case "heartbeat":
+		return &pb.NodeMessage{Kind: &pb.NodeMessage_Heartbeat{Heartbeat: &pb.Heartbeat{}}}
 	case "leaving":
 		l := &pb.Leaving{Done: d.HasArg("done"), Drain: d.HasArg("drain")}
 		d.MaybeScanArgs(t, "applied", &l.AppliedStep)
@@ -260,6 +310,11 @@ func (s *script) show(d Decision) string {
 	switch d := d.(type) {
 	case Send:
 		return fmt.Sprintf("to %s: %s", s.label(d.Conn), showMessage(d.Message))
+	case Keep:
+		if d.State.Stop != nil {
+			return "write down that the run is to stop"
+		}
+		return fmt.Sprintf("write down generation %d", d.State.View.GetGeneration())
 	case Publish:
 		return "publish " + showEvent(d.Event)
 	case Finish:
@@ -272,6 +327,9 @@ func showMessage(m *pb.CoordinatorMessage) string {
 	switch kind := m.Kind.(type) {
 	case *pb.CoordinatorMessage_Welcome:
 		w := kind.Welcome
+		if w.Member {
+			return fmt.Sprintf("welcome back, your reports up to step %d are known", w.ReceivedStep)
+		}
 		return fmt.Sprintf("welcome to run %s in %s (resume: %t)", w.RunId, w.Cluster.RunDir, w.Cluster.Resume)
 	case *pb.CoordinatorMessage_Refusal:
 		return fmt.Sprintf("refused, exit code %d: %s", kind.Refusal.ExitCode, kind.Refusal.Reason)
@@ -286,6 +344,8 @@ func showMessage(m *pb.CoordinatorMessage) string {
 		return fmt.Sprintf("fetch %d: the state of %s at %s", kind.Fetch.Number, kind.Fetch.NodeId, kind.Fetch.Address)
 	case *pb.CoordinatorMessage_Serve:
 		return fmt.Sprintf("serve the state to %v", kind.Serve.NodeIds)
+	case *pb.CoordinatorMessage_Recorded:
+		return fmt.Sprintf("recorded up to step %d", kind.Recorded.Step)
 	case *pb.CoordinatorMessage_Save:
 		return "save: " + kind.Save.Reason
 	case *pb.CoordinatorMessage_Stop:

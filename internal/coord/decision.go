@@ -14,6 +14,10 @@ type Send struct {
 	Message *pb.CoordinatorMessage
 }
 
+// Keep has a state written, so that it survives a crash before anything behind it
+// in the list is carried out.
+type Keep struct{ State *State }
+
 // Publish appends an event to the run's history and ledger. Sequence number and
 // time are for the shell to fill in.
 type Publish struct{ Event *pb.RunEvent }
@@ -26,6 +30,7 @@ type Finish struct {
 }
 
 func (Send) decision()    {}
+func (Keep) decision()    {}
 func (Publish) decision() {}
 func (Finish) decision()  {}
 

@@ -67,6 +67,15 @@ type StopRequested struct {
 	AtOnce bool // do not wait for the step, nor for a checkpoint
 }
 
+// Recorded says that the record reaches up to a step of a generation.
+type Recorded struct {
+	Generation uint64
+	Step       int64
+}
+
+// CameBack begins the life of a restored core.
+type CameBack struct{}
+
 // Tick tells the time.
 type Tick struct{ Now time.Time }
 
@@ -77,4 +86,6 @@ func (Lost) event()          {}
 func (GossipFailed) event()  {}
 func (GossipJoined) event()  {}
 func (StopRequested) event() {}
+func (Recorded) event()      {}
+func (CameBack) event()      {}
 func (Tick) event()          {}

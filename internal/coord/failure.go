@@ -71,7 +71,7 @@ func (c *Core) failed(n *node, f *pb.Failure) {
 	}
 	n.report(f)
 	switch c.phase {
-	case running, parting:
+	case running, parting, returning:
 		c.halt(c.blame(n, f))
 	case halting:
 		if f.Fatal && n != c.cause.node {
@@ -145,7 +145,7 @@ func (c *Core) lose(n *node, reason string) {
 
 // died takes it for sure that a member of the view is dead.
 func (c *Core) died(n *node, evidence string) {
-	training := c.phase == running || c.phase == parting
+	training := c.training()
 	switch {
 	case training && c.completed():
 		c.notice(n, true, "%s died when the run was already complete (%s)", n.name(), evidence)
@@ -199,8 +199,10 @@ func (c *Core) halt(why *cause) {
 		c.finishWell()
 		return
 	}
-	c.phase, c.cause = halting, why
-	c.deadline = c.now.Add(c.config.FailureTimeout)
+	if deadline := c.now.Add(c.config.FailureTimeout); c.phase != returning || c.deadline.Before(deadline) {
+		c.deadline = deadline
+	}
+	c.phase, c.cause, c.halted = halting, why, c.now
 	c.notice(why.node, true, "%s", c.sentence())
 	c.sendMembers(&pb.HaltOrder{Generation: c.view.Generation, Reason: c.sentence()})
 	c.countFruitless(why.node)
@@ -221,16 +223,45 @@ func (c *Core) countFruitless(blamed *node) {
 	}
 }
 
-// goOnWhenHeld goes on when every survivor has told what it holds. For the one
-// that is blamed it waits no longer than graceTimeout behind the others: it has
-// been silent for long already.
+// training says that the ranks are, or should be, in their ring.
+func (c *Core) training() bool {
+	return c.phase == running || c.phase == parting || c.phase == returning
+}
+
+// silent says that nothing was heard of n for a while, though its heartbeats come
+// several times in a failure timeout.
+func (c *Core) silent(n *node) bool {
+	return n.absent || c.now.Sub(n.heard) >= c.config.FailureTimeout/2
+}
+
+// haltEnds goes on without those that have not told what they hold, unless they
+// show that they live.
+func (c *Core) haltEnds() {
+	for _, n := range c.ranks {
+		waits := n.alive() && !n.broken && !n.held
+		if waits && !c.silent(n) && c.now.Before(c.halted.Add(c.config.tellTimeout())) {
+			return
+		}
+		if waits && n.absent {
+			n.gone = true
+			if n != c.cause.node {
+				c.cause.also = append(c.cause.also, n.name()+" did not come back")
+			}
+		}
+	}
+	c.goOn()
+}
+
+// goOnWhenHeld goes on when every survivor has told what it holds. If the one that
+// is blamed is silent, it is waited for no longer than graceTimeout behind the
+// others.
 func (c *Core) goOnWhenHeld() {
 	blamed := false
 	for _, n := range c.ranks {
 		if !n.alive() || n.broken || n.held {
 			continue
 		}
-		if n != c.cause.node {
+		if n != c.cause.node || !c.silent(n) {
 			return
 		}
 		blamed = true

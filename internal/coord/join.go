@@ -3,6 +3,7 @@ package coord
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"parallax/internal/config"
 	pb "parallax/proto/parallax/v1"
@@ -11,9 +12,8 @@ import (
 // submit takes over the run and welcomes who is there.
 func (c *Core) submit(j Job) {
 	c.job = &j
-	if c.config.JoinTimeout > 0 {
-		c.joinDeadline = c.now.Add(c.config.JoinTimeout)
-	}
+	c.keep()
+	c.setJoinDeadline(c.config.JoinTimeout)
 	for _, n := range c.attached() {
 		if err := c.checkSpec(n.hello); err != nil {
 			c.refuse(n.conn, ExitUsage, err)
@@ -23,8 +23,26 @@ func (c *Core) submit(j Job) {
 	}
 }
 
-// attach lets a node in, or says why not.
+// setJoinDeadline says how long nodes are waited for; 0: for ever.
+func (c *Core) setJoinDeadline(wait time.Duration) {
+	if wait > 0 {
+		c.joinDeadline = c.now.Add(wait)
+	}
+}
+
+// attach takes a node back, or lets it in.
 func (c *Core) attach(conn Conn, hello *pb.Hello) {
+	if hello.Reattach != nil {
+		c.reattach(conn, hello)
+		return
+	}
+	c.replaced(hello)
+	c.supersede(hello)
+	c.join(conn, hello)
+}
+
+// join lets a node in, or says why not.
+func (c *Core) join(conn Conn, hello *pb.Hello) {
 	if err := c.checkPlace(hello); err != nil {
 		c.refuse(conn, ExitUsage, err)
 		return
@@ -50,12 +68,13 @@ func (c *Core) checkPlace(hello *pb.Hello) error {
 		}
 	}
 	full := c.occupied() >= c.config.Nodes
+	open := c.phase == waiting || c.phase == returning
 	switch {
 	case c.phase == over || c.stop != nil:
 		return fmt.Errorf("the run is ending, %s is not needed", name)
-	case c.phase != waiting && c.phase != running && !c.config.elastic():
+	case !open && c.phase != running && !c.config.elastic():
 		return fmt.Errorf("the run is ending, %s is not needed", name)
-	case c.phase != waiting && (full || !c.config.elastic()):
+	case !open && (full || !c.config.elastic()):
 		return fmt.Errorf("the run has started with %s, and %s cannot join it; to use it, stop the run and start it again with --nodes %d --resume",
 			list(c.members()), name, c.config.Nodes+1)
 	case full:
@@ -118,8 +137,13 @@ func (c *Core) refuse(conn Conn, code int, reason error) {
 }
 
 func (c *Core) welcome(n *node) {
+	c.send(n, welcome(c.welcomeTo()))
+}
+
+// welcomeTo is what every node is told of the run.
+func (c *Core) welcomeTo() *pb.Welcome {
 	key, oldKeys := c.config.gossipKeys()
-	c.send(n, welcome(&pb.Welcome{
+	return &pb.Welcome{
 		RunId:         c.job.ID,
 		SpecToml:      string(config.Canonical(c.job.Spec)),
 		SpecHash:      config.Hash(c.job.Spec),
@@ -130,8 +154,9 @@ func (c *Core) welcome(n *node) {
 			FailureTimeoutNs: int64(c.config.FailureTimeout),
 			RunDir:           c.job.Dir,
 			Resume:           c.job.Resume,
+			AbsenceTimeoutNs: int64(c.config.absenceTimeout()),
 		},
-	}))
+	}
 }
 
 func (c *Core) progress(n *node, p *pb.Progress) {
@@ -151,10 +176,16 @@ func (c *Core) readied(n *node, ready *pb.Ready) {
 		return
 	}
 	n.ready, n.applied, n.digest = ready, ready.Step, ready.Digest
-	switch {
-	case c.phase != waiting:
+	if c.phase != waiting {
 		c.takeIn()
-	case len(c.readyNodes()) == c.config.Nodes:
+		return
+	}
+	c.startWhenReady()
+}
+
+// startWhenReady starts the run when all nodes are ready.
+func (c *Core) startWhenReady() {
+	if len(c.readyNodes()) == c.config.Nodes {
 		c.start(fmt.Sprintf("%d of %d nodes are ready", c.config.Nodes, c.config.Nodes))
 	}
 }
@@ -164,14 +195,13 @@ func (c *Core) checkData(n *node, ready *pb.Ready) error {
 	if steps := int64(c.job.Spec.Train.Steps); ready.Step > steps {
 		return fmt.Errorf("%s holds a state after %d steps, but the run has only %d; remove that checkpoint or choose another run directory", n.name(), ready.Step, steps)
 	}
-	others := c.readyNodes()
-	if len(others) == 0 {
-		return nil
+	first, whose := c.facts, "the run"
+	if others := c.readyNodes(); len(others) > 0 {
+		first, whose = others[0].ready, others[0].name()
 	}
-	first := others[0]
-	if ready.DataDigest != first.ready.DataDigest {
+	if first != nil && ready.DataDigest != first.DataDigest {
 		return fmt.Errorf("%s has loaded other data (%s, digest %.12s) than %s (%s, digest %.12s); copy the same file to both hosts",
-			n.name(), ready.DataSummary, ready.DataDigest, first.name(), first.ready.DataSummary, first.ready.DataDigest)
+			n.name(), ready.DataSummary, ready.DataDigest, whose, first.DataSummary, first.DataDigest)
 	}
 	return nil
 }
@@ -199,6 +229,11 @@ func (c *Core) occupied() int {
 	taken := 0
 	for _, n := range c.nodes {
 		if n.alive() {
+			taken++
+		}
+	}
+	for _, n := range c.ranks {
+		if n.absent && n.alive() {
 			taken++
 		}
 	}

@@ -17,12 +17,13 @@ import (
 
 // recorder writes a run's events into the ledger. Without one it does nothing.
 type recorder struct {
-	ledger  *record.Ledger
-	version string
-	newID   string // for a new run; empty: one made from the time
-	run     record.Run
-	steps   int64 // of the whole run
-	before  int64 // number of the last event of an earlier part of the run
+	ledger   *record.Ledger
+	version  string
+	newID    string // for a new run; empty: one made from the time
+	run      record.Run
+	steps    int64    // of the whole run
+	before   int64    // number of the last event of an earlier part of the run
+	progress Progress // up to the newest step
 }
 
 // begin records that a job was submitted, or that it goes on, and gives it its id.
@@ -80,6 +81,7 @@ func (r *recorder) earlier(job Job) (*record.Run, error) {
 
 // append records one event.
 func (r *recorder) append(e *pb.RunEvent) error {
+	r.progress.add(e)
 	if r.ledger == nil || r.run.ID == "" {
 		return nil
 	}

@@ -37,7 +37,26 @@ func checkHello(h *pb.Hello) error {
 	if err := checkNumbers(h.PeakFlops); err != nil {
 		return fmt.Errorf("%s's peak: %w", h.NodeId, err)
 	}
-	return checkTexts(h.RingAddress, h.GossipAddress, h.Device, h.DeviceSummary, h.Host, h.Version)
+	if r := h.Reattach; r != nil {
+		if err := checkReattach(r); err != nil {
+			return fmt.Errorf("%s attaches again, but %w", h.NodeId, err)
+		}
+	}
+	return checkTexts(h.RingAddress, h.Device, h.DeviceSummary, h.Host, h.Version)
+}
+
+// checkReattach says what is wrong with a node's claim to have been here before.
+func checkReattach(r *pb.Reattach) error {
+	if r.Ready == nil || r.Generation == 0 {
+		return fmt.Errorf("does not say with what, or to which view")
+	}
+	if err := checkReady(r.Ready); err != nil {
+		return err
+	}
+	if err := checkNumbers(float64(r.DroppedStep)); err != nil {
+		return err
+	}
+	return checkTexts(r.RunId)
 }
 
 // checkMessage says what is wrong with a later message.
@@ -79,6 +98,8 @@ func checkMessage(m *pb.NodeMessage) error {
 			return fmt.Errorf("a digest has %d bytes, the limit is %d", len(kind.Held.Digest), maxDigest)
 		}
 		return checkNumbers(float64(kind.Held.AppliedStep))
+	case *pb.NodeMessage_Heartbeat:
+		return nil
 	case *pb.NodeMessage_Leaving:
 		if err := checkNumbers(float64(kind.Leaving.AppliedStep)); err != nil {
 			return err

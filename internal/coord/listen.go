@@ -40,6 +40,7 @@ func (c *Coordinator) listenAndGossip() (err error) {
 func (c *Coordinator) abort() {
 	c.listener.Close()
 	_ = c.gossip.Shutdown()
+	c.lock.Close() // also where there is none
 }
 
 // Address is the host:port that nodes and people reach us at.

@@ -13,11 +13,13 @@ func (c *Coordinator) serve() {
 	defer close(c.ended)
 	c.loop()
 	close(c.over)
+	<-c.acknowledged
 	c.history.end()
 	c.takeLeave()
 	c.closeArchive()
 	_ = c.gossip.Leave(c.farewell()) // who is left to hear it?
 	_ = c.gossip.Shutdown()
+	c.lock.Close() // also where there is none
 }
 
 // closeArchive comes when nobody reads any more.
@@ -78,6 +80,8 @@ func (c *Coordinator) step(e Event) (finished bool) {
 		switch d := d.(type) {
 		case Send:
 			c.conns.send(d.Conn, d.Message)
+		case Keep:
+			c.keep(d.State)
 		case Publish:
 			c.publish(d.Event)
 		case Finish:
@@ -91,11 +95,24 @@ func (c *Coordinator) step(e Event) (finished bool) {
 func (c *Coordinator) publish(e *pb.RunEvent) {
 	e.UnixNanos = time.Now().UnixNano()
 	if err := errors.Join(c.history.append(e), c.recorder.append(e)); err != nil {
-		// The run goes on; its record ends here, and that is told once.
-		c.recorder.ledger = nil
-		c.log.Error("the run's record ends here", "cause", err)
-		c.publish(noticeEvent(nil, true, "the run's record ends here, since it cannot be written: %s", err))
+		c.endRecord(err)
 	}
+	if e.GetStep() != nil {
+		c.tellProgress()
+	}
+}
+
+func (c *Coordinator) keep(s *State) {
+	if err := c.recorder.keep(s); err != nil {
+		c.endRecord(err)
+	}
+}
+
+// endRecord has the run go on without a record; that is told once.
+func (c *Coordinator) endRecord(err error) {
+	c.recorder.ledger = nil
+	c.log.Error("the run's record ends here", "cause", err)
+	c.publish(noticeEvent(nil, true, "the run's record ends here, since it cannot be written: %s", err))
 }
 
 // post hands an event to the core, unless that has finished.

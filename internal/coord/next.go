@@ -174,7 +174,7 @@ func (c *Core) dismissOthers(fit []*node) {
 		}
 		switch {
 		case n.left != nil:
-			delete(c.nodes, n.conn)
+			c.dismiss(n, ExitDone, "it has left the run")
 		case n.drains != nil:
 			c.dismiss(n, ExitDone, "it has left the run, as its host asked for")
 		case n.broken:

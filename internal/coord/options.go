@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -100,6 +101,17 @@ func (o *Options) checkExposure() error {
 		return usage("--gossip %s can be reached from other hosts, and gossip is not encrypted: give --gossip-key-file, or allow it with --insecure on a network you trust", o.Gossip)
 	}
 	return nil
+}
+
+// coreConfig is what the core is told of them.
+func (o *Options) coreConfig() Config {
+	return Config{
+		Nodes:          o.Nodes,
+		MinNodes:       cmp.Or(o.MinNodes, o.Nodes),
+		JoinTimeout:    o.JoinTimeout,
+		QuorumTimeout:  o.QuorumTimeout,
+		FailureTimeout: o.FailureTimeout,
+	}
 }
 
 // gossipConfig is our membership; address is that of the gRPC service.

@@ -25,15 +25,24 @@ func (c *Core) part(n *node, why string) {
 // parted takes a rank's word that it has left the ring together with the others, or a
 // joiner's that it holds what they hold.
 func (c *Core) parted(n *node, h *pb.Held) {
-	if !c.member(n) && !c.waits(n) || h.Generation != c.view.Generation || c.phase != parting && c.phase != halting {
+	if !c.member(n) && !c.waits(n) || h.Generation != c.view.Generation || !c.training() && c.phase != halting {
 		return
 	}
 	n.held, n.applied, n.digest = true, h.AppliedStep, h.Digest
 	c.fruitless = 0
-	if c.phase == halting {
+	switch {
+	case c.phase == halting:
 		c.goOnWhenHeld()
-		return
+	case c.phase == parting:
+		c.goOnWhenParted()
+	case c.phase == running && c.member(n): // told to before a crash
+		c.leftTogether()
 	}
+}
+
+// leftTogether takes the ranks' word that they were told to leave their ring.
+func (c *Core) leftTogether() {
+	c.phase, c.deadline = parting, time.Time{}
 	c.goOnWhenParted()
 }
 
@@ -52,6 +61,9 @@ func (c *Core) goOnWhenParted() {
 func (c *Core) drain(n *node, l *pb.Leaving) {
 	if c.phase != waiting && !c.member(n) {
 		c.sendOff(n, ExitDone, l.Reason)
+		return
+	}
+	if n.drains != nil {
 		return
 	}
 	n.drains = l

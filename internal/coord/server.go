@@ -3,10 +3,10 @@ package coord
 import (
 	"cmp"
 	"context"
-	"errors"
 	"iter"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -26,14 +26,17 @@ type Coordinator struct {
 	gossip   *gossip.Gossip
 	conns    connTable
 	history  *history
-	recorder recorder
+	recorder recorder // only for the goroutine of loop
+	lock     *os.File // on the run's folder; nil: none
 
-	core   *Core // only for the goroutine of loop
-	events chan Event
-	jobs   chan submission
-	over   chan struct{} // closed when loop has ended
-	ended  chan struct{} // closed when everything has ended
-	result Result        // valid once over is closed
+	core         *Core // only for the goroutine of loop
+	events       chan Event
+	jobs         chan submission
+	progressed   chan savedProgress // capacity 1: the record's newest end
+	acknowledged chan struct{}      // closed when acknowledge has ended
+	over         chan struct{}      // closed when loop has ended
+	ended        chan struct{}      // closed when everything has ended
+	result       Result             // valid once over is closed
 
 	mu    sync.Mutex
 	jobID string
@@ -57,38 +60,6 @@ type accepted struct {
 	err error
 }
 
-// ErrRequeue, as the cause of a context's end, makes [Run] stop with exit code 75
-// instead of 0.
-var ErrRequeue = errors.New("the host takes its resources back")
-
-// Run coordinates one run and returns the exit code. When ctx ends it stops the
-// run after the step under way, with a checkpoint. Err says why the coordinator
-// could not start, and is nil once it has started.
-func Run(ctx context.Context, o Options) (code int, err error) {
-	c, err := Start(o)
-	if err != nil {
-		var known *Error
-		if errors.As(err, &known) {
-			return known.Code, err
-		}
-		return ExitBug, err
-	}
-	defer context.AfterFunc(ctx, func() { c.stopFor(context.Cause(ctx)) })()
-	return c.Wait().Code, nil
-}
-
-func (c *Coordinator) stopFor(cause error) {
-	code := ExitDone
-	if errors.Is(cause, ErrRequeue) {
-		code = ExitRequeue
-	}
-	reason := cause.Error()
-	if errors.Is(cause, context.Canceled) {
-		reason = "interrupted"
-	}
-	c.Stop(reason, code)
-}
-
 // Start begins to coordinate: it listens and is a member of the gossip cluster
 // when it returns. The caller must call [Coordinator.Wait].
 func Start(o Options) (*Coordinator, error) {
@@ -101,28 +72,22 @@ func Start(o Options) (*Coordinator, error) {
 	}
 	o.RunDir = dir
 	c := &Coordinator{
-		o:        o,
-		log:      cmp.Or(o.Log, slog.Default()),
-		history:  newHistory(),
-		recorder: recorder{version: o.Version, newID: o.RunID},
-		events:   make(chan Event),
-		jobs:     make(chan submission),
-		over:     make(chan struct{}),
-		ended:    make(chan struct{}),
+		o:            o,
+		log:          cmp.Or(o.Log, slog.Default()),
+		history:      newHistory(),
+		recorder:     recorder{version: o.Version, newID: o.RunID},
+		progressed:   make(chan savedProgress, 1),
+		acknowledged: make(chan struct{}),
+		events:       make(chan Event),
+		jobs:         make(chan submission),
+		over:         make(chan struct{}),
+		ended:        make(chan struct{}),
 	}
 	if err := c.listenAndGossip(); err != nil {
 		return nil, err
 	}
-	c.core = New(Config{
-		Nodes:          o.Nodes,
-		MinNodes:       o.MinNodes,
-		JoinTimeout:    o.JoinTimeout,
-		QuorumTimeout:  o.QuorumTimeout,
-		FailureTimeout: o.FailureTimeout,
-		GossipAddress:  c.gossip.Address(),
-		GossipKeys:     o.GossipKeys,
-	})
-	for _, begin := range []func() error{c.openLedger, c.writeAddress, c.submitOwn} {
+	c.core = New(c.coreConfig())
+	for _, begin := range []func() error{c.openLedger, c.takeLock, c.beginRun, c.writeAddress} {
 		if err := begin(); err != nil {
 			c.abort()
 			return nil, err
@@ -131,8 +96,15 @@ func Start(o Options) (*Coordinator, error) {
 	c.server = grpc.NewServer(c.serverOptions()...)
 	pb.RegisterCoordinatorServer(c.server, &service{Coordinator: c})
 	go c.server.Serve(c.listener)
+	go c.acknowledge()
 	go c.serve()
 	return c, nil
+}
+
+func (c *Coordinator) coreConfig() Config {
+	config := c.o.coreConfig()
+	config.GossipAddress, config.GossipKeys = c.gossip.Address(), c.o.GossipKeys
+	return config
 }
 
 // openLedger comes behind listening, so that a coordinator that cannot listen
@@ -144,20 +116,37 @@ func (c *Coordinator) openLedger() (err error) {
 	if c.recorder.ledger, err = c.o.Ledger(); err != nil {
 		return usage("%w", err)
 	}
-	return c.openArchive()
+	return nil
 }
 
-// openArchive forgets what a coordinator that crashed has left.
-func (c *Coordinator) openArchive() error {
+// takeLock keeps other coordinators from the run.
+func (c *Coordinator) takeLock() (err error) {
 	if c.recorder.ledger == nil {
 		return nil
 	}
+	if c.lock, err = lockRun(c.o.RunDir); err != nil {
+		return usage("%w", err)
+	}
 	c.history.archive = ledgerArchive{c.recorder.ledger, c.o.RunDir}
-	return c.recorder.ledger.ClearHistory(c.o.RunDir)
+	return nil
 }
 
-// submitOwn submits the run that came with the options.
-func (c *Coordinator) submitOwn() error {
+// beginRun goes on with the run that a crash has left, or submits the one that
+// came with the options.
+func (c *Coordinator) beginRun() error {
+	state, err := c.recover()
+	if err != nil {
+		return usage("%w", err)
+	}
+	if state != nil {
+		c.restoreRun(state)
+		return nil
+	}
+	if c.recorder.ledger != nil { // what a coordinator has left that is not gone on with
+		if err := c.recorder.ledger.ClearHistory(c.o.RunDir); err != nil {
+			return err
+		}
+	}
 	if c.o.Run == nil {
 		return nil
 	}
@@ -178,11 +167,15 @@ func (c *Coordinator) accept(s Submission) (Job, error) {
 	if job.ID, err = c.recorder.begin(job); err != nil {
 		return job, err
 	}
-	c.mu.Lock()
-	c.jobID = job.ID
-	c.mu.Unlock()
+	c.setJob(job.ID)
 	c.step(Submitted{job})
 	return job, nil
+}
+
+func (c *Coordinator) setJob(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.jobID = id
 }
 
 func (c *Coordinator) jobName() string {

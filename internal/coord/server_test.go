@@ -108,23 +108,32 @@ func (n *fakeNode) say(m *pb.NodeMessage) {
 	}
 }
 
+// hear returns the next order: that reports are on record is none.
 func (n *fakeNode) hear() *pb.CoordinatorMessage {
 	n.t.Helper()
-	m, err := n.stream.Recv()
-	if err != nil {
-		n.t.Fatal(err)
+	for {
+		m, err := n.stream.Recv()
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		if m.GetRecorded() == nil {
+			return m
+		}
 	}
-	return m
 }
 
 // ended waits for the end of the stream.
 func (n *fakeNode) ended() error {
 	n.t.Helper()
-	m, err := n.stream.Recv()
-	if err == nil {
-		n.t.Fatalf("heard %v, want the end of the stream", m)
+	for {
+		m, err := n.stream.Recv()
+		switch {
+		case err != nil:
+			return err
+		case m.GetRecorded() == nil && m.GetStop() == nil:
+			n.t.Fatalf("heard %v, want the end of the stream", m)
+		}
 	}
-	return err
 }
 
 // ready loads its data in no time, once it is welcome.
@@ -282,7 +291,9 @@ func TestHungNode(t *testing.T) {
 func TestRefusedNode(t *testing.T) {
 	c := begin(t, options(t, 2))
 	attach(t, c, hello("node-0")).hear()
-	other := attach(t, c, hello("node-0"))
+	stranger := hello("node-0")
+	stranger.Incarnation = 2
+	other := attach(t, c, stranger)
 	if r := other.hear().GetRefusal(); r.GetExitCode() != ExitUsage || !strings.Contains(r.GetReason(), "--name") {
 		t.Errorf("got %v, want a refusal", r)
 	}
@@ -390,16 +401,6 @@ func TestSubmitFollowStop(t *testing.T) {
 	}
 	if got := c.Wait(); got.Code != ExitRequeue {
 		t.Errorf("got %+v", got)
-	}
-}
-
-func TestRunStopsWithItsContext(t *testing.T) {
-	for cause, want := range map[error]int{context.Canceled: ExitDone, ErrRequeue: ExitRequeue} {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(cause)
-		if code, err := Run(ctx, options(t, 1)); code != want || err != nil {
-			t.Errorf("%v: got %d, %v; want %d", cause, code, err, want)
-		}
 	}
 }
 

@@ -42,10 +42,8 @@ func (c *Core) stepped(n *node, r *pb.StepReport) {
 	}
 	t.reports, t.senders = append(t.reports, r), append(t.senders, n)
 	switch {
-	case len(t.reports) == len(c.ranks):
-		delete(c.tallies, r.Step)
-		c.last = c.summarise(t)
-		c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Step{Step: c.last}})
+	case len(t.reports) == c.reporters(r.Step):
+		c.publishStep(r.Step)
 	case len(c.tallies) > maxOutstanding:
 		c.abandon(fmt.Sprintf("the reports of %s are more than %d steps ahead of another node's, which is a bug", n.name(), maxOutstanding))
 	}
@@ -56,11 +54,55 @@ func (c *Core) stepped(n *node, r *pb.StepReport) {
 func (c *Core) flushTallies(resume int64) {
 	for _, step := range slices.Sorted(maps.Keys(c.tallies)) {
 		if step <= resume {
-			c.last = c.summarise(c.tallies[step])
-			c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Step{Step: c.last}})
+			c.publishStep(step)
 		}
 	}
 	clear(c.tallies)
+}
+
+// publishStep publishes what was reported of a step.
+func (c *Core) publishStep(step int64) {
+	c.last = c.summarise(c.tallies[step])
+	delete(c.tallies, step)
+	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Step{Step: c.last}})
+}
+
+// reporters counts the ranks that can report a step: those that have not had to
+// drop their reports of it.
+func (c *Core) reporters(step int64) int {
+	reporters := 0
+	for _, n := range c.ranks {
+		if n.dropped < step {
+			reporters++
+		}
+	}
+	return reporters
+}
+
+// dropTo goes on without the reports that n has had to drop.
+func (c *Core) dropTo(n *node) {
+	if n.dropped <= n.applied {
+		return
+	}
+	c.notice(n, true, "%s had to drop its reports of steps %d to %d", n.name(), n.applied+1, n.dropped)
+	n.applied = n.dropped
+	for _, step := range slices.Sorted(maps.Keys(c.tallies)) {
+		if len(c.tallies[step].reports) == c.reporters(step) {
+			c.publishStep(step)
+		}
+	}
+}
+
+// recorded tells the members that reports need not be kept any longer.
+func (c *Core) recorded(r Recorded) {
+	if c.view == nil || r.Generation != c.view.Generation {
+		return
+	}
+	for _, n := range c.attached() {
+		if c.member(n) {
+			c.send(n, &pb.CoordinatorMessage{Kind: &pb.CoordinatorMessage_Recorded{Recorded: &pb.Recorded{Step: r.Step}}})
+		}
+	}
 }
 
 // summarise joins all ranks' reports of a step. Rates count the slowest rank's time.
@@ -87,7 +129,7 @@ func (c *Core) summarise(t *tally) *pb.StepSummary {
 	}
 	if s.Seconds > 0 {
 		s.TokensPerSecond = float64(s.Tokens) / s.Seconds
-		s.FlopsPerSecond = s.TokensPerSecond * c.ranks[0].ready.FlopsPerToken
+		s.FlopsPerSecond = s.TokensPerSecond * c.facts.FlopsPerToken
 	}
 	return s
 }
@@ -126,7 +168,7 @@ func (c *Core) evaluated(n *node, r *pb.EvalReport) {
 // diagnosed publishes a look into the layers. A view may begin with the one that
 // ended the view before.
 func (c *Core) diagnosed(d *pb.Diagnosis) {
-	if c.view == nil || d.Generation != c.view.Generation || c.phase == over || d.Step == c.lookedAt {
+	if c.view == nil || d.Generation != c.view.Generation || c.phase == over || d.Step <= c.lookedAt {
 		return
 	}
 	c.lookedAt = d.Step

@@ -19,8 +19,9 @@ func (c *Core) requestStop(r StopRequested) {
 		c.finish(r.Code, fmt.Sprintf("stopped at step %d: %s; %s", c.applied(), r.Reason, c.lastCheckpoint()))
 	case c.stop == nil:
 		c.stop = &r
+		c.keep()
 		c.notice(nil, false, "stopping after the step under way: %s", r.Reason)
-		if c.phase == running {
+		if c.phase == running || c.phase == returning {
 			c.sendAll(stopOrder(r.Code, false, r.Reason))
 		}
 	}
@@ -43,7 +44,7 @@ func (c *Core) leaving(n *node, l *pb.Leaving) {
 		return
 	}
 	n.applied = max(n.applied, l.AppliedStep)
-	training := c.phase == running || c.phase == parting
+	training := c.training()
 	switch {
 	case training && (l.Done || c.stop != nil):
 		c.finishWhenAllLeft()
@@ -99,7 +100,6 @@ func (c *Core) finishWell() {
 func (c *Core) finish(code int, reason string) {
 	c.phase = over
 	c.flushTallies(c.applied())
-	c.sendAll(stopOrder(code, true, reason))
 	done := &pb.Done{ExitCode: int32(code), Reason: reason, Step: c.applied()}
 	if c.view != nil {
 		done.Step = max(done.Step, c.view.ResumeStep)
@@ -114,6 +114,7 @@ func (c *Core) finish(code int, reason string) {
 	if c.evaluation != nil {
 		done.ValidationLoss = &c.evaluation.Loss
 	}
-	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Done{Done: done}})
+	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Done{Done: done}}) // on record before a node hears of it
+	c.sendAll(stopOrder(code, true, reason))
 	c.out = append(c.out, Finish{Code: code, Reason: reason})
 }

@@ -13,19 +13,8 @@ import (
 func (c *Core) start(why string) {
 	c.ranks = order(c.readyNodes())
 	c.started = c.now
-	first := c.ranks[0].ready
-	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Started{Started: &pb.RunStarted{
-		RunId:            c.job.ID,
-		Name:             c.job.Name,
-		RunDir:           c.job.Dir,
-		SpecHash:         config.Hash(c.job.Spec),
-		Steps:            int64(c.job.Spec.Train.Steps),
-		Parameters:       first.Parameters,
-		FlopsPerToken:    first.FlopsPerToken,
-		FlopsPerToken_6N: first.FlopsPerToken_6N,
-		DataSummary:      first.DataSummary,
-		DataDigest:       first.DataDigest,
-	}}})
+	c.facts = c.ranks[0].ready
+	c.publish(c.startedEvent())
 	source := newest(c.ranks)
 	view := c.makeView(source)
 	view.Reason = fmt.Sprintf("generation %d: %s; they start from step %d", view.Generation, why, view.ResumeStep)
@@ -36,12 +25,28 @@ func (c *Core) start(why string) {
 	c.enter(view)
 }
 
+func (c *Core) startedEvent() *pb.RunEvent {
+	return &pb.RunEvent{Kind: &pb.RunEvent_Started{Started: &pb.RunStarted{
+		RunId:            c.job.ID,
+		Name:             c.job.Name,
+		RunDir:           c.job.Dir,
+		SpecHash:         config.Hash(c.job.Spec),
+		Steps:            int64(c.job.Spec.Train.Steps),
+		Parameters:       c.facts.Parameters,
+		FlopsPerToken:    c.facts.FlopsPerToken,
+		FlopsPerToken_6N: c.facts.FlopsPerToken_6N,
+		DataSummary:      c.facts.DataSummary,
+		DataDigest:       c.facts.DataDigest,
+	}}}
+}
+
 // enter begins a view and sends it to its members.
 func (c *Core) enter(v *pb.View) {
 	c.view, c.phase, c.cause = v, running, nil
+	c.keep()
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: v}})
 	for rank, n := range c.ranks {
-		n.held, n.behind, n.applied, n.fetch = false, v.Members[rank].Fetch, v.ResumeStep, nil
+		n.held, n.behind, n.applied, n.dropped, n.fetch = false, v.Members[rank].Fetch, v.ResumeStep, 0, nil
 		c.send(n, viewOrder(v))
 	}
 	for _, n := range c.joiners() {

@@ -184,6 +184,7 @@ type NodeMessage struct {
 	//	*NodeMessage_Held
 	//	*NodeMessage_Fetched
 	//	*NodeMessage_Diagnosis
+	//	*NodeMessage_Heartbeat
 	Kind          isNodeMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -325,6 +326,15 @@ func (x *NodeMessage) GetDiagnosis() *Diagnosis {
 	return nil
 }
 
+func (x *NodeMessage) GetHeartbeat() *Heartbeat {
+	if x != nil {
+		if x, ok := x.Kind.(*NodeMessage_Heartbeat); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
 type isNodeMessage_Kind interface {
 	isNodeMessage_Kind()
 }
@@ -373,6 +383,10 @@ type NodeMessage_Diagnosis struct {
 	Diagnosis *Diagnosis `protobuf:"bytes,12,opt,name=diagnosis,proto3,oneof"`
 }
 
+type NodeMessage_Heartbeat struct {
+	Heartbeat *Heartbeat `protobuf:"bytes,10,opt,name=heartbeat,proto3,oneof"`
+}
+
 func (*NodeMessage_Hello) isNodeMessage_Kind() {}
 
 func (*NodeMessage_Ready) isNodeMessage_Kind() {}
@@ -395,6 +409,8 @@ func (*NodeMessage_Fetched) isNodeMessage_Kind() {}
 
 func (*NodeMessage_Diagnosis) isNodeMessage_Kind() {}
 
+func (*NodeMessage_Heartbeat) isNodeMessage_Kind() {}
+
 type CoordinatorMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -407,6 +423,7 @@ type CoordinatorMessage struct {
 	//	*CoordinatorMessage_Halt
 	//	*CoordinatorMessage_Fetch
 	//	*CoordinatorMessage_Serve
+	//	*CoordinatorMessage_Recorded
 	Kind          isCoordinatorMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -521,6 +538,15 @@ func (x *CoordinatorMessage) GetServe() *ServeOrder {
 	return nil
 }
 
+func (x *CoordinatorMessage) GetRecorded() *Recorded {
+	if x != nil {
+		if x, ok := x.Kind.(*CoordinatorMessage_Recorded); ok {
+			return x.Recorded
+		}
+	}
+	return nil
+}
+
 type isCoordinatorMessage_Kind interface {
 	isCoordinatorMessage_Kind()
 }
@@ -557,6 +583,10 @@ type CoordinatorMessage_Serve struct {
 	Serve *ServeOrder `protobuf:"bytes,9,opt,name=serve,proto3,oneof"`
 }
 
+type CoordinatorMessage_Recorded struct {
+	Recorded *Recorded `protobuf:"bytes,7,opt,name=recorded,proto3,oneof"`
+}
+
 func (*CoordinatorMessage_Welcome) isCoordinatorMessage_Kind() {}
 
 func (*CoordinatorMessage_Refusal) isCoordinatorMessage_Kind() {}
@@ -573,13 +603,14 @@ func (*CoordinatorMessage_Fetch) isCoordinatorMessage_Kind() {}
 
 func (*CoordinatorMessage_Serve) isCoordinatorMessage_Kind() {}
 
+func (*CoordinatorMessage_Recorded) isCoordinatorMessage_Kind() {}
+
 // Hello introduces a node.
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`                      // unique among the living, e.g. "gpu07"
 	Incarnation   uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`                         // rises with every start of the same node
 	RingAddress   string                 `protobuf:"bytes,3,opt,name=ring_address,json=ringAddress,proto3" json:"ring_address,omitempty"`       // host:port where neighbours reach its Ring service
-	GossipAddress string                 `protobuf:"bytes,4,opt,name=gossip_address,json=gossipAddress,proto3" json:"gossip_address,omitempty"` // host:port of its memberlist
 	Device        string                 `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`                                    // "cpu", "cuda:0"
 	DeviceSummary string                 `protobuf:"bytes,6,opt,name=device_summary,json=deviceSummary,proto3" json:"device_summary,omitempty"` // "EPYC 9654, AVX-512, 2 threads"
 	Host          string                 `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`
@@ -588,6 +619,7 @@ type Hello struct {
 	SpecToml      string                 `protobuf:"bytes,10,opt,name=spec_toml,json=specToml,proto3" json:"spec_toml,omitempty"`      // the node's own idea of the spec, when it was given one; else empty
 	Rank          *int32                 `protobuf:"varint,11,opt,name=rank,proto3,oneof" json:"rank,omitempty"`                       // the rank it was launched as (RANK, SLURM_PROCID); absent: the coordinator chooses
 	WorldSize     int32                  `protobuf:"varint,12,opt,name=world_size,json=worldSize,proto3" json:"world_size,omitempty"`  // the world it was launched into (WORLD_SIZE, SLURM_NTASKS), 0: unknown
+	Reattach      *Reattach              `protobuf:"bytes,13,opt,name=reattach,proto3" json:"reattach,omitempty"`                      // absent: it has not been in a view
 	PeakFlops     float64                `protobuf:"fixed64,14,opt,name=peak_flops,json=peakFlops,proto3" json:"peak_flops,omitempty"` // a second, in matrix products, measured at start; 0: unknown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -640,13 +672,6 @@ func (x *Hello) GetIncarnation() uint64 {
 func (x *Hello) GetRingAddress() string {
 	if x != nil {
 		return x.RingAddress
-	}
-	return ""
-}
-
-func (x *Hello) GetGossipAddress() string {
-	if x != nil {
-		return x.GossipAddress
 	}
 	return ""
 }
@@ -707,11 +732,90 @@ func (x *Hello) GetWorldSize() int32 {
 	return 0
 }
 
+func (x *Hello) GetReattach() *Reattach {
+	if x != nil {
+		return x.Reattach
+	}
+	return nil
+}
+
 func (x *Hello) GetPeakFlops() float64 {
 	if x != nil {
 		return x.PeakFlops
 	}
 	return 0
+}
+
+// Reattach introduces a node that has been in a view before its stream to the
+// coordinator broke: because that was started again, or the link between them was
+// down. The steps, evaluations and checkpoints of the time between follow behind
+// the Welcome, in order, and behind them a Failure or Held if its view has ended.
+type Reattach struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RunId         string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`                      // of the newest view it has entered
+	DroppedStep   int64                  `protobuf:"varint,3,opt,name=dropped_step,json=droppedStep,proto3" json:"dropped_step,omitempty"` // it no longer has its reports of steps up to this one, 0: it has all
+	Ready         *Ready                 `protobuf:"bytes,4,opt,name=ready,proto3" json:"ready,omitempty"`                                 // as it was when it said so first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reattach) Reset() {
+	*x = Reattach{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reattach) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reattach) ProtoMessage() {}
+
+func (x *Reattach) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reattach.ProtoReflect.Descriptor instead.
+func (*Reattach) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Reattach) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *Reattach) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Reattach) GetDroppedStep() int64 {
+	if x != nil {
+		return x.DroppedStep
+	}
+	return 0
+}
+
+func (x *Reattach) GetReady() *Ready {
+	if x != nil {
+		return x.Ready
+	}
+	return nil
 }
 
 // Welcome tells a node what to prepare for.
@@ -724,13 +828,15 @@ type Welcome struct {
 	GossipKey     []byte                 `protobuf:"bytes,5,opt,name=gossip_key,json=gossipKey,proto3" json:"gossip_key,omitempty"`
 	Cluster       *Cluster               `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	GossipOldKeys [][]byte               `protobuf:"bytes,7,rep,name=gossip_old_keys,json=gossipOldKeys,proto3" json:"gossip_old_keys,omitempty"` // understood as well, while keys are changed
+	Member        bool                   `protobuf:"varint,8,opt,name=member,proto3" json:"member,omitempty"`                                     // to a Reattach: its place in the view is still its own; else it joins anew, with the state it holds
+	ReceivedStep  int64                  `protobuf:"varint,9,opt,name=received_step,json=receivedStep,proto3" json:"received_step,omitempty"`     // to a Reattach of a member: its reports up to this step are known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -742,7 +848,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[6]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -755,7 +861,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{6}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Welcome) GetRunId() string {
@@ -807,19 +913,34 @@ func (x *Welcome) GetGossipOldKeys() [][]byte {
 	return nil
 }
 
+func (x *Welcome) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
+}
+
+func (x *Welcome) GetReceivedStep() int64 {
+	if x != nil {
+		return x.ReceivedStep
+	}
+	return 0
+}
+
 // Cluster carries the deployment settings that all must share.
 type Cluster struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	FailureTimeoutNs int64                  `protobuf:"varint,1,opt,name=failure_timeout_ns,json=failureTimeoutNs,proto3" json:"failure_timeout_ns,omitempty"`
 	RunDir           string                 `protobuf:"bytes,2,opt,name=run_dir,json=runDir,proto3" json:"run_dir,omitempty"` // where checkpoints go
 	Resume           bool                   `protobuf:"varint,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	AbsenceTimeoutNs int64                  `protobuf:"varint,4,opt,name=absence_timeout_ns,json=absenceTimeoutNs,proto3" json:"absence_timeout_ns,omitempty"` // how long a node that cannot train waits for a coordinator that is away
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Cluster) Reset() {
 	*x = Cluster{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +952,7 @@ func (x *Cluster) String() string {
 func (*Cluster) ProtoMessage() {}
 
 func (x *Cluster) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[7]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +965,7 @@ func (x *Cluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cluster.ProtoReflect.Descriptor instead.
 func (*Cluster) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{7}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Cluster) GetFailureTimeoutNs() int64 {
@@ -868,6 +989,96 @@ func (x *Cluster) GetResume() bool {
 	return false
 }
 
+func (x *Cluster) GetAbsenceTimeoutNs() int64 {
+	if x != nil {
+		return x.AbsenceTimeoutNs
+	}
+	return 0
+}
+
+// Heartbeat says that a node lives, while it has nothing else to say.
+type Heartbeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heartbeat) Reset() {
+	*x = Heartbeat{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heartbeat) ProtoMessage() {}
+
+func (x *Heartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
+func (*Heartbeat) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{9}
+}
+
+// Recorded says that everything a node has reported up to and including its
+// report of a step is on disk, and need not be kept any longer.
+type Recorded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Step          int64                  `protobuf:"varint,1,opt,name=step,proto3" json:"step,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recorded) Reset() {
+	*x = Recorded{}
+	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recorded) ProtoMessage() {}
+
+func (x *Recorded) ProtoReflect() protoreflect.Message {
+	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recorded.ProtoReflect.Descriptor instead.
+func (*Recorded) Descriptor() ([]byte, []int) {
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Recorded) GetStep() int64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
 // Refusal turns a node away; it must not retry.
 type Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -879,7 +1090,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +1102,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[8]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +1115,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{8}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Refusal) GetReason() string {
@@ -939,7 +1150,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1162,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[9]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1175,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{9}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Ready) GetStep() int64 {
@@ -1048,7 +1259,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1060,7 +1271,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[10]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1073,7 +1284,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{10}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Member) GetNodeId() string {
@@ -1156,7 +1367,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1379,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[11]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1392,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{11}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *View) GetGeneration() uint64 {
@@ -1251,7 +1462,7 @@ type HaltOrder struct {
 
 func (x *HaltOrder) Reset() {
 	*x = HaltOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1474,7 @@ func (x *HaltOrder) String() string {
 func (*HaltOrder) ProtoMessage() {}
 
 func (x *HaltOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[12]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1487,7 @@ func (x *HaltOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltOrder.ProtoReflect.Descriptor instead.
 func (*HaltOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{12}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HaltOrder) GetGeneration() uint64 {
@@ -1316,7 +1527,7 @@ type FetchOrder struct {
 
 func (x *FetchOrder) Reset() {
 	*x = FetchOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1539,7 @@ func (x *FetchOrder) String() string {
 func (*FetchOrder) ProtoMessage() {}
 
 func (x *FetchOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[13]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1552,7 @@ func (x *FetchOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchOrder.ProtoReflect.Descriptor instead.
 func (*FetchOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{13}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FetchOrder) GetNumber() uint64 {
@@ -1387,7 +1598,7 @@ type Fetched struct {
 
 func (x *Fetched) Reset() {
 	*x = Fetched{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1610,7 @@ func (x *Fetched) String() string {
 func (*Fetched) ProtoMessage() {}
 
 func (x *Fetched) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[14]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1623,7 @@ func (x *Fetched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fetched.ProtoReflect.Descriptor instead.
 func (*Fetched) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{14}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Fetched) GetNumber() uint64 {
@@ -1468,7 +1679,7 @@ type ServeOrder struct {
 
 func (x *ServeOrder) Reset() {
 	*x = ServeOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1691,7 @@ func (x *ServeOrder) String() string {
 func (*ServeOrder) ProtoMessage() {}
 
 func (x *ServeOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[15]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1704,7 @@ func (x *ServeOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServeOrder.ProtoReflect.Descriptor instead.
 func (*ServeOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{15}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ServeOrder) GetNodeIds() []string {
@@ -1516,7 +1727,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1739,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[16]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1752,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{16}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Held) GetGeneration() uint64 {
@@ -1579,7 +1790,7 @@ type StopOrder struct {
 
 func (x *StopOrder) Reset() {
 	*x = StopOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1802,7 @@ func (x *StopOrder) String() string {
 func (*StopOrder) ProtoMessage() {}
 
 func (x *StopOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[17]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1815,7 @@ func (x *StopOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopOrder.ProtoReflect.Descriptor instead.
 func (*StopOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{17}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StopOrder) GetReason() string {
@@ -1639,7 +1850,7 @@ type SaveOrder struct {
 
 func (x *SaveOrder) Reset() {
 	*x = SaveOrder{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1862,7 @@ func (x *SaveOrder) String() string {
 func (*SaveOrder) ProtoMessage() {}
 
 func (x *SaveOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[18]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1875,7 @@ func (x *SaveOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveOrder.ProtoReflect.Descriptor instead.
 func (*SaveOrder) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{18}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SaveOrder) GetReason() string {
@@ -1697,7 +1908,7 @@ type StepReport struct {
 
 func (x *StepReport) Reset() {
 	*x = StepReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1920,7 @@ func (x *StepReport) String() string {
 func (*StepReport) ProtoMessage() {}
 
 func (x *StepReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[19]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1933,7 @@ func (x *StepReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepReport.ProtoReflect.Descriptor instead.
 func (*StepReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{19}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StepReport) GetGeneration() uint64 {
@@ -1837,7 +2048,7 @@ type EvalReport struct {
 
 func (x *EvalReport) Reset() {
 	*x = EvalReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2060,7 @@ func (x *EvalReport) String() string {
 func (*EvalReport) ProtoMessage() {}
 
 func (x *EvalReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[20]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2073,7 @@ func (x *EvalReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvalReport.ProtoReflect.Descriptor instead.
 func (*EvalReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{20}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EvalReport) GetGeneration() uint64 {
@@ -1913,7 +2124,7 @@ type Diagnosis struct {
 
 func (x *Diagnosis) Reset() {
 	*x = Diagnosis{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2136,7 @@ func (x *Diagnosis) String() string {
 func (*Diagnosis) ProtoMessage() {}
 
 func (x *Diagnosis) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[21]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2149,7 @@ func (x *Diagnosis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnosis.ProtoReflect.Descriptor instead.
 func (*Diagnosis) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{21}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Diagnosis) GetGeneration() uint64 {
@@ -1984,7 +2195,7 @@ type LayerDiagnosis struct {
 
 func (x *LayerDiagnosis) Reset() {
 	*x = LayerDiagnosis{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2207,7 @@ func (x *LayerDiagnosis) String() string {
 func (*LayerDiagnosis) ProtoMessage() {}
 
 func (x *LayerDiagnosis) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[22]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2220,7 @@ func (x *LayerDiagnosis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LayerDiagnosis.ProtoReflect.Descriptor instead.
 func (*LayerDiagnosis) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{22}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LayerDiagnosis) GetCorrection() float64 {
@@ -2068,7 +2279,7 @@ type CheckpointReport struct {
 
 func (x *CheckpointReport) Reset() {
 	*x = CheckpointReport{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2291,7 @@ func (x *CheckpointReport) String() string {
 func (*CheckpointReport) ProtoMessage() {}
 
 func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[23]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2304,7 @@ func (x *CheckpointReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointReport.ProtoReflect.Descriptor instead.
 func (*CheckpointReport) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{23}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CheckpointReport) GetStep() int64 {
@@ -2148,7 +2359,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2160,7 +2371,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[24]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2173,7 +2384,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{24}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Failure) GetGeneration() uint64 {
@@ -2238,7 +2449,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2461,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[25]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2474,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{25}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Leaving) GetAppliedStep() int64 {
@@ -2304,7 +2515,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2527,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[26]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2540,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{26}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Progress) GetDoing() string {
@@ -2350,7 +2561,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2362,7 +2573,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[27]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2586,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{27}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SubmitRequest) GetSpecToml() string {
@@ -2409,7 +2620,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +2632,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[28]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +2645,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{28}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SubmitResponse) GetRunId() string {
@@ -2461,7 +2672,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2684,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[29]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2697,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{29}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FollowRequest) GetRunId() string {
@@ -2513,7 +2724,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +2736,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[30]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +2749,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{30}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StopRequest) GetReason() string {
@@ -2563,7 +2774,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2575,7 +2786,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[31]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2588,7 +2799,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{31}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{34}
 }
 
 // RunEvent is one line of a run's history.
@@ -2613,7 +2824,7 @@ type RunEvent struct {
 
 func (x *RunEvent) Reset() {
 	*x = RunEvent{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[32]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2836,7 @@ func (x *RunEvent) String() string {
 func (*RunEvent) ProtoMessage() {}
 
 func (x *RunEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[32]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2849,7 @@ func (x *RunEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunEvent.ProtoReflect.Descriptor instead.
 func (*RunEvent) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{32}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RunEvent) GetSequence() int64 {
@@ -2804,7 +3015,7 @@ type RunStarted struct {
 
 func (x *RunStarted) Reset() {
 	*x = RunStarted{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[33]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +3027,7 @@ func (x *RunStarted) String() string {
 func (*RunStarted) ProtoMessage() {}
 
 func (x *RunStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[33]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +3040,7 @@ func (x *RunStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStarted.ProtoReflect.Descriptor instead.
 func (*RunStarted) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{33}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RunStarted) GetRunId() string {
@@ -2928,7 +3139,7 @@ type StepSummary struct {
 
 func (x *StepSummary) Reset() {
 	*x = StepSummary{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[34]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3151,7 @@ func (x *StepSummary) String() string {
 func (*StepSummary) ProtoMessage() {}
 
 func (x *StepSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[34]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3164,7 @@ func (x *StepSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepSummary.ProtoReflect.Descriptor instead.
 func (*StepSummary) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{34}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StepSummary) GetStep() int64 {
@@ -3088,7 +3299,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3100,7 +3311,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[35]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3113,7 +3324,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{35}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Link) GetRank() int32 {
@@ -3156,7 +3367,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3379,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[36]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3392,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{36}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Notice) GetText() string {
@@ -3220,7 +3431,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_parallax_v1_parallax_proto_msgTypes[37]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3443,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_parallax_v1_parallax_proto_msgTypes[37]
+	mi := &file_parallax_v1_parallax_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3456,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{37}
+	return file_parallax_v1_parallax_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Done) GetStep() int64 {
@@ -3309,7 +3520,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12\x17\n" +
 	"\x04step\x18\x03 \x01(\x03H\x00R\x04step\x88\x01\x01\x12\x16\n" +
 	"\x06offset\x18\x04 \x01(\x03R\x06offsetB\a\n" +
-	"\x05_step\"\xb8\x04\n" +
+	"\x05_step\"\xf0\x04\n" +
 	"\vNodeMessage\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.parallax.v1.HelloH\x00R\x05hello\x12*\n" +
 	"\x05ready\x18\x02 \x01(\v2\x12.parallax.v1.ReadyH\x00R\x05ready\x12-\n" +
@@ -3323,8 +3534,10 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\bprogress\x18\b \x01(\v2\x15.parallax.v1.ProgressH\x00R\bprogress\x12'\n" +
 	"\x04held\x18\t \x01(\v2\x11.parallax.v1.HeldH\x00R\x04held\x120\n" +
 	"\afetched\x18\v \x01(\v2\x14.parallax.v1.FetchedH\x00R\afetched\x126\n" +
-	"\tdiagnosis\x18\f \x01(\v2\x16.parallax.v1.DiagnosisH\x00R\tdiagnosisB\x06\n" +
-	"\x04kind\"\x95\x03\n" +
+	"\tdiagnosis\x18\f \x01(\v2\x16.parallax.v1.DiagnosisH\x00R\tdiagnosis\x126\n" +
+	"\theartbeat\x18\n" +
+	" \x01(\v2\x16.parallax.v1.HeartbeatH\x00R\theartbeatB\x06\n" +
+	"\x04kind\"\xca\x03\n" +
 	"\x12CoordinatorMessage\x120\n" +
 	"\awelcome\x18\x01 \x01(\v2\x14.parallax.v1.WelcomeH\x00R\awelcome\x120\n" +
 	"\arefusal\x18\x02 \x01(\v2\x14.parallax.v1.RefusalH\x00R\arefusal\x12'\n" +
@@ -3333,13 +3546,13 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x04save\x18\x05 \x01(\v2\x16.parallax.v1.SaveOrderH\x00R\x04save\x12,\n" +
 	"\x04halt\x18\x06 \x01(\v2\x16.parallax.v1.HaltOrderH\x00R\x04halt\x12/\n" +
 	"\x05fetch\x18\b \x01(\v2\x17.parallax.v1.FetchOrderH\x00R\x05fetch\x12/\n" +
-	"\x05serve\x18\t \x01(\v2\x17.parallax.v1.ServeOrderH\x00R\x05serveB\x06\n" +
-	"\x04kind\"\x88\x03\n" +
+	"\x05serve\x18\t \x01(\v2\x17.parallax.v1.ServeOrderH\x00R\x05serve\x123\n" +
+	"\brecorded\x18\a \x01(\v2\x15.parallax.v1.RecordedH\x00R\brecordedB\x06\n" +
+	"\x04kind\"\x9a\x03\n" +
 	"\x05Hello\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12!\n" +
-	"\fring_address\x18\x03 \x01(\tR\vringAddress\x12%\n" +
-	"\x0egossip_address\x18\x04 \x01(\tR\rgossipAddress\x12\x16\n" +
+	"\fring_address\x18\x03 \x01(\tR\vringAddress\x12\x16\n" +
 	"\x06device\x18\x05 \x01(\tR\x06device\x12%\n" +
 	"\x0edevice_summary\x18\x06 \x01(\tR\rdeviceSummary\x12\x12\n" +
 	"\x04host\x18\a \x01(\tR\x04host\x12\x10\n" +
@@ -3349,10 +3562,18 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	" \x01(\tR\bspecToml\x12\x17\n" +
 	"\x04rank\x18\v \x01(\x05H\x00R\x04rank\x88\x01\x01\x12\x1d\n" +
 	"\n" +
-	"world_size\x18\f \x01(\x05R\tworldSize\x12\x1d\n" +
+	"world_size\x18\f \x01(\x05R\tworldSize\x121\n" +
+	"\breattach\x18\r \x01(\v2\x15.parallax.v1.ReattachR\breattach\x12\x1d\n" +
 	"\n" +
 	"peak_flops\x18\x0e \x01(\x01R\tpeakFlopsB\a\n" +
-	"\x05_rank\"\xf8\x01\n" +
+	"\x05_rankJ\x04\b\x04\x10\x05\"\x8e\x01\n" +
+	"\bReattach\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12!\n" +
+	"\fdropped_step\x18\x03 \x01(\x03R\vdroppedStep\x12(\n" +
+	"\x05ready\x18\x04 \x01(\v2\x12.parallax.v1.ReadyR\x05ready\"\xb5\x02\n" +
 	"\aWelcome\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
 	"\tspec_toml\x18\x02 \x01(\tR\bspecToml\x12\x1b\n" +
@@ -3361,11 +3582,17 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\n" +
 	"gossip_key\x18\x05 \x01(\fR\tgossipKey\x12.\n" +
 	"\acluster\x18\x06 \x01(\v2\x14.parallax.v1.ClusterR\acluster\x12&\n" +
-	"\x0fgossip_old_keys\x18\a \x03(\fR\rgossipOldKeys\"h\n" +
+	"\x0fgossip_old_keys\x18\a \x03(\fR\rgossipOldKeys\x12\x16\n" +
+	"\x06member\x18\b \x01(\bR\x06member\x12#\n" +
+	"\rreceived_step\x18\t \x01(\x03R\freceivedStep\"\x96\x01\n" +
 	"\aCluster\x12,\n" +
 	"\x12failure_timeout_ns\x18\x01 \x01(\x03R\x10failureTimeoutNs\x12\x17\n" +
 	"\arun_dir\x18\x02 \x01(\tR\x06runDir\x12\x16\n" +
-	"\x06resume\x18\x03 \x01(\bR\x06resume\">\n" +
+	"\x06resume\x18\x03 \x01(\bR\x06resume\x12,\n" +
+	"\x12absence_timeout_ns\x18\x04 \x01(\x03R\x10absenceTimeoutNs\"\v\n" +
+	"\tHeartbeat\"\x1e\n" +
+	"\bRecorded\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\x03R\x04step\">\n" +
 	"\aRefusal\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1b\n" +
 	"\texit_code\x18\x02 \x01(\x05R\bexitCode\"\xbb\x02\n" +
@@ -3622,7 +3849,7 @@ func file_parallax_v1_parallax_proto_rawDescGZIP() []byte {
 	return file_parallax_v1_parallax_proto_rawDescData
 }
 
-var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_parallax_v1_parallax_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*Frame)(nil),              // 0: parallax.v1.Frame
 	(*Piece)(nil),              // 1: parallax.v1.Piece
@@ -3630,90 +3857,97 @@ var file_parallax_v1_parallax_proto_goTypes = []any{
 	(*NodeMessage)(nil),        // 3: parallax.v1.NodeMessage
 	(*CoordinatorMessage)(nil), // 4: parallax.v1.CoordinatorMessage
 	(*Hello)(nil),              // 5: parallax.v1.Hello
-	(*Welcome)(nil),            // 6: parallax.v1.Welcome
-	(*Cluster)(nil),            // 7: parallax.v1.Cluster
-	(*Refusal)(nil),            // 8: parallax.v1.Refusal
-	(*Ready)(nil),              // 9: parallax.v1.Ready
-	(*Member)(nil),             // 10: parallax.v1.Member
-	(*View)(nil),               // 11: parallax.v1.View
-	(*HaltOrder)(nil),          // 12: parallax.v1.HaltOrder
-	(*FetchOrder)(nil),         // 13: parallax.v1.FetchOrder
-	(*Fetched)(nil),            // 14: parallax.v1.Fetched
-	(*ServeOrder)(nil),         // 15: parallax.v1.ServeOrder
-	(*Held)(nil),               // 16: parallax.v1.Held
-	(*StopOrder)(nil),          // 17: parallax.v1.StopOrder
-	(*SaveOrder)(nil),          // 18: parallax.v1.SaveOrder
-	(*StepReport)(nil),         // 19: parallax.v1.StepReport
-	(*EvalReport)(nil),         // 20: parallax.v1.EvalReport
-	(*Diagnosis)(nil),          // 21: parallax.v1.Diagnosis
-	(*LayerDiagnosis)(nil),     // 22: parallax.v1.LayerDiagnosis
-	(*CheckpointReport)(nil),   // 23: parallax.v1.CheckpointReport
-	(*Failure)(nil),            // 24: parallax.v1.Failure
-	(*Leaving)(nil),            // 25: parallax.v1.Leaving
-	(*Progress)(nil),           // 26: parallax.v1.Progress
-	(*SubmitRequest)(nil),      // 27: parallax.v1.SubmitRequest
-	(*SubmitResponse)(nil),     // 28: parallax.v1.SubmitResponse
-	(*FollowRequest)(nil),      // 29: parallax.v1.FollowRequest
-	(*StopRequest)(nil),        // 30: parallax.v1.StopRequest
-	(*StopResponse)(nil),       // 31: parallax.v1.StopResponse
-	(*RunEvent)(nil),           // 32: parallax.v1.RunEvent
-	(*RunStarted)(nil),         // 33: parallax.v1.RunStarted
-	(*StepSummary)(nil),        // 34: parallax.v1.StepSummary
-	(*Link)(nil),               // 35: parallax.v1.Link
-	(*Notice)(nil),             // 36: parallax.v1.Notice
-	(*Done)(nil),               // 37: parallax.v1.Done
+	(*Reattach)(nil),           // 6: parallax.v1.Reattach
+	(*Welcome)(nil),            // 7: parallax.v1.Welcome
+	(*Cluster)(nil),            // 8: parallax.v1.Cluster
+	(*Heartbeat)(nil),          // 9: parallax.v1.Heartbeat
+	(*Recorded)(nil),           // 10: parallax.v1.Recorded
+	(*Refusal)(nil),            // 11: parallax.v1.Refusal
+	(*Ready)(nil),              // 12: parallax.v1.Ready
+	(*Member)(nil),             // 13: parallax.v1.Member
+	(*View)(nil),               // 14: parallax.v1.View
+	(*HaltOrder)(nil),          // 15: parallax.v1.HaltOrder
+	(*FetchOrder)(nil),         // 16: parallax.v1.FetchOrder
+	(*Fetched)(nil),            // 17: parallax.v1.Fetched
+	(*ServeOrder)(nil),         // 18: parallax.v1.ServeOrder
+	(*Held)(nil),               // 19: parallax.v1.Held
+	(*StopOrder)(nil),          // 20: parallax.v1.StopOrder
+	(*SaveOrder)(nil),          // 21: parallax.v1.SaveOrder
+	(*StepReport)(nil),         // 22: parallax.v1.StepReport
+	(*EvalReport)(nil),         // 23: parallax.v1.EvalReport
+	(*Diagnosis)(nil),          // 24: parallax.v1.Diagnosis
+	(*LayerDiagnosis)(nil),     // 25: parallax.v1.LayerDiagnosis
+	(*CheckpointReport)(nil),   // 26: parallax.v1.CheckpointReport
+	(*Failure)(nil),            // 27: parallax.v1.Failure
+	(*Leaving)(nil),            // 28: parallax.v1.Leaving
+	(*Progress)(nil),           // 29: parallax.v1.Progress
+	(*SubmitRequest)(nil),      // 30: parallax.v1.SubmitRequest
+	(*SubmitResponse)(nil),     // 31: parallax.v1.SubmitResponse
+	(*FollowRequest)(nil),      // 32: parallax.v1.FollowRequest
+	(*StopRequest)(nil),        // 33: parallax.v1.StopRequest
+	(*StopResponse)(nil),       // 34: parallax.v1.StopResponse
+	(*RunEvent)(nil),           // 35: parallax.v1.RunEvent
+	(*RunStarted)(nil),         // 36: parallax.v1.RunStarted
+	(*StepSummary)(nil),        // 37: parallax.v1.StepSummary
+	(*Link)(nil),               // 38: parallax.v1.Link
+	(*Notice)(nil),             // 39: parallax.v1.Notice
+	(*Done)(nil),               // 40: parallax.v1.Done
 }
 var file_parallax_v1_parallax_proto_depIdxs = []int32{
 	5,  // 0: parallax.v1.NodeMessage.hello:type_name -> parallax.v1.Hello
-	9,  // 1: parallax.v1.NodeMessage.ready:type_name -> parallax.v1.Ready
-	19, // 2: parallax.v1.NodeMessage.step:type_name -> parallax.v1.StepReport
-	20, // 3: parallax.v1.NodeMessage.eval:type_name -> parallax.v1.EvalReport
-	23, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
-	24, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
-	25, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
-	26, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
-	16, // 8: parallax.v1.NodeMessage.held:type_name -> parallax.v1.Held
-	14, // 9: parallax.v1.NodeMessage.fetched:type_name -> parallax.v1.Fetched
-	21, // 10: parallax.v1.NodeMessage.diagnosis:type_name -> parallax.v1.Diagnosis
-	6,  // 11: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
-	8,  // 12: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
-	11, // 13: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
-	17, // 14: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
-	18, // 15: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
-	12, // 16: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
-	13, // 17: parallax.v1.CoordinatorMessage.fetch:type_name -> parallax.v1.FetchOrder
-	15, // 18: parallax.v1.CoordinatorMessage.serve:type_name -> parallax.v1.ServeOrder
-	7,  // 19: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
-	10, // 20: parallax.v1.View.members:type_name -> parallax.v1.Member
-	22, // 21: parallax.v1.Diagnosis.layers:type_name -> parallax.v1.LayerDiagnosis
-	33, // 22: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
-	11, // 23: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
-	34, // 24: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
-	20, // 25: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
-	23, // 26: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
-	36, // 27: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
-	37, // 28: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
-	21, // 29: parallax.v1.RunEvent.diagnosis:type_name -> parallax.v1.Diagnosis
-	35, // 30: parallax.v1.StepSummary.links:type_name -> parallax.v1.Link
-	3,  // 31: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
-	27, // 32: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
-	29, // 33: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
-	30, // 34: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
-	0,  // 35: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
-	2,  // 36: parallax.v1.State.Snapshot:input_type -> parallax.v1.StateRequest
-	2,  // 37: parallax.v1.State.Changes:input_type -> parallax.v1.StateRequest
-	4,  // 38: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
-	28, // 39: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
-	32, // 40: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
-	31, // 41: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
-	0,  // 42: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
-	1,  // 43: parallax.v1.State.Snapshot:output_type -> parallax.v1.Piece
-	1,  // 44: parallax.v1.State.Changes:output_type -> parallax.v1.Piece
-	38, // [38:45] is the sub-list for method output_type
-	31, // [31:38] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	12, // 1: parallax.v1.NodeMessage.ready:type_name -> parallax.v1.Ready
+	22, // 2: parallax.v1.NodeMessage.step:type_name -> parallax.v1.StepReport
+	23, // 3: parallax.v1.NodeMessage.eval:type_name -> parallax.v1.EvalReport
+	26, // 4: parallax.v1.NodeMessage.checkpoint:type_name -> parallax.v1.CheckpointReport
+	27, // 5: parallax.v1.NodeMessage.failure:type_name -> parallax.v1.Failure
+	28, // 6: parallax.v1.NodeMessage.leaving:type_name -> parallax.v1.Leaving
+	29, // 7: parallax.v1.NodeMessage.progress:type_name -> parallax.v1.Progress
+	19, // 8: parallax.v1.NodeMessage.held:type_name -> parallax.v1.Held
+	17, // 9: parallax.v1.NodeMessage.fetched:type_name -> parallax.v1.Fetched
+	24, // 10: parallax.v1.NodeMessage.diagnosis:type_name -> parallax.v1.Diagnosis
+	9,  // 11: parallax.v1.NodeMessage.heartbeat:type_name -> parallax.v1.Heartbeat
+	7,  // 12: parallax.v1.CoordinatorMessage.welcome:type_name -> parallax.v1.Welcome
+	11, // 13: parallax.v1.CoordinatorMessage.refusal:type_name -> parallax.v1.Refusal
+	14, // 14: parallax.v1.CoordinatorMessage.view:type_name -> parallax.v1.View
+	20, // 15: parallax.v1.CoordinatorMessage.stop:type_name -> parallax.v1.StopOrder
+	21, // 16: parallax.v1.CoordinatorMessage.save:type_name -> parallax.v1.SaveOrder
+	15, // 17: parallax.v1.CoordinatorMessage.halt:type_name -> parallax.v1.HaltOrder
+	16, // 18: parallax.v1.CoordinatorMessage.fetch:type_name -> parallax.v1.FetchOrder
+	18, // 19: parallax.v1.CoordinatorMessage.serve:type_name -> parallax.v1.ServeOrder
+	10, // 20: parallax.v1.CoordinatorMessage.recorded:type_name -> parallax.v1.Recorded
+	6,  // 21: parallax.v1.Hello.reattach:type_name -> parallax.v1.Reattach
+	12, // 22: parallax.v1.Reattach.ready:type_name -> parallax.v1.Ready
+	8,  // 23: parallax.v1.Welcome.cluster:type_name -> parallax.v1.Cluster
+	13, // 24: parallax.v1.View.members:type_name -> parallax.v1.Member
+	25, // 25: parallax.v1.Diagnosis.layers:type_name -> parallax.v1.LayerDiagnosis
+	36, // 26: parallax.v1.RunEvent.started:type_name -> parallax.v1.RunStarted
+	14, // 27: parallax.v1.RunEvent.view:type_name -> parallax.v1.View
+	37, // 28: parallax.v1.RunEvent.step:type_name -> parallax.v1.StepSummary
+	23, // 29: parallax.v1.RunEvent.eval:type_name -> parallax.v1.EvalReport
+	26, // 30: parallax.v1.RunEvent.checkpoint:type_name -> parallax.v1.CheckpointReport
+	39, // 31: parallax.v1.RunEvent.notice:type_name -> parallax.v1.Notice
+	40, // 32: parallax.v1.RunEvent.done:type_name -> parallax.v1.Done
+	24, // 33: parallax.v1.RunEvent.diagnosis:type_name -> parallax.v1.Diagnosis
+	38, // 34: parallax.v1.StepSummary.links:type_name -> parallax.v1.Link
+	3,  // 35: parallax.v1.Coordinator.Attach:input_type -> parallax.v1.NodeMessage
+	30, // 36: parallax.v1.Coordinator.Submit:input_type -> parallax.v1.SubmitRequest
+	32, // 37: parallax.v1.Coordinator.Follow:input_type -> parallax.v1.FollowRequest
+	33, // 38: parallax.v1.Coordinator.Stop:input_type -> parallax.v1.StopRequest
+	0,  // 39: parallax.v1.Ring.Link:input_type -> parallax.v1.Frame
+	2,  // 40: parallax.v1.State.Snapshot:input_type -> parallax.v1.StateRequest
+	2,  // 41: parallax.v1.State.Changes:input_type -> parallax.v1.StateRequest
+	4,  // 42: parallax.v1.Coordinator.Attach:output_type -> parallax.v1.CoordinatorMessage
+	31, // 43: parallax.v1.Coordinator.Submit:output_type -> parallax.v1.SubmitResponse
+	35, // 44: parallax.v1.Coordinator.Follow:output_type -> parallax.v1.RunEvent
+	34, // 45: parallax.v1.Coordinator.Stop:output_type -> parallax.v1.StopResponse
+	0,  // 46: parallax.v1.Ring.Link:output_type -> parallax.v1.Frame
+	1,  // 47: parallax.v1.State.Snapshot:output_type -> parallax.v1.Piece
+	1,  // 48: parallax.v1.State.Changes:output_type -> parallax.v1.Piece
+	42, // [42:49] is the sub-list for method output_type
+	35, // [35:42] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_parallax_v1_parallax_proto_init() }
@@ -3734,6 +3968,7 @@ func file_parallax_v1_parallax_proto_init() {
 		(*NodeMessage_Held)(nil),
 		(*NodeMessage_Fetched)(nil),
 		(*NodeMessage_Diagnosis)(nil),
+		(*NodeMessage_Heartbeat)(nil),
 	}
 	file_parallax_v1_parallax_proto_msgTypes[4].OneofWrappers = []any{
 		(*CoordinatorMessage_Welcome)(nil),
@@ -3744,9 +3979,10 @@ func file_parallax_v1_parallax_proto_init() {
 		(*CoordinatorMessage_Halt)(nil),
 		(*CoordinatorMessage_Fetch)(nil),
 		(*CoordinatorMessage_Serve)(nil),
+		(*CoordinatorMessage_Recorded)(nil),
 	}
 	file_parallax_v1_parallax_proto_msgTypes[5].OneofWrappers = []any{}
-	file_parallax_v1_parallax_proto_msgTypes[32].OneofWrappers = []any{
+	file_parallax_v1_parallax_proto_msgTypes[35].OneofWrappers = []any{
 		(*RunEvent_Started)(nil),
 		(*RunEvent_View)(nil),
 		(*RunEvent_Step)(nil),
@@ -3756,14 +3992,14 @@ func file_parallax_v1_parallax_proto_init() {
 		(*RunEvent_Done)(nil),
 		(*RunEvent_Diagnosis)(nil),
 	}
-	file_parallax_v1_parallax_proto_msgTypes[37].OneofWrappers = []any{}
+	file_parallax_v1_parallax_proto_msgTypes[40].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_parallax_v1_parallax_proto_rawDesc), len(file_parallax_v1_parallax_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

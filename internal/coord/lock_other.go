@@ -1,0 +1,9 @@
+//go:build !unix
+
+package coord
+
+import "os"
+
+// lockRun does nothing where files cannot be locked: that there is one coordinator
+// is the user's care there.
+func lockRun(string) (*os.File, error) { return nil, nil }
