@@ -15,9 +15,14 @@ import (
 // a silent peer is waited for. Every other deadline is derived from it.
 const FailureTimeout = "failure_timeout"
 
+// DefaultFailureTimeout lets a run go on within 3 s of a host that has stopped or is
+// cut off; a process that dies is noticed at once. It is no limit on a step: nodes
+// show that they live while they compute.
+const DefaultFailureTimeout = 2 * time.Second
+
 // AddFailureTimeout declares the flag of [FailureTimeout].
 func AddFailureTimeout(flags *pflag.FlagSet) {
-	flags.Duration("failure-timeout", 10*time.Second, "how long to wait for a silent peer; every deadline is derived from it")
+	flags.Duration("failure-timeout", DefaultFailureTimeout, "how long to wait for a silent peer; every deadline is derived from it")
 }
 
 // Daemon merges how a process is deployed: the flags given, over PARALLAX_*

@@ -47,7 +47,7 @@ func TestDaemonLayers(t *testing.T) {
 func TestDaemonDefaults(t *testing.T) {
 	flags, _ := nodeFlags()
 	v, err := Daemon(flags, "")
-	if err != nil || v.GetDuration(FailureTimeout) != 10*time.Second || v.GetString("device") != "cpu" {
+	if err != nil || v.GetDuration(FailureTimeout) != DefaultFailureTimeout || v.GetString("device") != "cpu" {
 		t.Errorf("%v, %v", v.AllSettings(), err)
 	}
 }

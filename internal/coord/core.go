@@ -43,7 +43,8 @@ func (c Config) absenceTimeout() time.Duration {
 // state it holds: a large one takes a while to digest.
 func (c Config) tellTimeout() time.Duration { return 30 * c.FailureTimeout }
 
-// saveTimeout is how long a survivor may take to write the last checkpoint.
+// saveTimeout is how long a survivor may take to write the last checkpoint without
+// showing that it lives.
 func (c Config) saveTimeout() time.Duration { return 30 * c.FailureTimeout }
 
 // elastic says whether the run takes nodes in after its start.
@@ -286,7 +287,7 @@ func (c *Core) tick(now time.Time) {
 			c.finish(c.exitCode(), fmt.Sprintf("%s; no more nodes came within %s; %s", c.sentence(), c.config.quorumTimeout(), c.lastCheckpoint()))
 		}
 	case saving:
-		if !now.Before(c.deadline) {
+		if !now.Before(c.deadline) && c.silent(c.saver) {
 			c.saver.broken = true
 			c.notice(c.saver, true, "%s did not write a checkpoint within %s", c.saver.name(), c.config.saveTimeout())
 			c.save()

@@ -21,6 +21,7 @@
 // A run passes through these phases:
 //
 //	waiting   until it is submitted and enough nodes are ready (join.go)
+//	returning the coordinator has crashed and is back; the members are not all (restore.go)
 //	running   in a view; step reports are joined (view.go, steps.go)
 //	parting   somebody comes or goes: the ranks leave their ring together (part.go)
 //	halting   a member is lost: survivors tell what state they hold (failure.go)
@@ -34,6 +35,13 @@
 //
 // A node that comes while the run goes on is named a member to fetch the state from,
 // and is taken in once it follows the members step by step (fetch.go).
+//
+// # A crash
+//
+// What the core must still know after a crash of its process it hands out as a
+// [State], in a [Keep] decision that stands in front of whatever follows from it
+// (state.go). [Restore] makes a core of that. Nodes keep what they have reported
+// until [Recorded] events say that it is on disk.
 //
 // The scripts in testdata show what the core decides, event by event.
 //

@@ -76,9 +76,9 @@ func (c *Coordinator) serverOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(16),
-		// A node that is stopped, or whose link is dead, loses its stream within
-		// the failure timeout.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: max(half, time.Second), Timeout: half}),
+		// A node that is stopped, or whose link is dead, loses its stream. Its
+		// neighbours on the ring notice it first: this is for those that have none.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: max(half, time.Second), Timeout: c.o.FailureTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 	)
 }
