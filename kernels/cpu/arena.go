@@ -27,6 +27,9 @@ func cut(s *[]float32, n int) []float32 {
 	return out
 }
 
+// cutWords is cut for n bfloat16s.
+func cutWords(s *[]float32, n int) []uint16 { return words(cut(s, n/2)) }
+
 // words is memory for floats as memory for bfloat16s.
 func words(s []float32) []uint16 {
 	if len(s) == 0 {

@@ -105,37 +105,16 @@ func (a *partsBackwardJob) headOf(w *worker) *partsBackwardHead {
 	const strips, keySteps = partsBackRows / partsEdge, partsBlockKeys / partsEdge
 	packed := a.h.packedHead()
 	query := strips * a.h.headSteps * partsStep
-	scores := partsBackRows * partsBlockStride
+	scores, out := partsBackRows*partsBlockStride, partsBackRows*a.h.outStride()
+	stage := stageFloats(max(a.HeadDim, partsBackRows))
 	steps := strips * keySteps * partsStep
-	sizes := []struct {
-		words  *[]uint16
-		floats *[]float32
-		n      int
-	}{
-		{words: &x.keysT, n: packed}, {words: &x.valuesT, n: packed}, {words: &x.keys, n: packed},
-		{floats: &x.dk, n: a.partFloats()}, {floats: &x.dv, n: a.partFloats()},
-		{floats: &x.stage, n: stageFloats(max(a.HeadDim, partsBackRows))},
-		{words: &x.queries, n: 3 * query}, {words: &x.queriesT, n: x.sides * query}, {words: &x.gradT, n: query},
-		{floats: &x.scores, n: 3 * scores},
-		{words: &x.rows, n: x.sides * steps}, {words: &x.panels, n: x.sides * steps}, {words: &x.weights, n: steps},
-		{floats: &x.out, n: 2 * partsBackRows * a.h.outStride()},
-	}
-	total := 0
-	for _, s := range sizes {
-		if s.words != nil {
-			total += lines(s.n / 2)
-		} else {
-			total += lines(s.n)
-		}
-	}
-	all := w.scratch.take(total)
-	for _, s := range sizes {
-		if s.words != nil {
-			*s.words = words(cut(&all, s.n/2))
-		} else {
-			*s.floats = cut(&all, s.n)
-		}
-	}
+	all := w.scratch.take(3*lines(packed/2) + 2*lines(a.partFloats()) + lines(stage) + (4+x.sides)*lines(query/2) +
+		3*scores + (2*x.sides+1)*lines(steps/2) + x.sides*out)
+	x.keysT, x.valuesT, x.keys = cutWords(&all, packed), cutWords(&all, packed), cutWords(&all, packed)
+	x.dk, x.dv, x.stage = cut(&all, a.partFloats()), cut(&all, a.partFloats()), cut(&all, stage)
+	x.queries, x.queriesT, x.gradT = cutWords(&all, 3*query), cutWords(&all, x.sides*query), cutWords(&all, query)
+	x.scores, x.rows, x.panels = cut(&all, 3*scores), cutWords(&all, x.sides*steps), cutWords(&all, x.sides*steps)
+	x.weights, x.out = cutWords(&all, steps), all
 	return x
 }
 

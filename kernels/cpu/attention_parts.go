@@ -136,8 +136,8 @@ func (a *partsAttentionJob) tile(w *worker, seq, head, i0 int) {
 	queries, keys := x.strips*x.sides*a.parts.headSteps*partsStep, x.sides*partsKeys/partsEdge*partsStep
 	rows := x.strips * x.sides * partsEdge
 	all := w.scratch.take(queries/2 + rows*x.ld + keys/2 + x.sides*partsEdge*a.parts.outStride() + stageFloats(a.HeadDim))
-	x.queries = words(cut(&all, queries/2))
-	x.scores, x.weightsOf = cut(&all, rows*x.ld), words(cut(&all, keys/2))
+	x.queries = cutWords(&all, queries)
+	x.scores, x.weightsOf = cut(&all, rows*x.ld), cutWords(&all, keys)
 	x.out, x.stage = cut(&all, x.sides*partsEdge*a.parts.outStride()), all
 	x.score()
 	for strip := range x.strips {

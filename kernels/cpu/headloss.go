@@ -91,7 +91,7 @@ func (j *headLossJob) layOut(b *Backend) {
 	}
 	all := b.shared.take(lines(rowsSize) + lines(colsSize) + packed + lines(zSize) + lines(partSize) + 2*lines(j.blocks*j.ld) + 2*lines(j.ld))
 	j.xT, j.xCols = cut(&all, rowsSize), cut(&all, colsSize)
-	j.engine.across, j.engine.down = words(cut(&all, packed/2)), words(cut(&all, packed/2))
+	j.engine.across, j.engine.down = cutWords(&all, packed), cutWords(&all, packed)
 	j.z, j.parts = cut(&all, zSize), cut(&all, partSize)
 	j.maxima, j.sums = cut(&all, j.blocks*j.ld), cut(&all, j.blocks*j.ld)
 	j.target, j.lse = cut(&all, j.ld), cut(&all, j.ld)

@@ -28,7 +28,7 @@ func (j *headLossJob) wordsScratch(w *worker, rest int) (s wordsScratch) {
 	strips, panels := blockSteps*max(d, rows)*partsStep, d*blockSteps*partsStep
 	stage := stageFloats(max(j.x.cols, j.ld, headWords))
 	all := w.scratch.take(lines(strips/2) + lines(panels/2) + lines(stage) + partsEdge*partsEdge + lines(rest))
-	s.strips, s.panels = words(cut(&all, strips/2)), words(cut(&all, panels/2))
+	s.strips, s.panels = cutWords(&all, strips), cutWords(&all, panels)
 	s.stage, s.corner = cut(&all, stage), cut(&all, partsEdge*partsEdge)
 	s.rest = all
 	return s

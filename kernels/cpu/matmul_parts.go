@@ -184,7 +184,7 @@ func (g *partsJob) multiplyBlock(w *worker, task int) {
 	x := blockOf{e: g.set.engine, t: &w.block, c: g.c, symmetric: g.symmetric, i0: i0, i1: i1, beta: g.beta, add: g.add}
 	depth := min(stepsOf(g.k1-g.k0)*partsEdge, partsDepth)
 	own := w.scratch.take(g.rows*3*depth/2 + stageFloats(depth) + partsEdge*partsEdge)
-	packed := words(cut(&own, g.rows*3*depth/2))
+	packed := cutWords(&own, g.rows*3*depth)
 	stage := cut(&own, stageFloats(depth))
 	x.corner = own
 	steps := stepsOf(g.k1 - g.k0)
