@@ -29,10 +29,11 @@ func chaosCommand() *cobra.Command {
 		Use:   "chaos",
 		Short: "Hold a fire drill: break a simulated cluster again and again, and prove that nothing is lost",
 		Long: `chaos trains on a simulated cluster of real processes and breaks it at moments that a
-seed decides: it kills nodes (kill -9), stops them (SIGSTOP), and asks them to leave
-(SIGTERM). Each is started again and taken in again. For every failure it says how long
-it took from the signal until the next step was made, what was lost, and how long the
-node needed to be back.
+seed decides: it kills nodes (kill -9), stops them (SIGSTOP), asks them to leave
+(SIGTERM), and kills the coordinator. Each is started again, and nodes are taken in again.
+For every failure it says how long it took from the signal until the next step was told,
+what was lost, and how long the node needed to be back. While the coordinator is away
+training goes on, and its steps are told when it is back.
 
 Before, it trains the same run on one node that nobody disturbs, or finds it in the
 ledger of --dir. It exits with 0 only if all losses and the final state are the same

@@ -14,21 +14,21 @@ import (
 	pb "parallax/proto/parallax/v1"
 )
 
-// faultKinds are what chaos can do to a node.
-var faultKinds = []string{"kill", "stop", "drain"}
+// faultKinds are what chaos can do: to a node, and, with kill -9, to the coordinator.
+var faultKinds = []string{"kill", "stop", "drain", "coordinator"}
 
 var faultSignals = map[string]syscall.Signal{"kill": syscall.SIGKILL, "stop": syscall.SIGSTOP, "drain": syscall.SIGTERM}
 
 // strike is one failure and what came of it.
 type strike struct {
 	kind       string
-	node       int
+	node       int       // or launch.Coordinator
 	at         time.Time // of the signal
 	step       int64     // that was the last to be made before
 	since      time.Time // when that was
 	generation uint64
 
-	wentOn time.Duration // from the signal to the end of the next view's first step
+	wentOn time.Duration // from the signal to the end of the next view's first step, or to when the coordinator tells of steps again
 	again  int64         // steps that were begun before and made again
 	lost   time.Duration // of the step that was under way at the signal
 	back   time.Duration // from the node's start to the end of its first step; 0: not back
@@ -152,7 +152,12 @@ func (d *drill) Event(e *pb.RunEvent) {
 			d.strikeSoon(time.Duration(step.Seconds * float64(time.Second)))
 		}
 	case struck:
-		if d.now != nil && step.Generation > d.now.generation {
+		switch {
+		case d.now == nil:
+		case d.now.node == launch.Coordinator && at.After(d.now.at):
+			d.now.wentOn = at.Sub(d.now.at)
+			d.isOver()
+		case step.Generation > d.now.generation:
 			d.goesOn(step, at)
 		}
 	case returning:
@@ -170,6 +175,9 @@ func (d *drill) Close() {}
 func (d *drill) strikeSoon(step time.Duration) {
 	kind := d.f.faults[len(d.strikes)%len(d.f.faults)]
 	s := &strike{kind: kind, node: d.rand.IntN(len(d.nodes))}
+	if kind == "coordinator" {
+		s.node = launch.Coordinator
+	}
 	d.strikes = append(d.strikes, s)
 	d.waits.Add(1)
 	time.AfterFunc(time.Duration(d.rand.Float64()*float64(step)), func() {
@@ -181,8 +189,16 @@ func (d *drill) strikeSoon(step time.Duration) {
 		}
 		s.at, s.step, s.since, s.generation = time.Now(), d.told.Step, d.toldAt, d.told.Generation
 		d.now, d.state = s, struck
-		d.fail(d.nodes[s.node].signal(faultSignals[kind]))
+		d.fail(d.signal(s))
 	})
+}
+
+// signal does to a process what a strike is.
+func (d *drill) signal(s *strike) error {
+	if s.node == launch.Coordinator {
+		return d.cluster.Kill(launch.Coordinator) // it is started again at once
+	}
+	return d.nodes[s.node].signal(faultSignals[s.kind])
 }
 
 func (d *drill) fail(err error) {
@@ -238,6 +254,11 @@ func (d *drill) revive(node int) {
 // isBack notes that all nodes make steps again.
 func (d *drill) isBack(at time.Time) {
 	d.now.back = at.Sub(d.started)
+	d.isOver()
+}
+
+// isOver has steps go by until the next strike.
+func (d *drill) isOver() {
 	d.report.strike(d.now, len(d.strikes))
 	d.now, d.state, d.pause = nil, whole, d.steps()
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"parallax/launch"
 )
 
 // chaosReport tells of a drill while it is held.
@@ -18,7 +20,7 @@ func newChaosReport(out io.Writer, json bool) *chaosReport { return &chaosReport
 
 func (r *chaosReport) print(o map[string]any) { _ = json.NewEncoder(r.out).Encode(o) }
 
-const chaosRow = "%4s  %-6s  %-8s  %10s  %14s  %18s  %10s\n"
+const chaosRow = "%4s  %-11s  %-8s  %10s  %14s  %18s  %10s\n"
 
 func (r *chaosReport) begin() {
 	if !r.json {
@@ -36,7 +38,12 @@ func (r *chaosReport) strike(s *strike, number int) {
 	fmt.Fprintf(r.out, chaosRow, fmt.Sprint(number), s.kind, nodeOf(s), fmt.Sprint(s.step), seconds(s.wentOn), lostWork(s), seconds(s.back))
 }
 
-func nodeOf(s *strike) string { return fmt.Sprintf("node-%d", s.node) }
+func nodeOf(s *strike) string {
+	if s.node == launch.Coordinator {
+		return "-"
+	}
+	return fmt.Sprintf("node-%d", s.node)
+}
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
@@ -64,8 +71,11 @@ func (r *chaosReport) verdict(strikes []*strike, asked int, difference, state st
 	}
 	fmt.Fprintln(r.out)
 	for _, s := range sums {
-		fmt.Fprintf(r.out, "%-6s  %2d times  going on after %.2f s (median), %.2f s (worst); at most %d step(s) made again; back after %.2f s (median)\n",
-			s.Kind, s.Times, s.Median, s.Worst, s.Again, s.Back)
+		fmt.Fprintf(r.out, "%-11s  %2d times  going on after %.2f s (median), %.2f s (worst); at most %d step(s) made again", s.Kind, s.Times, s.Median, s.Worst, s.Again)
+		if s.Back > 0 {
+			fmt.Fprintf(r.out, "; back after %.2f s (median)", s.Back)
+		}
+		fmt.Fprintln(r.out)
 	}
 	if len(over) < asked {
 		fmt.Fprintf(r.out, "the run was over after %d of %d failures; give it more --steps\n", len(over), asked)
