@@ -35,7 +35,11 @@ func (r *chaosReport) strike(s *strike, number int) {
 			"recovery_s": s.wentOn.Seconds(), "steps_again": s.again, "lost_s": s.lost.Seconds(), "rejoin_s": s.back.Seconds()})
 		return
 	}
-	fmt.Fprintf(r.out, chaosRow, fmt.Sprint(number), s.kind, nodeOf(s), fmt.Sprint(s.step), seconds(s.wentOn), lostWork(s), seconds(s.back))
+	back := "-"
+	if s.back > 0 {
+		back = seconds(s.back)
+	}
+	fmt.Fprintf(r.out, chaosRow, fmt.Sprint(number), s.kind, nodeOf(s), fmt.Sprint(s.step), seconds(s.wentOn), lostWork(s), back)
 }
 
 func nodeOf(s *strike) string {
