@@ -155,7 +155,7 @@ func (g *gemmJob) layOut(b *Backend) {
 func (g *gemmJob) run(w *worker, task int) {
 	switch {
 	case g.mirroring:
-		mirror(g.c, task*maxRows, min((task+1)*maxRows, g.m))
+		mirror(g.set, g.c, task*maxRows, min((task+1)*maxRows, g.m))
 	case task < g.packB:
 		g.packTaskB(task)
 		g.packsDone.Add(1)
@@ -271,12 +271,21 @@ func (g *gemmJob) multiplyPanels(t *tile, a []float32, add matrix, i0, i1, j0, j
 	}
 }
 
+// mirrorRows are the rows of a block that is copied at a time, element by element on
+// the diagonal and by vectors beside it.
+const mirrorRows = 32
+
 // mirror copies the lower triangle to the rows [i0, i1) of the upper one.
-func mirror(c matrix, i0, i1 int) {
-	for j := i0; j < c.cols; j++ {
-		from := c.data[j*c.stride:]
-		for i := i0; i < min(i1, j); i++ {
-			c.data[i*c.stride+j] = from[i]
+func mirror(set *kernelSet, c matrix, i0, i1 int) {
+	for ; i0 < i1; i0 += mirrorRows {
+		end := min(i0+mirrorRows, i1)
+		for j := i0; j < end; j++ {
+			for i := i0; i < j; i++ {
+				c.data[i*c.stride+j] = c.data[j*c.stride+i]
+			}
+		}
+		if end < c.cols {
+			packTransposed(set, c.data[i0*c.stride+end:], c.stride, c.data[end*c.stride+i0:], c.stride, c.cols-end, end-i0)
 		}
 	}
 }

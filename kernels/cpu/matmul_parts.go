@@ -130,7 +130,7 @@ func (g *partsJob) layOut(b *Backend) {
 func (g *partsJob) run(w *worker, task int) {
 	switch {
 	case g.mirroring:
-		mirror(g.c, task*maxRows, min((task+1)*maxRows, g.m))
+		mirror(g.set, g.c, task*maxRows, min((task+1)*maxRows, g.m))
 	case task < g.packB:
 		g.packTaskB(w, task)
 		g.packsDone.Add(1)
@@ -182,6 +182,10 @@ func (g *partsJob) multiplyBlock(w *worker, task int) {
 		return // above the diagonal
 	}
 	x := blockOf{e: g.set.engine, t: &w.block, c: g.c, symmetric: g.symmetric, i0: i0, i1: i1, beta: g.beta, add: g.add}
+	if x.beta != 0 && x.beta != 1 {
+		g.scaleAdd(i0, i1, j0, j1)
+		x.beta, x.add = 1, g.c
+	}
 	depth := min(stepsOf(g.k1-g.k0)*partsEdge, partsDepth)
 	own := w.scratch.take(g.rows*3*depth/2 + stageFloats(depth) + partsEdge*partsEdge)
 	packed := cutWords(&own, g.rows*3*depth)
@@ -198,6 +202,14 @@ func (g *partsJob) multiplyBlock(w *worker, task int) {
 			x.panel(j, min(partsEdge, j1-j))
 		}
 		x.beta, x.add = 1, g.c
+	}
+}
+
+// scaleAdd is C = beta Add in a block.
+func (g *partsJob) scaleAdd(i0, i1, j0, j1 int) {
+	for i := i0; i < i1; i++ {
+		add := g.add.row(i)[j0:j1]
+		g.set.combine(g.c.row(i)[j0:j1], add, add, g.beta, 0)
 	}
 }
 
@@ -225,21 +237,21 @@ type blockOf struct {
 	t         *partsBlock // with the panel and the number of steps
 	a         []uint16    // strips
 	c, add    matrix
-	beta      float32
+	beta      float32 // 0 or 1
 	i0, i1    int
 	symmetric bool      // blocks above the diagonal are not wanted
 	corner    []float32 // 32 x 32
 }
 
-// panel adds to the columns [j, j+n). Whole blocks with beta 0 or 1 are computed in
-// place; others by way of corner.
+// panel adds to the columns [j, j+n). Whole blocks are computed in place, others by way
+// of corner.
 func (x *blockOf) panel(j, n int) {
 	i := x.i0
 	if x.symmetric {
 		i = max(i, j/partsEdge*partsEdge) // blocks before it are above the diagonal
 	}
 	strips := 0
-	if n == partsEdge && (x.beta == 0 || x.beta == 1) {
+	if n == partsEdge {
 		strips = max(0, x.i1-i) / partsEdge
 	}
 	if t := x.t; strips > 0 {
@@ -263,12 +275,7 @@ func (x *blockOf) edge(i, j, m, n int) {
 	t.store, t.storeRow, t.load, t.loadRow = x.corner, partsEdge, nil, partsEdge
 	if x.beta != 0 {
 		t.load = x.corner
-		for r := range m {
-			from := x.add.data[(i+r)*x.add.stride+j:][:n]
-			for c, v := range from {
-				x.corner[r*partsEdge+c] = x.beta * v
-			}
-		}
+		packRows(x.corner, partsEdge, x.add.data[i*x.add.stride+j:], x.add.stride, m, n)
 	}
 	x.e.multiply(t)
 	for r := range m {
