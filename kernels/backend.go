@@ -74,8 +74,11 @@ type Event interface {
 
 // Info describes a backend to a person and to the ledger.
 type Info struct {
-	Device    string // as given to Open, "cpu"
-	Summary   string // "AVX-512, 2 threads"
-	Threads   int    // host threads used, 0 for a GPU
-	Precision Precision
+	Device  string // as given to Open, "cpu"
+	Summary string // "AVX-512, 2 threads"
+	// Arithmetic names what decides the bits of results: devices that share it
+	// compute the same.
+	Arithmetic string
+	Threads    int // host threads used, 0 for a GPU
+	Precision  Precision
 }

@@ -213,7 +213,7 @@ func (a *agent) hello() *pb.Hello {
 	return &pb.Hello{
 		NodeId: a.o.Name, Incarnation: a.incarnation,
 		RingAddress: a.address(),
-		Device:      a.o.Device, DeviceSummary: a.device.Info().Summary,
+		Device:      a.o.Device, DeviceSummary: a.device.Info().Summary, Arithmetic: a.device.Info().Arithmetic,
 		PeakFlops: a.peak,
 		Host:      host, Pid: int64(os.Getpid()), Version: version.String(),
 		SpecToml: a.o.SpecTOML, Rank: a.o.Rank, WorldSize: a.o.World,

@@ -105,6 +105,7 @@ type Core struct {
 	deadline  time.Time
 	halted    time.Time // when the view was
 	saver     *node
+	mixture   string // of arithmetics, that was last warned of
 
 	out []Decision
 }

@@ -184,6 +184,7 @@ func (s *script) attach(t *testing.T, d *datadriven.TestData) Event {
 		hello.Rank = &rank
 	}
 	d.MaybeScanArgs(t, "world", &hello.WorldSize)
+	d.MaybeScanArgs(t, "arithmetic", &hello.Arithmetic)
 	if again != "" && d.Cmd == "attach" { // another process
 		hello.Incarnation++
 	}

@@ -42,7 +42,7 @@ func checkHello(h *pb.Hello) error {
 			return fmt.Errorf("%s attaches again, but %w", h.NodeId, err)
 		}
 	}
-	return checkTexts(h.RingAddress, h.Device, h.DeviceSummary, h.Host, h.Version)
+	return checkTexts(h.RingAddress, h.Device, h.DeviceSummary, h.Arithmetic, h.Host, h.Version)
 }
 
 // checkReattach says what is wrong with a node's claim to have been here before.

@@ -45,6 +45,7 @@ func (c *Core) enter(v *pb.View) {
 	c.view, c.phase, c.cause = v, running, nil
 	c.keep()
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: v}})
+	c.warnOfArithmetics()
 	for rank, n := range c.ranks {
 		n.held, n.behind, n.applied, n.dropped, n.fetch = false, v.Members[rank].Fetch, v.ResumeStep, 0, nil
 		c.send(n, viewOrder(v))

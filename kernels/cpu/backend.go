@@ -83,10 +83,11 @@ func (b *Backend) Info() kernels.Info {
 		name += " by " + kernelsVariable
 	}
 	return kernels.Info{
-		Device:    "cpu",
-		Summary:   strings.TrimPrefix(fmt.Sprintf("%s, %s, %d thread%s", b.processor, name, n, plural), ", "),
-		Threads:   n,
-		Precision: kernels.Precision{Compute: kernels.F32, Master: kernels.F32},
+		Device:     "cpu",
+		Summary:    strings.TrimPrefix(fmt.Sprintf("%s, %s, %d thread%s", b.processor, name, n, plural), ", "),
+		Threads:    n,
+		Arithmetic: b.kernels.name,
+		Precision:  kernels.Precision{Compute: kernels.F32, Master: kernels.F32},
 	}
 }
 

@@ -67,6 +67,7 @@ func open(index int) (*Backend, error) {
 		b.Close()
 		return nil, err
 	}
+	b.info.Arithmetic = fmt.Sprintf("%s, NVRTC %s, cuBLASLt %s", b.arch, compiler.version, blasVersion(b.blas.lib))
 	b.info.Summary += fmt.Sprintf("; driver for CUDA %s, NVRTC %s, cuBLASLt %s", driverVersion(), compiler.version, blasVersion(b.blas.lib))
 	return b, nil
 }

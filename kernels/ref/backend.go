@@ -36,10 +36,11 @@ func New() *Backend { return &Backend{} }
 // Info says that both types are float64.
 func (b *Backend) Info() kernels.Info {
 	return kernels.Info{
-		Device:    "ref",
-		Summary:   "float64 oracle, 1 thread",
-		Threads:   1,
-		Precision: kernels.Precision{Compute: kernels.F64, Master: kernels.F64},
+		Device:     "ref",
+		Summary:    "float64 oracle, 1 thread",
+		Threads:    1,
+		Arithmetic: "float64",
+		Precision:  kernels.Precision{Compute: kernels.F64, Master: kernels.F64},
 	}
 }
 

@@ -621,6 +621,7 @@ type Hello struct {
 	WorldSize     int32                  `protobuf:"varint,12,opt,name=world_size,json=worldSize,proto3" json:"world_size,omitempty"`  // the world it was launched into (WORLD_SIZE, SLURM_NTASKS), 0: unknown
 	Reattach      *Reattach              `protobuf:"bytes,13,opt,name=reattach,proto3" json:"reattach,omitempty"`                      // absent: it has not been in a view
 	PeakFlops     float64                `protobuf:"fixed64,14,opt,name=peak_flops,json=peakFlops,proto3" json:"peak_flops,omitempty"` // a second, in matrix products, measured at start; 0: unknown
+	Arithmetic    string                 `protobuf:"bytes,15,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"`                  // nodes that share it compute the same bits: "AVX-512"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -744,6 +745,13 @@ func (x *Hello) GetPeakFlops() float64 {
 		return x.PeakFlops
 	}
 	return 0
+}
+
+func (x *Hello) GetArithmetic() string {
+	if x != nil {
+		return x.Arithmetic
+	}
+	return ""
 }
 
 // Reattach introduces a node that has been in a view before its stream to the
@@ -3548,7 +3556,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x05fetch\x18\b \x01(\v2\x17.parallax.v1.FetchOrderH\x00R\x05fetch\x12/\n" +
 	"\x05serve\x18\t \x01(\v2\x17.parallax.v1.ServeOrderH\x00R\x05serve\x123\n" +
 	"\brecorded\x18\a \x01(\v2\x15.parallax.v1.RecordedH\x00R\brecordedB\x06\n" +
-	"\x04kind\"\x9a\x03\n" +
+	"\x04kind\"\xba\x03\n" +
 	"\x05Hello\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12!\n" +
@@ -3565,7 +3573,10 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"world_size\x18\f \x01(\x05R\tworldSize\x121\n" +
 	"\breattach\x18\r \x01(\v2\x15.parallax.v1.ReattachR\breattach\x12\x1d\n" +
 	"\n" +
-	"peak_flops\x18\x0e \x01(\x01R\tpeakFlopsB\a\n" +
+	"peak_flops\x18\x0e \x01(\x01R\tpeakFlops\x12\x1e\n" +
+	"\n" +
+	"arithmetic\x18\x0f \x01(\tR\n" +
+	"arithmeticB\a\n" +
 	"\x05_rankJ\x04\b\x04\x10\x05\"\x8e\x01\n" +
 	"\bReattach\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1e\n" +
