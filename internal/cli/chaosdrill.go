@@ -103,7 +103,7 @@ func (d *drill) hold(ctx context.Context, run simRun) error {
 	done, err := s.follow(ctx, d.cluster, identities.us, d)
 	d.endNodes()
 	if err != nil {
-		return s.brokeDown(d.cluster, err)
+		return s.brokeDown(ctx, d.cluster, err)
 	}
 	s.end(d.cluster)
 	switch {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,24 +28,25 @@ func dialCoordinator(address string, t trust.Trust) (pb.CoordinatorClient, func(
 	return pb.NewCoordinatorClient(conn), func() { conn.Close() }, nil
 }
 
-// How long followers wait for a coordinator that is away.
-const (
-	absence = 5 * time.Minute
-	forever = 100 * 365 * 24 * time.Hour
-)
+// absence is how a coordinator that is away is waited for.
+type absence struct {
+	fromStart bool                                         // also one that has told nothing yet
+	begin     func() (context.Context, context.CancelFunc) // the wait goes on until the context ends, whose cause says why
+}
 
 // followRun shows a run's events from the first one on, until it is done. When the
 // coordinator goes away it is waited for, and the run followed on from there.
-func followRun(ctx context.Context, client pb.CoordinatorClient, printer console.Printer, patience time.Duration) (*pb.Done, error) {
+func followRun(ctx context.Context, client pb.CoordinatorClient, printer console.Printer, away absence) (*pb.Done, error) {
 	defer printer.Close()
 	f := &follower{Printer: printer}
 	for {
-		stream, err := f.open(ctx, client, patience)
+		patient := f.after > 0 || away.fromStart
+		stream, err := f.open(ctx, client, patient, away)
 		if err != nil {
 			return nil, err
 		}
 		done, err := console.Follow(stream.Recv, f)
-		if err == nil || ctx.Err() != nil || f.after == 0 || status.Code(err) != codes.Unavailable {
+		if patient = f.after > 0 || away.fromStart; err == nil || ctx.Err() != nil || !patient || status.Code(err) != codes.Unavailable {
 			return done, err
 		}
 	}
@@ -60,11 +62,19 @@ type follower struct {
 	step, eval int64
 }
 
-func (f *follower) open(ctx context.Context, client pb.CoordinatorClient, patience time.Duration) (pb.Coordinator_FollowClient, error) {
+func (f *follower) open(ctx context.Context, client pb.CoordinatorClient, patient bool, away absence) (pb.Coordinator_FollowClient, error) {
+	if !patient {
+		return client.Follow(ctx, &pb.FollowRequest{})
+	}
+	waiting, enough := away.begin()
+	defer enough()
 	ctx, cancel := context.WithCancel(ctx)
-	impatience := time.AfterFunc(patience, cancel)
-	defer impatience.Stop()
-	return client.Follow(ctx, &pb.FollowRequest{After: f.after}, grpc.WaitForReady(f.after > 0))
+	defer context.AfterFunc(waiting, cancel)()
+	stream, err := client.Follow(ctx, &pb.FollowRequest{After: f.after}, grpc.WaitForReady(true))
+	if err != nil && waiting.Err() != nil {
+		err = context.Cause(waiting)
+	}
+	return stream, err
 }
 
 func (f *follower) Event(e *pb.RunEvent) {
@@ -90,12 +100,31 @@ func (f *follower) news(e *pb.RunEvent) (news bool) {
 	return news
 }
 
+// stopRun asks a coordinator to stop the run until it answers: it may have crashed,
+// and be about to come back.
+func stopRun(ctx context.Context, client pb.CoordinatorClient) error {
+	for {
+		_, err := client.Stop(ctx, &pb.StopRequest{Reason: "interrupted"}, grpc.WaitForReady(true))
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case status.Code(err) != codes.Unavailable:
+			return err
+		}
+	}
+}
+
 // unanswered says in words why a coordinator did not do what it was asked for.
 func unanswered(address string, err error) error {
 	s := status.Convert(err)
+	var told *exitError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &told):
+		return told
 	case s.Code() == codes.Unavailable:
 		return &exitError{exitQuorum, fmt.Errorf("no coordinator answers at %s: is it running, and is the address right?", address)}
 	case s.Code() == codes.Unauthenticated || s.Code() == codes.PermissionDenied:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	"parallax/internal/console"
 	"parallax/internal/trust"
@@ -70,7 +70,7 @@ func (s *simCluster) train(ctx context.Context, run simRun, printer console.Prin
 	}
 	done, err := s.follow(ctx, cluster, identities.us, printer)
 	if err != nil {
-		return nil, s.brokeDown(cluster, err)
+		return nil, s.brokeDown(ctx, cluster, err)
 	}
 	s.end(cluster)
 	return done, nil
@@ -126,11 +126,16 @@ func (s *simCluster) end(cluster *launch.Cluster) {
 }
 
 // brokeDown waits until a cluster whose end nobody has told has ended, and says
-// which process was at fault.
-func (s *simCluster) brokeDown(cluster *launch.Cluster, cause error) error {
+// which process was at fault. When ctx ends, all is killed.
+func (s *simCluster) brokeDown(ctx context.Context, cluster *launch.Cluster, cause error) error {
 	impatience := time.AfterFunc(orphanage, cluster.KillAll)
 	defer impatience.Stop()
-	for _, exit := range cluster.Wait() { // the coordinator's is the first
+	defer context.AfterFunc(ctx, cluster.KillAll)()
+	exits := cluster.Wait()
+	if hung := new(exitError); errors.As(cause, &hung) {
+		return hung
+	}
+	for _, exit := range exits { // the coordinator's is the first
 		if exit.Code == exitOK {
 			continue
 		}
@@ -144,7 +149,7 @@ func (s *simCluster) brokeDown(cluster *launch.Cluster, cause error) error {
 }
 
 // follow shows the run's events until it is done. When ctx ends it asks the
-// coordinator to stop, once.
+// coordinator to stop.
 func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, us trust.Trust, printer console.Printer) (*pb.Done, error) {
 	client, hangUp, err := dialCoordinator(cluster.Address(), us)
 	if err != nil {
@@ -153,24 +158,43 @@ func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, us tru
 	defer hangUp()
 	following, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	go s.cancelAfterCrash(cluster, cancel)
+	reachable, ended := context.WithCancelCause(following) // until no coordinator will answer any more
+	defer ended(nil)
+	go s.cancelAfterCrash(cluster, cancel, ended)
 	defer context.AfterFunc(ctx, func() {
-		_, _ = client.Stop(following, &pb.StopRequest{Reason: "interrupted"}, grpc.WaitForReady(true))
+		if err := s.stop(reachable, client); err != nil && reachable.Err() == nil {
+			cancel(err)
+		}
 	})()
-	done, err := followRun(following, client, printer, forever)
-	if following.Err() != nil {
+	done, err := followRun(following, client, printer, absence{fromStart: true, begin: func() (context.Context, context.CancelFunc) {
+		return reachable, func() {}
+	}})
+	if err != nil && following.Err() != nil {
 		err = context.Cause(following)
 	}
 	return done, err
 }
 
-// cancelAfterCrash gives up on a cluster of which a process has crashed, or whose
-// coordinator has ended, unless the end of the run is told soon after. A run that can lose nodes is in the
-// coordinator's hands for as long as there is one.
-func (s *simCluster) cancelAfterCrash(cluster *launch.Cluster, cancel context.CancelCauseFunc) {
+// stop asks the coordinator to stop the run, and fails if it does not answer.
+func (s *simCluster) stop(reachable context.Context, client pb.CoordinatorClient) error {
+	ctx, cancel := context.WithTimeoutCause(reachable, patience, &exitError{exitQuorum,
+		fmt.Errorf("the coordinator did not answer within %s when it was asked to stop; all is killed, and %s goes on from the newest checkpoint", patience, s.goOn)})
+	defer cancel()
+	return stopRun(ctx, client)
+}
+
+// cancelAfterCrash gives up on a cluster of which a process has crashed, unless the
+// end of the run is told soon after. A run that can lose nodes is in the
+// coordinator's hands for as long as there is one; once it has ended for good, nobody
+// waits for it.
+func (s *simCluster) cancelAfterCrash(cluster *launch.Cluster, cancel, ended context.CancelCauseFunc) {
 	elastic := s.minimum > 0 && s.minimum < s.nodes
 	for exit := range cluster.Exits() {
-		if exit.Process == "coordinator" || exit.Code != 0 && !elastic {
+		coordinator := exit.Process == "coordinator"
+		if coordinator {
+			ended(&exit)
+		}
+		if coordinator || exit.Code != 0 && !elastic {
 			time.AfterFunc(patience, func() { cancel(&exit) })
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,7 @@ type trainFlags struct {
 	follow      bool
 	detach      bool
 	json        bool
+	patience    time.Duration
 }
 
 func trainCommand() *cobra.Command {
@@ -66,9 +68,17 @@ in the environment.`,
 	flags.BoolVar(&f.follow, "follow", false, "submit nothing, watch the run that there is")
 	flags.BoolVar(&f.detach, "detach", false, "submit and return at once")
 	flags.BoolVar(&stop, "stop", false, "stop the run after the step under way, with a checkpoint")
+	flags.DurationVar(&f.patience, "patience", 5*time.Minute, "how long to wait for a coordinator that goes away")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per event")
 	cmd.MarkFlagsMutuallyExclusive("follow", "detach", "stop")
 	return cmd
+}
+
+// await begins to wait for a coordinator that has gone away.
+func (f *trainFlags) await(ctx context.Context) (context.Context, context.CancelFunc) {
+	fmt.Fprintf(os.Stderr, "the coordinator at %s is away; waiting up to %s for it to come back\n", f.coordinator, f.patience)
+	return context.WithTimeoutCause(ctx, f.patience, &exitError{exitQuorum,
+		fmt.Errorf("the coordinator at %s went away and did not come back within %s: start it again as it was, and watch on with --follow", f.coordinator, f.patience)})
 }
 
 func (f *trainFlags) submit(ctx context.Context, client pb.CoordinatorClient) error {
@@ -85,7 +95,7 @@ func (f *trainFlags) submit(ctx context.Context, client pb.CoordinatorClient) er
 }
 
 func (f *trainFlags) watch(ctx context.Context, client pb.CoordinatorClient) error {
-	done, err := followRun(ctx, client, console.New(os.Stdout, f.json), absence)
+	done, err := followRun(ctx, client, console.New(os.Stdout, f.json), absence{begin: func() (context.Context, context.CancelFunc) { return f.await(ctx) }})
 	if ctx.Err() != nil {
 		return nil // the person has seen enough
 	}

@@ -1,0 +1,136 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// endless starts a cluster that trains until it is stopped.
+func (p place) endless(nodes, minNodes string) *process {
+	p.t.Helper()
+	c := p.start(append([]string{"sim", "--nodes", nodes, "--min-nodes", minNodes}, p.writeRun(100000, 0)...)...)
+	c.untilStep(20)
+	return c
+}
+
+// killChildren kills all processes that a command has started, as they come and go,
+// until it has killed so many coordinators or the command has ended.
+func (c *process) killChildren(coordinators int) {
+	c.t.Helper()
+	self := adopt(c.t, c.cmd.Process.Pid)
+	killed := map[int]bool{}
+	for deadline := time.Now().Add(limit / 2); len(killed) < coordinators && !self.ended(); {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%d coordinators were killed, and the command neither ended nor started another one", len(killed))
+		}
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", self.pid))
+		for _, file := range files {
+			text, _ := os.ReadFile(file)
+			for _, field := range strings.Fields(string(text)) {
+				line, _ := os.ReadFile("/proc/" + field + "/cmdline") // empty: it has ended
+				pid, _ := strconv.Atoi(field)
+				if len(line) > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil && strings.Contains(string(line), "\x00coordinator\x00") {
+					killed[pid] = true
+				}
+			}
+		}
+	}
+}
+
+// ended says whether the process has, without waiting.
+func (c child) ended() bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}, 1)
+	return n > 0 && err == nil
+}
+
+// A simulated cluster whose processes were all killed, more than once, ends when it
+// is told to, as one that was not.
+func TestInterruptedWithoutAnybody(t *testing.T) {
+	t.Parallel()
+	for _, minNodes := range []string{"3", "1"} {
+		t.Run("min-nodes "+minNodes, func(t *testing.T) {
+			t.Parallel()
+			c := newPlace(t, "PARALLAX_FAILURE_TIMEOUT=1s").endless("3", minNodes)
+			c.killChildren(2)
+			c.signal(syscall.SIGTERM)
+			if end := c.wait().want(0).told().done; !strings.Contains(end.Reason, "interrupted") {
+				t.Errorf("it ended with %+v", end)
+			}
+		})
+	}
+}
+
+// A coordinator that is killed whenever it is started is not waited for for ever,
+// whether sim is interrupted or not.
+func TestCoordinatorNeverComesBack(t *testing.T) {
+	t.Parallel()
+	for _, interrupt := range []bool{false, true} {
+		t.Run(fmt.Sprintf("interrupted %t", interrupt), func(t *testing.T) {
+			t.Parallel()
+			c := newPlace(t).endless("3", "1")
+			c.killChildren(2)
+			if interrupt {
+				c.signal(syscall.SIGTERM)
+			}
+			c.killChildren(1000)
+			c.wait().want(69)
+			if said := c.stderr.String(); !strings.Contains(said, "--resume goes on from its newest checkpoint") {
+				t.Errorf("it said %s", said)
+			}
+		})
+	}
+}
+
+// A coordinator that hangs is killed with all its nodes when sim is interrupted: at
+// once by a second signal, else when it has not answered for a while.
+func TestInterruptedWhileHanging(t *testing.T) {
+	t.Parallel()
+	for _, twice := range []bool{false, true} {
+		t.Run(fmt.Sprintf("twice %t", twice), func(t *testing.T) {
+			t.Parallel()
+			c := newPlace(t).endless("2", "0")
+			all, self := c.children(), adopt(t, c.cmd.Process.Pid)
+			all["coordinator"].signal(syscall.SIGSTOP)
+			c.signal(syscall.SIGINT)
+			for twice && !self.ended() {
+				c.signal(syscall.SIGINT)
+			}
+			c.wait()
+			if !twice && (c.code != 69 || !strings.Contains(c.stderr.String(), "did not answer within 15s")) {
+				t.Errorf("it ended with code %d and said %s", c.code, c.said())
+			}
+			if twice && c.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+				t.Errorf("it ended with %v: %s", c.cmd.ProcessState, c.said())
+			}
+			allGone(all, 10*time.Second)
+		})
+	}
+}
+
+// Who follows a run from afar waits for its coordinator, and says how long.
+func TestFollowerLosesPatience(t *testing.T) {
+	t.Parallel()
+	p := daemons(t, 100000)
+	coordinator, address := p.coordinator("1", "--spec", "run.toml")
+	node := p.node("a", address)
+	follower := p.start("train", "--coordinator", address, "--follow", "--json", "--patience", "200ms")
+	follower.untilStep(20)
+	coordinator.signal(syscall.SIGKILL)
+	coordinator.wait()
+	follower.wait().want(69)
+	for _, words := range []string{"is away; waiting up to 200ms", "did not come back within 200ms", "--follow"} {
+		if said := follower.stderr.String(); !strings.Contains(said, words) {
+			t.Errorf("it said %q, which lacks %q", said, words)
+		}
+	}
+	node.signal(syscall.SIGKILL)
+	node.wait()
+}
