@@ -79,14 +79,14 @@ func (b *Backend) scratch(op string, dt kernels.DType, n int) (s *buffer, free f
 	return s, s.Free, true
 }
 
-// rotary is the program for a head size, which takes two elements an access where
-// that leaves no lane idle.
+// rotary is the program for a head size. It takes four elements an access where a
+// power of two of lanes then has a whole vector.
 func rotary(name string, dim int, norm bool, ms ...matrix) program {
-	vec := 1
-	if dim%128 == 0 && run(dim, ms...) == 8 {
-		vec = 2
+	vec, lanes := 1, 32
+	if n := dim / 8; dim%8 == 0 && n <= 32 && n&(n-1) == 0 && run(dim, ms...) == 8 {
+		vec, lanes = 4, n
 	}
-	return program{name, fmt.Sprintf("DIM=%d VEC=%d %s", dim, vec, flag("NORM", norm))}
+	return program{name, fmt.Sprintf("DIM=%d VEC=%d LANES=%d %s", dim, vec, lanes, flag("NORM", norm))}
 }
 
 // HeadRotary normalises and rotates each head's vector.
@@ -100,7 +100,7 @@ func (b *Backend) HeadRotary(op kernels.HeadRotary) {
 	}
 	p := rotary("rotary_forward", op.HeadDim, gain != nil, y, x)
 	b.queue.do("head rotary", func() error {
-		return b.launch(p, blocks((x.rows*op.Heads+7)/8, 256), ptr(y.buf), ptr(x.buf), ptr(table), ptr(gain), ptr(rstd),
+		return b.launch(p, blocks((x.rows+7)/8, 256), ptr(y.buf), ptr(x.buf), ptr(table), ptr(gain), ptr(rstd),
 			num(x.rows), num(op.Heads), num(op.SeqLen), num(y.stride), num(x.stride), real(op.Eps))
 	})
 }
@@ -113,7 +113,7 @@ func (b *Backend) HeadRotaryBackward(op kernels.HeadRotaryBackward) {
 	if dy.rows == 0 {
 		return
 	}
-	n := gradBlocks((dy.rows*op.Heads + 7) / 8)
+	n := gradBlocks((dy.rows + 7) / 8)
 	args := func(x matrix, rstd, partial *buffer) []uint64 {
 		return []uint64{ptr(dx.buf), ptr(dy.buf), ptr(x.buf), ptr(table), ptr(gain), ptr(rstd), ptr(partial),
 			num(dy.rows), num(op.Heads), num(op.SeqLen), num(dx.stride), num(dy.stride), num(x.stride)}
@@ -121,7 +121,7 @@ func (b *Backend) HeadRotaryBackward(op kernels.HeadRotaryBackward) {
 	if gain == nil {
 		p := rotary("rotary_backward", op.HeadDim, false, dx, dy)
 		b.queue.do("head rotary backward", func() error {
-			return b.launch(p, blocks((dy.rows*op.Heads+7)/8, 256), args(matrix{}, nil, nil)...)
+			return b.launch(p, blocks(n, 256), args(matrix{}, nil, nil)...)
 		})
 		return
 	}
