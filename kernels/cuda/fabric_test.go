@@ -14,12 +14,12 @@ import (
 	"parallax/kernels"
 )
 
-// seats opens n GPUs of the fake driver, which has two, and joins them to a group.
+// seats opens n GPUs and joins them to a group.
 func seats(t *testing.T, n int, id []byte) ([]*Backend, []kernels.Group) {
 	t.Helper()
 	backends, groups := make([]*Backend, n), make([]kernels.Group, n)
 	for i := range backends {
-		b, err := open(i % 2)
+		b, err := open(i % 2) // the fake driver has two
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,28 +61,48 @@ func TestOnFakeGroup(t *testing.T) {
 	first := onFake(t)
 	defer first.Close()
 	for n := 1; n <= 3; n++ {
-		backends, groups := seats(t, n, newGroupID(t, first))
-		bounds := []int{0, 1, 1, 4}[:n]
-		bounds = append(bounds, 5)
-		each(n, func(i int) {
-			sum, parts := floats(t, backends[i], 1, 2, 3), floats(t, backends[i], 0, 0, 0, 0, 0)
-			for at := bounds[i]; at < bounds[i+1]; at++ {
-				if err := kernels.WriteFloats(backends[i], parts.Slice(at, at+1), []float64{float64(10 + at)}); err != nil {
-					t.Error(err)
-				}
-			}
-			events := []kernels.Event{groups[i].AllReduce(sum), groups[i].AllGather(parts, bounds)}
-			for _, e := range events {
-				if err := e.Wait(); err != nil {
-					t.Error(err)
-				}
-			}
-			m := float64(n)
-			expect(t, backends[i], sum, m, 2*m, 3*m)
-			expect(t, backends[i], parts, 10, 11, 12, 13, 14)
-			groups[i].Close()
-		})
+		exchange(t, n, newGroupID(t, first))
 	}
+}
+
+// TestGroupOfTwo does so on two real GPUs.
+func TestGroupOfTwo(t *testing.T) {
+	if _, err := findDevice(1); err != nil {
+		t.Skipf("needs two GPUs: %v", err)
+	}
+	n, err := loadNCCL()
+	if err != nil {
+		t.Skipf("needs NCCL: %v", err)
+	}
+	id, err := n.newID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, 2, id)
+}
+
+// exchange has n ranks add and gather.
+func exchange(t *testing.T, n int, id []byte) {
+	t.Helper()
+	backends, groups := seats(t, n, id)
+	bounds := append([]int{0, 1, 1, 4}[:n:n], 5)
+	each(n, func(i int) {
+		sum, parts := floats(t, backends[i], 1, 2, 3), floats(t, backends[i], 0, 0, 0, 0, 0)
+		for at := bounds[i]; at < bounds[i+1]; at++ {
+			if err := kernels.WriteFloats(backends[i], parts.Slice(at, at+1), []float64{float64(10 + at)}); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, e := range []kernels.Event{groups[i].AllReduce(sum), groups[i].AllGather(parts, bounds)} {
+			if err := e.Wait(); err != nil {
+				t.Error(err)
+			}
+		}
+		m := float64(n)
+		expect(t, backends[i], sum, m, 2*m, 3*m)
+		expect(t, backends[i], parts, 10, 11, 12, 13, 14)
+		groups[i].Close()
+	})
 }
 
 func floats(t *testing.T, b *Backend, x ...float64) kernels.Buffer {

@@ -95,7 +95,8 @@ func alignment(s *buffer) int {
 }
 
 // MatMul computes C = alpha op(A) op(B) + beta Add. It makes nothing of a symmetric
-// result: cuBLASLt has no product that leaves half of one out.
+// result: cuBLASLt has no product that leaves half of one out, and three smaller ones
+// take longer than the whole (BenchmarkSymmetric).
 func (b *Backend) MatMul(op kernels.MatMul) {
 	kernels.Must(op.Check())
 	m, n, k := op.Dims()

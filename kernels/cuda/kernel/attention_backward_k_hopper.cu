@@ -44,7 +44,7 @@ KERNEL void __launch_bounds__(384, 1)
         barrier_init(&ready_k, 1);
         for (int i = 0; i < STAGES; i++) {
             barrier_init(&ready[i], 1);
-            barrier_init(&spent[i], 8);  // one arrival a computing warp
+            barrier_init(&spent[i], 256);  // every thread that computes reads the statistics
         }
         barriers_ready();
     }
@@ -149,8 +149,7 @@ KERNEL void __launch_bounds__(384, 1)
             }
             wgmma_wait<0>();
         }
-        __syncwarp();  // every lane has read the statistics, which the copy engine writes next
-        if (lane == 0) barrier_arrive(&spent[stage]);
+        barrier_arrive(&spent[stage]);
         if (++tile > hi) tile = lo;
     }
 
