@@ -15,10 +15,10 @@ import (
 // a silent peer is waited for. Every other deadline is derived from it.
 const FailureTimeout = "failure_timeout"
 
-// DefaultFailureTimeout lets a run go on within 3 s of a host that has stopped or is
+// DefaultFailureTimeout lets a run go on within 2 s of a host that has stopped or is
 // cut off; a process that dies is noticed at once. It is no limit on a step: nodes
 // show that they live while they compute.
-const DefaultFailureTimeout = 2 * time.Second
+const DefaultFailureTimeout = 1500 * time.Millisecond
 
 // AddFailureTimeout declares the flag of [FailureTimeout].
 func AddFailureTimeout(flags *pflag.FlagSet) {
