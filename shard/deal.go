@@ -13,8 +13,9 @@ import (
 // The shares are rounded by the method of largest remainders, ties going to the
 // lower rank, and each rank's slots are contiguous and increase with the rank.
 // A weight that is no positive finite number counts as zero and receives nothing,
-// unless every weight does: then all count as equal. The result depends on the
-// arguments alone, so that all who compute it agree.
+// unless every weight does: then all count as equal. However small, any other weight
+// receives a slot at least, where there are enough: whoever has the most gives it. The
+// result depends on the arguments alone, so that all who compute it agree.
 func Deal(slots int, weights []float64) [][]int {
 	deal := make([][]int, len(weights))
 	next := 0
@@ -48,6 +49,13 @@ func shares(slots int, weights []float64) []int {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(remainders[b], remainders[a]) })
 	for i := 0; i < left && len(order) > 0; i++ {
 		counts[order[i%len(order)]]++
+	}
+	for _, rank := range order {
+		most := slices.Index(counts, slices.Max(counts))
+		if counts[rank] == 0 && counts[most] > 1 {
+			counts[most]--
+			counts[rank]++
+		}
 	}
 	return counts
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"parallax/internal/coord"
 	"parallax/internal/gossip"
 	"parallax/internal/network"
+	"parallax/internal/train"
 	pb "parallax/proto/parallax/v1"
 	"parallax/shard"
 )
@@ -30,7 +32,8 @@ type elastic struct {
 	by    map[int64]uint64 // generation of each step
 	nodes map[string]*elasticNode
 
-	network network.Network // of those that are launched from now on; nil: the host's
+	observe func(node int, at agent.Place) // nil: nobody looks
+	network network.Network                // of those that are launched from now on; nil: the host's
 }
 
 // elasticNode is a node that can be killed, or asked to leave.
@@ -45,14 +48,21 @@ type elasticNode struct {
 // newElastic starts a coordinator and all of its nodes.
 func newElastic(t *testing.T, spec config.Spec, most, least int) *elastic {
 	t.Helper()
+	return newObserved(t, spec, most, least, 0, nil)
+}
+
+// newObserved is newElastic with a look-out for stragglers, and observe told where each
+// node is.
+func newObserved(t *testing.T, spec config.Spec, most, least int, straggler float64, observe func(node int, at agent.Place)) *elastic {
+	t.Helper()
 	e := &elastic{
 		rig:  &rig{t: t, dir: t.TempDir(), cache: t.TempDir()},
-		spec: spec, by: map[int64]uint64{}, nodes: map[string]*elasticNode{},
+		spec: spec, by: map[int64]uint64{}, nodes: map[string]*elasticNode{}, observe: observe,
 	}
 	var err error
 	e.coord, err = coord.Start(coord.Options{
 		Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", Nodes: most, MinNodes: least, FailureTimeout: 5 * time.Second,
-		QuorumTimeout: time.Minute, RunDir: e.dir, Run: &coord.Submission{Spec: spec}, Log: quiet,
+		QuorumTimeout: time.Minute, RunDir: e.dir, Run: &coord.Submission{Spec: spec}, Log: quiet, StragglerFactor: straggler,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +83,9 @@ func (e *elastic) launch(i int) {
 	e.nodes[nodeName(i)] = n
 	o := e.options(i, e.coord.Address())
 	o.Network = e.network
+	if e.observe != nil {
+		o.Observe = func(at agent.Place) { e.observe(i, at) }
+	}
 	go func() { n.ended <- agent.RunUntilKilled(ctx, o, n.die) }()
 }
 
@@ -303,6 +316,35 @@ func TestLeavesAlone(t *testing.T) {
 	e.wantReasons("generation 2: node-0 leaves (the host asked for it); 2 of 3 nodes go on")
 }
 
+// A node that computes slowly for a while has fewer slots as long as that lasts, and no
+// number changes for it.
+func TestSlowNodeHasFewerSlots(t *testing.T) {
+	t.Parallel()
+	spec := elasticSpec(t, 120)
+	var moved atomic.Bool
+	e := newObserved(t, spec, 3, 3, 2, func(node int, at agent.Place) {
+		if node == 1 && at.Phase == train.Backward && !moved.Load() {
+			time.Sleep(60 * time.Millisecond) // the slowness itself: nothing waits for it
+		}
+	})
+	dealt := 0
+	h := e.follow(func(event *pb.RunEvent) {
+		v := event.GetView()
+		if v == nil || !strings.Contains(v.Reason, "the slots are dealt anew by measured speed") {
+			return
+		}
+		dealt++
+		if slots := len(v.Members[1].Slots); !moved.Swap(true) && slots != 1 {
+			t.Errorf("the slow node has %d slots of %d: %s", slots, spec.Train.Slots, v.Reason)
+		}
+	})
+	wantSame(t, h, undisturbed(t, spec))
+	named := regexp.MustCompile(`node-1 is [0-9.]+ times slower per micro-batch than the others .*: its slots go from 2 to 1`)
+	if dealt == 0 || !slices.ContainsFunc(h.notices, named.MatchString) {
+		t.Errorf("the slots were dealt anew %d times, and this was said: %q", dealt, h.notices)
+	}
+}
+
 // onFetch calls what when the coordinator has ordered a node to fetch, once.
 func onFetch(i int, what func()) func(*pb.RunEvent) {
 	done := false
@@ -329,7 +371,7 @@ func TestJoinerDies(t *testing.T) {
 		}
 	}), undisturbed(t, spec))
 	for _, v := range e.views[2:] {
-		if !strings.Contains(v.Reason, "node-2 joins") && !strings.Contains(v.Reason, "node-2 ") && !strings.Contains(v.Reason, "who was to join has gone") {
+		if !strings.Contains(v.Reason, "node-2 joins") && !strings.Contains(v.Reason, "node-2 ") && !strings.Contains(v.Reason, "nobody comes or goes after all") {
 			t.Errorf("a view ended for another reason: %s", v.Reason)
 		}
 	}

@@ -83,6 +83,7 @@ func (f *coordinatorFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&o.JoinTimeout, "join-timeout", 0, "how long nodes are waited for (default: for ever)")
 	flags.DurationVar(&o.QuorumTimeout, "quorum-timeout", 0, "how long a run with fewer than --min-nodes waits for more (default: 30 failure timeouts, or not at all where all nodes are needed)")
 	config.AddFailureTimeout(flags)
+	flags.Float64Var(&o.StragglerFactor, "straggler-factor", 1.5, "a node that computes so many times slower than the others is named, and gets fewer micro-batches where train.reduction is sum-exact; 0 leaves stragglers alone")
 	flags.StringVar(&o.RunDir, "run-dir", "", "folder of the run's checkpoints (default: runs/ and the run's id)")
 	flags.StringVar(&o.RunID, "run-id", "", "id of a new run (default: from the time of its start)")
 	flags.StringVar(&f.ledger, "ledger", "", "SQLite file of the record (default: ledger.db beside the run's folder)")

@@ -87,7 +87,7 @@ func jsonStep(s *pb.StepSummary) Object {
 		"tokens_per_s": number(s.TokensPerSecond), "flops_per_s": number(s.FlopsPerSecond),
 		"seconds": Object{"total": number(s.Seconds), "compute": number(s.ComputeSeconds), "reduce": number(s.ReduceSeconds),
 			"wait": number(s.WaitSeconds), "update": number(s.UpdateSeconds)},
-		"wire_bytes": s.WireBytes, "generation": s.Generation, "world": s.World}
+		"wire_bytes": s.WireBytes, "generation": s.Generation, "world": s.World, "rank_seconds": s.RankSeconds}
 }
 
 func jsonDiagnosis(d *pb.Diagnosis) Object {

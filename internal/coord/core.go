@@ -12,13 +12,14 @@ import (
 
 // Config is what a core knows from the start.
 type Config struct {
-	Nodes          int           // the run starts when so many are ready
-	MinNodes       int           // and with so many when JoinTimeout has passed; with fewer it does not go on; 0: Nodes
-	JoinTimeout    time.Duration // how long nodes are waited for, 0: for ever
-	QuorumTimeout  time.Duration // how long a run with fewer than MinNodes waits for more; 0: see quorumTimeout
-	FailureTimeout time.Duration // how long a silent node is waited for
-	GossipAddress  string        // handed to nodes, with the keys
-	GossipKeys     [][]byte      // the first is the one to use, the others are understood too
+	Nodes           int           // the run starts when so many are ready
+	MinNodes        int           // and with so many when JoinTimeout has passed; with fewer it does not go on; 0: Nodes
+	JoinTimeout     time.Duration // how long nodes are waited for, 0: for ever
+	QuorumTimeout   time.Duration // how long a run with fewer than MinNodes waits for more; 0: see quorumTimeout
+	FailureTimeout  time.Duration // how long a silent node is waited for
+	StragglerFactor float64       // how many times slower than the others a straggler computes, more than 1; 0: nobody looks
+	GossipAddress   string        // handed to nodes, with the keys
+	GossipKeys      [][]byte      // the first is the one to use, the others are understood too
 }
 
 // gossipKeys parts the key to use from those that are understood too.
@@ -101,6 +102,7 @@ type Core struct {
 
 	stop      *StopRequested
 	fruitless int    // views in a row that ended before a step was made
+	dealsAnew bool   // the ranks part to have the slots dealt by measured speed
 	cause     *cause // what ended the view; nil: its ranks leave it together
 	deadline  time.Time
 	halted    time.Time // when the view was
@@ -187,6 +189,7 @@ type node struct {
 	fetch   *fetch      // how it comes by the state, while it is to be taken in
 	serving []string    // who may fetch from it, as it was last told
 	left    *pb.Leaving // its goodbye
+	pace    pace
 }
 
 func (n *node) name() string { return n.hello.NodeId }

@@ -3,6 +3,8 @@ package coord
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,10 +49,17 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.training(t, d)
 		return ""
 	}
+	if d.Cmd == "steps" {
+		return s.steps(t, d)
+	}
 	decisions, err := s.step(t, d)
 	if err != nil {
 		return "error: " + err.Error()
 	}
+	return s.showAll(decisions)
+}
+
+func (s *script) showAll(decisions []Decision) string {
 	var lines strings.Builder
 	for _, decision := range decisions {
 		lines.WriteString(s.show(decision) + "\n")
@@ -72,10 +81,45 @@ func (s *script) begin(t *testing.T, d *datadriven.TestData) {
 	if d.MaybeScanArgs(t, "quorum-timeout", &quorum) {
 		c.QuorumTimeout = duration(t, quorum)
 	}
+	var factor string
+	if d.MaybeScanArgs(t, "straggler-factor", &factor) {
+		c.StragglerFactor, _ = strconv.ParseFloat(factor, 64)
+	}
 	s.core, s.config = New(c), c
 	s.kept, s.progress = nil, Progress{}
 	s.now = time.Unix(1_700_000_000, 0)
 	s.core.Step(Tick{s.now})
+}
+
+// steps is a shorthand for the reports of several steps: NODE=SECONDS is what a node
+// takes to compute one. What is published of the steps is left out.
+func (s *script) steps(t *testing.T, d *datadriven.TestData) string {
+	var from, to int64
+	generation := uint64(1)
+	d.ScanArgs(t, "from", &from)
+	d.ScanArgs(t, "to", &to)
+	d.MaybeScanArgs(t, "generation", &generation)
+	var out []Decision
+	for step := from; step <= to; step++ {
+		for _, arg := range d.CmdArgs {
+			if arg.Key == "from" || arg.Key == "to" || arg.Key == "generation" {
+				continue
+			}
+			line := fmt.Sprintf("step %s step=%d generation=%d compute=%s", arg.Key, step, generation, arg.Vals[0])
+			cmd, args, err := datadriven.ParseLine(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decisions, _ := s.step(t, &datadriven.TestData{Cmd: cmd, CmdArgs: args})
+			out = append(out, slices.DeleteFunc(decisions, isStep)...)
+		}
+	}
+	return s.showAll(out)
+}
+
+func isStep(d Decision) bool {
+	p, published := d.(Publish)
+	return published && p.Event.GetStep() != nil
 }
 
 // training is a shorthand for a submitted run, the nodes that are named, and their
@@ -94,12 +138,16 @@ func (s *script) training(t *testing.T, d *datadriven.TestData) {
 	var nodes []string
 	steps := 0
 	d.MaybeScanArgs(t, "steps", &steps)
+	submit := "submit"
 	for _, arg := range d.CmdArgs {
+		if arg.Key == "slots" || arg.Key == "reduction" {
+			submit += " " + arg.String()
+		}
 		if len(arg.Vals) == 0 {
 			nodes = append(nodes, arg.Key)
 		}
 	}
-	play("submit")
+	play(submit)
 	for _, n := range nodes {
 		play("attach " + n)
 	}
@@ -208,6 +256,7 @@ func scriptJob(t *testing.T, d *datadriven.TestData) Job {
 	}
 	job := Job{ID: "r1", Dir: "/runs/r1", Submission: Submission{Resume: d.HasArg("resume"), Spec: loaded.Spec}}
 	d.MaybeScanArgs(t, "slots", &job.Spec.Train.Slots)
+	d.MaybeScanArgs(t, "reduction", &job.Spec.Train.Reduction)
 	d.MaybeScanArgs(t, "lr", &job.Spec.Optimizer.LR)
 	return job
 }
@@ -302,6 +351,7 @@ func report(t *testing.T, d *datadriven.TestData) *pb.StepReport {
 	d.ScanArgs(t, "step", &r.Step)
 	d.MaybeScanArgs(t, "loss", &r.Loss)
 	d.MaybeScanArgs(t, "seconds", &r.Seconds)
+	d.MaybeScanArgs(t, "compute", &r.ComputeSeconds)
 	d.MaybeScanArgs(t, "generation", &r.Generation)
 	return r
 }

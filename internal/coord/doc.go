@@ -23,7 +23,7 @@
 //	waiting   until it is submitted and enough nodes are ready (join.go)
 //	returning the coordinator has crashed and is back; the members are not all (restore.go)
 //	running   in a view; step reports are joined (view.go, steps.go)
-//	parting   somebody comes or goes: the ranks leave their ring together (part.go)
+//	parting   somebody comes or goes, or slots move: the ranks leave their ring together (part.go)
 //	halting   a member is lost: survivors tell what state they hold (failure.go)
 //	saving    the survivor that holds the most steps writes a checkpoint
 //	lacking   too few are left; more are waited for
@@ -35,6 +35,9 @@
 //
 // A node that comes while the run goes on is named a member to fetch the state from,
 // and is taken in once it follows the members step by step (fetch.go).
+//
+// A member that computes slowly is named, and has fewer slots in a next view of the
+// same members where no number depends on that (straggler.go).
 //
 // # A crash
 //

@@ -137,8 +137,11 @@ func (c *Core) changes(fit []*node) string {
 			all = append(all, n.name()+" joins")
 		}
 	}
+	if c.dealsAnew {
+		all = append(all, "the slots are dealt anew by measured speed")
+	}
 	if len(all) == 0 {
-		return "who was to join has gone"
+		return "nobody comes or goes after all"
 	}
 	return strings.Join(all, "; ")
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"time"
 
@@ -30,6 +31,8 @@ type Options struct {
 	JoinTimeout    time.Duration // how long nodes are waited for; 0: for ever
 	QuorumTimeout  time.Duration // how long a run that has lost too many nodes waits for others; 0: not at all, or 30 failure timeouts where MinNodes is less than Nodes
 	FailureTimeout time.Duration // how long a silent node is waited for
+
+	StragglerFactor float64 // how many times slower than the others a straggler computes, more than 1; 0: nobody looks
 
 	RunID  string       // of a new run; empty: one made from the time
 	RunDir string       // where the run's checkpoints go
@@ -70,6 +73,8 @@ func (o *Options) check() error {
 		return usage("--min-nodes is %d; it must be 1 to --nodes, which is %d", o.MinNodes, o.Nodes)
 	case o.QuorumTimeout < 0:
 		return usage("--quorum-timeout is %s; it must be 0 or more", o.QuorumTimeout)
+	case o.StragglerFactor != 0 && !(o.StragglerFactor > 1 && o.StragglerFactor <= math.MaxFloat64):
+		return usage("--straggler-factor is %v; it must be more than 1, or 0 to leave stragglers alone", o.StragglerFactor)
 	case o.RunDir == "":
 		return usage("no folder is given for the run's checkpoints: use --run-dir DIR")
 	}
@@ -111,6 +116,8 @@ func (o *Options) coreConfig() Config {
 		JoinTimeout:    o.JoinTimeout,
 		QuorumTimeout:  o.QuorumTimeout,
 		FailureTimeout: o.FailureTimeout,
+
+		StragglerFactor: o.StragglerFactor,
 	}
 }
 

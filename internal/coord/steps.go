@@ -44,6 +44,7 @@ func (c *Core) stepped(n *node, r *pb.StepReport) {
 	switch {
 	case len(t.reports) == c.reporters(r.Step):
 		c.publishStep(r.Step)
+		c.paced(c.last.RankSeconds)
 	case len(c.tallies) > maxOutstanding:
 		c.abandon(fmt.Sprintf("the reports of %s are more than %d steps ahead of another node's, which is a bug", n.name(), maxOutstanding))
 	}
@@ -118,6 +119,7 @@ func (c *Core) summarise(t *tally) *pb.StepSummary {
 		Generation:   first.Generation,
 		World:        int32(len(c.ranks)),
 		Links:        c.links(t),
+		RankSeconds:  c.rankSeconds(t),
 	}
 	for _, r := range t.reports {
 		s.Seconds = max(s.Seconds, r.Seconds)
@@ -147,6 +149,20 @@ func (c *Core) links(t *tally) (links []*pb.Link) {
 		}
 	}
 	return links
+}
+
+// rankSeconds lists each rank's compute time per micro-batch; nothing where one has not
+// reported the step.
+func (c *Core) rankSeconds(t *tally) []float64 {
+	if len(t.reports) < len(c.ranks) {
+		return nil
+	}
+	seconds, slots := make([]float64, len(c.ranks)), c.slots()
+	for i, n := range t.senders {
+		rank := slices.Index(c.ranks, n)
+		seconds[rank] = t.reports[i].ComputeSeconds / float64(max(1, slots[rank]))
+	}
+	return seconds
 }
 
 // evaluated takes a rank's validation loss; the first rank's is published.

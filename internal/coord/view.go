@@ -2,7 +2,9 @@ package coord
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 
 	"parallax/internal/config"
 	pb "parallax/proto/parallax/v1"
@@ -42,12 +44,13 @@ func (c *Core) startedEvent() *pb.RunEvent {
 
 // enter begins a view and sends it to its members.
 func (c *Core) enter(v *pb.View) {
-	c.view, c.phase, c.cause = v, running, nil
+	c.view, c.phase, c.cause, c.dealsAnew = v, running, nil, false
 	c.keep()
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: v}})
 	c.warnOfArithmetics()
 	for rank, n := range c.ranks {
 		n.held, n.behind, n.applied, n.dropped, n.fetch = false, v.Members[rank].Fetch, v.ResumeStep, 0, nil
+		n.pace.restart()
 		c.send(n, viewOrder(v))
 	}
 	for _, n := range c.joiners() {
@@ -127,18 +130,43 @@ func newest(ranks []*node) int {
 // hosts of one kind measure so differently on a busy day.
 const tolerance = 1.2
 
-// weights are the ranks' measured speeds in tokens per second, or all 1 where
-// one is unknown or the fastest is less than tolerance times the slowest.
+// weights are the ranks' speeds: as their steps have shown them where the slots were
+// dealt by that, else as they were measured at the start, or all 1 where one is unknown.
 func weights(ranks []*node) []float64 {
-	speeds := make([]float64, len(ranks))
-	equal := make([]float64, len(ranks))
-	slowest, fastest := ranks[0].ready.TokensPerSecond, 0.0
-	for rank, n := range ranks {
-		speeds[rank], equal[rank] = n.ready.TokensPerSecond, 1
-		slowest, fastest = min(slowest, speeds[rank]), max(fastest, speeds[rank])
+	speeds := shownSpeeds(ranks)
+	if speeds == nil {
+		for _, n := range ranks {
+			speeds = append(speeds, n.ready.TokensPerSecond)
+		}
 	}
-	if slowest <= 0 || fastest < tolerance*slowest {
-		return equal
+	return levelled(speeds)
+}
+
+// shownSpeeds are the ranks' speeds as their steps have shown them, or nil. Whoever is
+// new counts as fast as the median of the others.
+func shownSpeeds(ranks []*node) []float64 {
+	var known []float64
+	for _, n := range ranks {
+		if n.pace.speed > 0 {
+			known = append(known, n.pace.speed)
+		}
+	}
+	if known == nil {
+		return nil
+	}
+	speeds := make([]float64, len(ranks))
+	for rank, n := range ranks {
+		speeds[rank] = cmp.Or(n.pace.speed, median(known))
+	}
+	return speeds
+}
+
+// levelled are the speeds, or all 1 where one is unknown or the fastest is less than
+// tolerance times the slowest.
+func levelled(speeds []float64) []float64 {
+	slowest := slices.Min(speeds)
+	if slowest <= 0 || slices.Max(speeds) < tolerance*slowest {
+		return slices.Repeat([]float64{1}, len(speeds))
 	}
 	return speeds
 }

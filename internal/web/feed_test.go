@@ -106,7 +106,8 @@ func look(n int64) *pb.RunEvent {
 func step(n int64) *pb.RunEvent {
 	return &pb.RunEvent{Kind: &pb.RunEvent_Step{Step: &pb.StepSummary{Step: n, Steps: 1000, Loss: 5 - float64(n)/1000, Tokens: 1000, TokensPerSecond: 2000, FlopsPerSecond: 20000,
 		Seconds: 0.5, ComputeSeconds: 0.25, ReduceSeconds: 0.125, WaitSeconds: 0.0625, UpdateSeconds: 0.03125, WireBytes: 4096, Generation: 3, World: 2,
-		Links: []*pb.Link{{Bytes: 1024, SendSeconds: 0.25, ReceiveSeconds: 0.5}, {Rank: 1, Bytes: 3072, SendSeconds: 0.125}}}}}
+		RankSeconds: []float64{0.25, 0.5},
+		Links:       []*pb.Link{{Bytes: 1024, SendSeconds: 0.25, ReceiveSeconds: 0.5}, {Rank: 1, Bytes: 3072, SendSeconds: 0.125}}}}}
 }
 
 func eval(n int64) *pb.RunEvent {

@@ -47,6 +47,8 @@ var (
 	linkSend    = metric("link_send_seconds", "Time that the link from a rank to the next one took for them.", "rank")
 	linkReceive = metric("link_receive_seconds", "Time that the next rank waited for tensors that had begun to come over that link, in the last step.", "rank")
 
+	rankSeconds = metric("rank_seconds", "Time that a rank computed per micro-batch in the last step.", "rank", "node")
+
 	steps        = metric("steps_total", "Steps made since the start of this process.")
 	tokens       = metric("tokens_total", "Tokens trained on since the start of this process.")
 	flops        = metric("flops_total", "Model FLOPs spent since the start of this process.")
@@ -96,6 +98,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	send.gauge(buildInfo, 1, c.version)
 	t.collectRun(send)
 	t.collectStep(send)
+	t.collectPaces(send)
 	t.collectCounters(send)
 	t.collectMembers(send)
 	t.collectLayers(send)
@@ -140,6 +143,16 @@ func (t *totals) collectStep(send emitter) {
 		send.gauge(linkBytes, float64(l.Bytes), rank)
 		send.gauge(linkSend, l.SendSeconds, rank)
 		send.gauge(linkReceive, l.ReceiveSeconds, rank)
+	}
+}
+
+// collectPaces names the ranks by the view, which the last step may be older than.
+func (t *totals) collectPaces(send emitter) {
+	if t.step == nil || t.view == nil || t.step.Generation != t.view.Generation || len(t.step.RankSeconds) != len(t.view.Members) {
+		return
+	}
+	for rank, seconds := range t.step.RankSeconds {
+		send.gauge(rankSeconds, seconds, strconv.Itoa(rank), t.view.Members[rank].NodeId)
 	}
 }
 

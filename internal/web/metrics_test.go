@@ -26,6 +26,7 @@ func TestMetrics(t *testing.T) {
 		`parallax_step_seconds{part="compute"} 0.25`, `parallax_step_seconds{part="ring"} 0.125`, `parallax_step_seconds{part="other"} 0.03125`,
 		`parallax_train_seconds_total{part="wait"} 0.125`, `parallax_train_seconds_total{part="update"} 0.0625`,
 		`parallax_link_bytes{rank="1"} 3072`, `parallax_link_send_seconds{rank="0"} 0.25`, `parallax_link_receive_seconds{rank="0"} 0.5`,
+		`parallax_rank_seconds{node="b",rank="1"} 0.5`,
 		`parallax_members 2`, `parallax_generation 3`, `parallax_member_slots{device="cpu",host="h",node="b",rank="1"} 1`,
 		`parallax_layers_step 2`, `parallax_layer_correction_ratio{layer="1"} 0.5`, `parallax_layer_stable_rank{layer="0",matrix="k"} 4`,
 		`parallax_layer_attention_entropy_nats{layer="1"} 2`, `parallax_layer_first_token_ratio{layer="0"} 0.25`,

@@ -3140,7 +3140,8 @@ type StepSummary struct {
 	WireBytes       int64                  `protobuf:"varint,14,opt,name=wire_bytes,json=wireBytes,proto3" json:"wire_bytes,omitempty"` // all ranks
 	Generation      uint64                 `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"`
 	World           int32                  `protobuf:"varint,16,opt,name=world,proto3" json:"world,omitempty"`
-	Links           []*Link                `protobuf:"bytes,17,rep,name=links,proto3" json:"links,omitempty"` // of the ring, as far as their ranks have reported
+	Links           []*Link                `protobuf:"bytes,17,rep,name=links,proto3" json:"links,omitempty"`                                         // of the ring, as far as their ranks have reported
+	RankSeconds     []float64              `protobuf:"fixed64,18,rep,packed,name=rank_seconds,json=rankSeconds,proto3" json:"rank_seconds,omitempty"` // each rank's compute time per micro-batch; none where one has not reported
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -3290,6 +3291,13 @@ func (x *StepSummary) GetWorld() int32 {
 func (x *StepSummary) GetLinks() []*Link {
 	if x != nil {
 		return x.Links
+	}
+	return nil
+}
+
+func (x *StepSummary) GetRankSeconds() []float64 {
+	if x != nil {
+		return x.RankSeconds
 	}
 	return nil
 }
@@ -3792,7 +3800,7 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"\x12flops_per_token_6n\x18\t \x01(\x01R\x0fflopsPerToken6n\x12\x1f\n" +
 	"\vdata_digest\x18\n" +
 	" \x01(\tR\n" +
-	"dataDigest\"\xad\x04\n" +
+	"dataDigest\"\xd0\x04\n" +
 	"\vStepSummary\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\x03R\x04step\x12\x14\n" +
 	"\x05steps\x18\x02 \x01(\x03R\x05steps\x12\x12\n" +
@@ -3814,7 +3822,8 @@ const file_parallax_v1_parallax_proto_rawDesc = "" +
 	"generation\x18\x0f \x01(\x04R\n" +
 	"generation\x12\x14\n" +
 	"\x05world\x18\x10 \x01(\x05R\x05world\x12'\n" +
-	"\x05links\x18\x11 \x03(\v2\x11.parallax.v1.LinkR\x05links\"|\n" +
+	"\x05links\x18\x11 \x03(\v2\x11.parallax.v1.LinkR\x05links\x12!\n" +
+	"\frank_seconds\x18\x12 \x03(\x01R\vrankSeconds\"|\n" +
 	"\x04Link\x12\x12\n" +
 	"\x04rank\x18\x01 \x01(\x05R\x04rank\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12!\n" +
