@@ -35,6 +35,8 @@ type kernelSet struct {
 	normDot       func(dgain, dy, x, gain []float32, r float32) float32
 	normApply     func(dx, dy, x, gain, add []float32, a, b float32)
 	rotate        func(y, x, cos, sin []float32, sign float32)
+	headNorm      func(y, x, gain, angles, rstd []float32, eps float64)
+	headNormGrad  func(dx, dy, x, gain, dgain, angles, rstd []float32)
 	swiglu        func(y, gate, up []float32)
 	swigluGrad    func(dgate, dup, dy, gate, up []float32)
 	adamw         func(p, grad, m, v []float32, s *adamwStep)
@@ -53,7 +55,8 @@ var portable = kernelSet{
 	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable, maxInto: maxIntoPortable,
 	addExp: addExpPortable, scaledExp: scaledExpPortable, addTo: addToPortable,
 	scaledProduct: scaledProductPortable, normDot: normDotPortable, normApply: normApplyPortable,
-	rotate: rotatePortable, swiglu: swigluPortable, swigluGrad: swigluGradPortable,
+	rotate: rotatePortable, headNorm: headNormPortable, headNormGrad: headNormGradPortable,
+	swiglu: swigluPortable, swigluGrad: swigluGradPortable,
 	adamw: adamwPortable, momentum: momentumPortable, combine: combinePortable,
 	toBF16: toBF16Portable, fromBF16: fromBF16Portable,
 	quantize: quantizePortable, dequantize: dequantizePortable,

@@ -27,15 +27,15 @@ func (b *Backend) RMSNorm(op kernels.RMSNorm) {
 func (j *rmsNormJob) run(_ *worker, task int) {
 	for i := task * j.rowsPer; i < min((task+1)*j.rowsPer, j.x.rows); i++ {
 		x := j.x.row(i)
-		r := rstd(j.set, x, j.eps)
+		r := rstd(j.set.dot(x, x), len(x), j.eps)
 		j.rstd[i] = r
 		j.set.scaledProduct(j.y.row(i), x, j.gain, r)
 	}
 }
 
-// rstd is 1/sqrt(mean(x^2) + eps).
-func rstd(set *kernelSet, x []float32, eps float64) float32 {
-	return float32(1 / math.Sqrt(float64(set.dot(x, x))/float64(len(x))+eps))
+// rstd is 1/sqrt(mean + eps) of n squares with the given sum.
+func rstd(sum float32, n int, eps float64) float32 {
+	return float32(1 / math.Sqrt(float64(sum)/float64(n)+eps))
 }
 
 type rmsNormBackwardJob struct {

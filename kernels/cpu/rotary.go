@@ -19,10 +19,18 @@ func newRotary(set *kernelSet, rows, heads, dim, seqLen int, table, gain, rstd k
 	return r, tasks
 }
 
-// angles are the cosines and the sines of row n's position.
-func (r *rotary) angles(n int) (cos, sin []float32) {
-	at := r.table[n%r.seqLen*r.dim:][:r.dim]
-	return at[:r.dim/2], at[r.dim/2:]
+// angles are the cosines and then the sines of row n's position.
+func (r *rotary) angles(n int) []float32 { return r.table[n%r.seqLen*r.dim:][:r.dim] }
+
+// rstdOf is where 1/rms of row n's heads stands.
+func (r *rotary) rstdOf(n int) []float32 { return r.rstd[n*r.heads:][:r.heads] }
+
+// turn rotates a row's heads, for sign = 1 forwards and for -1 back.
+func (r *rotary) turn(y, x, angles []float32, sign float32) {
+	cos, sin := angles[:r.dim/2], angles[r.dim/2:]
+	for at := 0; at < len(x); at += r.dim {
+		r.set.rotate(y[at:], x[at:], cos, sin, sign)
+	}
 }
 
 func (r *rotary) taskRows(task int) (lo, hi int) {
@@ -46,16 +54,11 @@ func (b *Backend) HeadRotary(op kernels.HeadRotary) {
 func (j *rotaryJob) run(_ *worker, task int) {
 	lo, hi := j.taskRows(task)
 	for n := lo; n < hi; n++ {
-		cos, sin := j.angles(n)
-		for h := range j.heads {
-			x, y := j.x.head(n, h, j.dim), j.y.head(n, h, j.dim)
-			if j.gain != nil {
-				r := rstd(j.set, x, j.eps)
-				j.rstd[n*j.heads+h] = r
-				j.set.scaledProduct(y, x, j.gain, r)
-				x = y
-			}
-			j.set.rotate(y, x, cos, sin, 1)
+		x, y := j.x.row(n), j.y.row(n)
+		if j.gain == nil {
+			j.turn(y, x, j.angles(n), 1)
+		} else {
+			j.set.headNorm(y, x, j.gain, j.angles(n), j.rstdOf(n), j.eps)
 		}
 	}
 }
@@ -90,14 +93,35 @@ func (j *rotaryBackwardJob) run(_ *worker, task int) {
 	}
 	lo, hi := j.taskRows(task)
 	for n := lo; n < hi; n++ {
-		cos, sin := j.angles(n)
-		for h := range j.heads {
-			dx := j.dx.head(n, h, j.dim)
-			j.set.rotate(dx, j.dy.head(n, h, j.dim), cos, sin, -1)
-			if j.gain != nil {
-				normGrad(j.set, dx, dx, j.x.head(n, h, j.dim), j.gain, dgain, nil, j.rstd[n*j.heads+h])
-			}
+		dx, dy := j.dx.row(n), j.dy.row(n)
+		if j.gain == nil {
+			j.turn(dx, dy, j.angles(n), -1)
+		} else {
+			j.set.headNormGrad(dx, dy, j.x.row(n), j.gain, dgain, j.angles(n), j.rstdOf(n))
 		}
+	}
+}
+
+// headNormPortable is one row of HeadRotary with a gain: of len(rstd) heads.
+func headNormPortable(y, x, gain, angles, rstds []float32, eps float64) {
+	dim := len(gain)
+	for h := range rstds {
+		x, y := x[h*dim:][:dim], y[h*dim:]
+		rstds[h] = rstd(dotPortable(x, x), dim, eps)
+		scaledProductPortable(y, x, gain, rstds[h])
+		rotatePortable(y, y, angles[:dim/2], angles[dim/2:], 1)
+	}
+}
+
+// headNormGradPortable is one row of HeadRotaryBackward with a gain: it adds to dgain.
+// dx may be dy.
+func headNormGradPortable(dx, dy, x, gain, dgain, angles, rstds []float32) {
+	dim := len(gain)
+	for h, r := range rstds {
+		dx, x := dx[h*dim:][:dim], x[h*dim:][:dim]
+		rotatePortable(dx, dy[h*dim:], angles[:dim/2], angles[dim/2:], -1)
+		mean := normDotPortable(dgain, dx, x, gain, r) / float32(dim)
+		normApplyPortable(dx, dx, x, gain, nil, r, -r*r*mean)
 	}
 }
 

@@ -32,6 +32,16 @@ func normApplyAVX512(dx []float32, dy []float32, x []float32, gain []float32, ad
 //go:noescape
 func rotateAVX512(y []float32, x []float32, cos []float32, sin []float32, sign float32)
 
+// headNormAVX512 is headNormPortable, vectorised.
+//
+//go:noescape
+func headNormAVX512(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64)
+
+// headNormGradAVX512 is headNormGradPortable, vectorised.
+//
+//go:noescape
+func headNormGradAVX512(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32)
+
 // swigluAVX512 is swigluPortable, vectorised.
 //
 //go:noescape
@@ -71,6 +81,16 @@ func normApplyAVX2(dx []float32, dy []float32, x []float32, gain []float32, add 
 //
 //go:noescape
 func rotateAVX2(y []float32, x []float32, cos []float32, sin []float32, sign float32)
+
+// headNormAVX2 is headNormPortable, vectorised.
+//
+//go:noescape
+func headNormAVX2(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64)
+
+// headNormGradAVX2 is headNormGradPortable, vectorised.
+//
+//go:noescape
+func headNormGradAVX2(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32)
 
 // swigluAVX2 is swigluPortable, vectorised.
 //

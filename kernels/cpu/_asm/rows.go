@@ -13,6 +13,8 @@ func rowsUnit(s *simd) {
 	normDot(s)
 	normApply(s)
 	rotate(s)
+	headNorm(s)
+	headNormGrad(s)
 	swiglu(s)
 	swigluGrad(s)
 }
@@ -73,21 +75,6 @@ func normApply(s *simd) {
 		c.put(s.fma(a, s.mul(c.get(dy), c.get(gain)), s.mul(b, c.get(x))), dx)
 	})
 	s.Label(end)
-	s.end()
-}
-
-func rotate(s *simd) {
-	s.function("rotate", "(y, x, cos, sin []float32, sign float32)", "is rotatePortable, vectorised.")
-	y, x, cos, sin, n := s.slice("y"), s.slice("x"), s.slice("cos"), s.slice("sin"), s.length("cos")
-	y2, x2 := s.GP64(), s.GP64()
-	s.LEAQ(operand.Mem{Base: y, Index: n, Scale: 4}, y2)
-	s.LEAQ(operand.Mem{Base: x, Index: n, Scale: 4}, x2)
-	sign := s.param("sign")
-	s.each(n, 1, func(c *cursor, _ int) {
-		a, b, cos, sin := c.get(x), c.get(x2), c.get(cos), s.mul(sign, c.get(sin))
-		c.put(s.fnma(b, sin, s.mul(a, cos)), y)
-		c.put(s.fma(a, sin, s.mul(b, cos)), y2)
-	})
 	s.end()
 }
 
