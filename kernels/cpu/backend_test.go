@@ -76,19 +76,39 @@ func TestKernelsCanBeForced(t *testing.T) {
 
 // A step of a fixed shape allocates nothing once its scratch has grown.
 func TestNoAllocations(t *testing.T) {
-	b := openSet(availableSets()[0], 2)
-	defer b.Close()
-	d := newDevice(t, b)
-	a := d.inMat(200, 300)
-	product := kernels.MatMul{C: d.inMat(200, 200), A: a, B: a, TransB: true, Alpha: 1}
-	norm := kernels.RMSNorm{X: a, Y: d.inMat(200, 300), Gain: d.in(300), RStd: d.in(200)}
-	run := func() {
-		b.MatMul(product)
-		b.RMSNorm(norm)
-		b.SumSquares(norm.RStd.Slice(0, 1), a.Buf, false)
+	for _, set := range availableSets() {
+		b := openSet(set, 2)
+		defer b.Close()
+		for _, c := range append(rowCases(t, b, 64, 4, 32), productCases(newDevice(t, b))...) {
+			t.Run(set.key+"/"+c.name, func(t *testing.T) {
+				for range 20 { // until either worker's scratch has grown
+					c.run()
+				}
+				if n := testing.AllocsPerRun(20, c.run); n > 0 {
+					t.Errorf("%v allocations", n)
+				}
+			})
+		}
 	}
-	run()
-	if n := testing.AllocsPerRun(10, run); n > 1 { // the slice's header is the caller's
-		t.Errorf("%v allocations", n)
+}
+
+// productCases are the operations that use the workers' scratch.
+func productCases(d *device) []rowCase {
+	const batch, length, heads, dim, words = 2, 64, 2, 32, 150
+	a, square := d.inMat(batch*length, heads*dim), d.inMat(batch*length, batch*length)
+	product := kernels.MatMul{C: square, A: a, B: a, TransB: true, Alpha: 1}
+	at := kernels.Attention{AttentionShape: kernels.AttentionShape{Batch: batch, SeqLen: length, QHeads: heads, KVHeads: heads, HeadDim: dim, Scale: 0.2},
+		Q: a, R: a, K: a, V: a, O: d.inMat(a.Rows, a.Cols), VBar: d.inMat(a.Rows, a.Cols), LSE: d.in(a.Rows * heads), TBar: d.in(a.Rows * heads)}
+	back := kernels.AttentionBackward{AttentionShape: at.AttentionShape, Q: a, R: a, K: a, V: a, DO: a, O: at.O, VBar: at.VBar, LSE: at.LSE, TBar: at.TBar,
+		DQ: d.inMat(a.Rows, a.Cols), DR: d.inMat(a.Rows, a.Cols), DK: d.inMat(a.Rows, a.Cols), DV: d.inMat(a.Rows, a.Cols)}
+	head := kernels.HeadLoss{X: a, W: d.inMat(words, a.Cols), Targets: d.ints(make([]int32, a.Rows)), Loss: d.in(a.Rows), Scale: 1,
+		DX: d.inMat(a.Rows, a.Cols), DW: d.inMat(words, a.Cols)}
+	sum := d.in(1)
+	return []rowCase{
+		{"MatMul", 0, func() { d.MatMul(product) }},
+		{"Attention", 0, func() { d.Attention(at) }},
+		{"AttentionBackward", 0, func() { d.AttentionBackward(back) }},
+		{"HeadLoss", 0, func() { d.HeadLoss(head) }},
+		{"SumSquares", 0, func() { d.SumSquares(sum, a.Buf, false) }},
 	}
 }

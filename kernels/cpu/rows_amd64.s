@@ -686,7 +686,7 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z11
 	VBROADCASTSS word_3f000000<>+0(SB), Z12
 	XORQ         SI, SI
-	SUBQ         $+16, BX
+	SUBQ         $+32, BX
 	JLT          end41
 
 loop40:
@@ -716,14 +716,76 @@ loop40:
 	VMOVUPS      (DX)(SI*4), Z14
 	VMULPS       Z14, Z13, Z13
 	VMOVUPS      Z13, (AX)(SI*4)
-	ADDQ         $+16, SI
-	SUBQ         $+16, BX
+	VMOVUPS      64(CX)(SI*4), Z13
+	VPXORQ       Z6, Z13, Z14
+	VMINPS       Z14, Z4, Z15
+	VMULPS       Z0, Z15, Z16
+	VRNDSCALEPS  $0x08, Z16, Z16
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z1, Z16, Z15
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z2, Z16, Z15
+	VMOVUPS      Z7, Z17
+	VFMADD213PS  Z8, Z15, Z17
+	VFMADD213PS  Z9, Z15, Z17
+	VFMADD213PS  Z10, Z15, Z17
+	VFMADD213PS  Z11, Z15, Z17
+	VFMADD213PS  Z12, Z15, Z17
+	VMULPS       Z15, Z15, Z18
+	VFMADD213PS  Z15, Z18, Z17
+	VADDPS       Z5, Z17, Z15
+	VCMPPS       $0x05, Z3, Z14, K1
+	VSCALEFPS.Z  Z16, Z15, K1, Z14
+	VADDPS       Z5, Z14, Z14
+	VDIVPS       Z14, Z5, Z14
+	VMULPS       Z14, Z13, Z13
+	VMOVUPS      64(DX)(SI*4), Z14
+	VMULPS       Z14, Z13, Z13
+	VMOVUPS      Z13, 64(AX)(SI*4)
+	ADDQ         $+32, SI
+	SUBQ         $+32, BX
 	JGE          loop40
 
 end41:
+	ADDQ $+32, BX
+	SUBQ $+16, BX
+	JLT  end43
+
+loop42:
+	VMOVUPS      (CX)(SI*4), Z13
+	VPXORQ       Z6, Z13, Z14
+	VMINPS       Z14, Z4, Z15
+	VMULPS       Z0, Z15, Z16
+	VRNDSCALEPS  $0x08, Z16, Z16
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z1, Z16, Z15
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z2, Z16, Z15
+	VMOVUPS      Z7, Z17
+	VFMADD213PS  Z8, Z15, Z17
+	VFMADD213PS  Z9, Z15, Z17
+	VFMADD213PS  Z10, Z15, Z17
+	VFMADD213PS  Z11, Z15, Z17
+	VFMADD213PS  Z12, Z15, Z17
+	VMULPS       Z15, Z15, Z18
+	VFMADD213PS  Z15, Z18, Z17
+	VADDPS       Z5, Z17, Z15
+	VCMPPS       $0x05, Z3, Z14, K1
+	VSCALEFPS.Z  Z16, Z15, K1, Z14
+	VADDPS       Z5, Z14, Z14
+	VDIVPS       Z14, Z5, Z14
+	VMULPS       Z14, Z13, Z13
+	VMOVUPS      (DX)(SI*4), Z14
+	VMULPS       Z14, Z13, Z13
+	VMOVUPS      Z13, (AX)(SI*4)
+	ADDQ         $+16, SI
+	SUBQ         $+16, BX
+	JGE          loop42
+
+end43:
 	ADDQ         $+16, BX
 	TESTQ        BX, BX
-	JEQ          done42
+	JEQ          done44
 	MOVQ         $-1, DI
 	BZHIQ        BX, DI, DI
 	KMOVW        DI, K1
@@ -754,7 +816,7 @@ end41:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(SI*4)
 
-done42:
+done44:
 	VZEROUPPER
 	RET
 
@@ -820,10 +882,86 @@ TEXT ·swigluGradAVX512(SB), NOSPLIT, $0-120
 	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z11
 	VBROADCASTSS word_3f000000<>+0(SB), Z12
 	XORQ         R8, R8
-	SUBQ         $+16, DI
-	JLT          end44
+	SUBQ         $+32, DI
+	JLT          end46
 
-loop43:
+loop45:
+	VMOVUPS      (BX)(R8*4), Z13
+	VMOVUPS      (SI)(R8*4), Z14
+	VMOVUPS      (DX)(R8*4), Z15
+	VPXORQ       Z6, Z13, Z16
+	VMINPS       Z16, Z4, Z17
+	VMULPS       Z0, Z17, Z18
+	VRNDSCALEPS  $0x08, Z18, Z18
+	VMOVUPS      Z17, Z17
+	VFNMADD231PS Z1, Z18, Z17
+	VMOVUPS      Z17, Z17
+	VFNMADD231PS Z2, Z18, Z17
+	VMOVUPS      Z7, Z19
+	VFMADD213PS  Z8, Z17, Z19
+	VFMADD213PS  Z9, Z17, Z19
+	VFMADD213PS  Z10, Z17, Z19
+	VFMADD213PS  Z11, Z17, Z19
+	VFMADD213PS  Z12, Z17, Z19
+	VMULPS       Z17, Z17, Z20
+	VFMADD213PS  Z17, Z20, Z19
+	VADDPS       Z5, Z19, Z17
+	VCMPPS       $0x05, Z3, Z16, K1
+	VSCALEFPS.Z  Z18, Z17, K1, Z16
+	VADDPS       Z5, Z16, Z16
+	VDIVPS       Z16, Z5, Z16
+	VMULPS       Z16, Z13, Z13
+	VMULPS       Z13, Z15, Z17
+	VMOVUPS      Z17, (CX)(R8*4)
+	VMULPS       Z14, Z15, Z14
+	VADDPS       Z13, Z16, Z15
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z16, Z13, Z15
+	VMULPS       Z15, Z14, Z13
+	VMOVUPS      Z13, (AX)(R8*4)
+	VMOVUPS      64(BX)(R8*4), Z13
+	VMOVUPS      64(SI)(R8*4), Z14
+	VMOVUPS      64(DX)(R8*4), Z15
+	VPXORQ       Z6, Z13, Z16
+	VMINPS       Z16, Z4, Z17
+	VMULPS       Z0, Z17, Z18
+	VRNDSCALEPS  $0x08, Z18, Z18
+	VMOVUPS      Z17, Z17
+	VFNMADD231PS Z1, Z18, Z17
+	VMOVUPS      Z17, Z17
+	VFNMADD231PS Z2, Z18, Z17
+	VMOVUPS      Z7, Z19
+	VFMADD213PS  Z8, Z17, Z19
+	VFMADD213PS  Z9, Z17, Z19
+	VFMADD213PS  Z10, Z17, Z19
+	VFMADD213PS  Z11, Z17, Z19
+	VFMADD213PS  Z12, Z17, Z19
+	VMULPS       Z17, Z17, Z20
+	VFMADD213PS  Z17, Z20, Z19
+	VADDPS       Z5, Z19, Z17
+	VCMPPS       $0x05, Z3, Z16, K1
+	VSCALEFPS.Z  Z18, Z17, K1, Z16
+	VADDPS       Z5, Z16, Z16
+	VDIVPS       Z16, Z5, Z16
+	VMULPS       Z16, Z13, Z13
+	VMULPS       Z13, Z15, Z17
+	VMOVUPS      Z17, 64(CX)(R8*4)
+	VMULPS       Z14, Z15, Z14
+	VADDPS       Z13, Z16, Z15
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z16, Z13, Z15
+	VMULPS       Z15, Z14, Z13
+	VMOVUPS      Z13, 64(AX)(R8*4)
+	ADDQ         $+32, R8
+	SUBQ         $+32, DI
+	JGE          loop45
+
+end46:
+	ADDQ $+32, DI
+	SUBQ $+16, DI
+	JLT  end48
+
+loop47:
 	VMOVUPS      (BX)(R8*4), Z13
 	VMOVUPS      (SI)(R8*4), Z14
 	VMOVUPS      (DX)(R8*4), Z15
@@ -859,12 +997,12 @@ loop43:
 	VMOVUPS      Z13, (AX)(R8*4)
 	ADDQ         $+16, R8
 	SUBQ         $+16, DI
-	JGE          loop43
+	JGE          loop47
 
-end44:
+end48:
 	ADDQ         $+16, DI
 	TESTQ        DI, DI
-	JEQ          done45
+	JEQ          done49
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVW        R9, K1
@@ -902,7 +1040,7 @@ end44:
 	VMULPS       Z3, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)(R8*4)
 
-done45:
+done49:
 	VZEROUPPER
 	RET
 
@@ -1587,7 +1725,7 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ up_base+48(FP), DX
 	MOVQ gate_len+32(FP), BX
 	XORQ SI, SI
-	SUBQ $+8, BX
+	SUBQ $+16, BX
 	JLT  end41
 
 loop40:
@@ -1623,14 +1761,88 @@ loop40:
 	VMOVUPS      (DX)(SI*4), Y1
 	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, (AX)(SI*4)
-	ADDQ         $+8, SI
-	SUBQ         $+8, BX
+	VMOVUPS      32(CX)(SI*4), Y0
+	VXORPS       words_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      words_3f800000<>+0(SB), Y2
+	VMOVUPS      words_42b00000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMULPS       words_3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      Y3, Y3
+	VFNMADD231PS words_3f318000<>+0(SB), Y4, Y3
+	VMOVUPS      Y3, Y3
+	VFNMADD231PS words_b95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      words_39506967<>+0(SB), Y5
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3c088908<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3f000000<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       words_3f800000<>+0(SB), Y5, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPADDD       words_0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y4, Y4
+	VADDPS       Y2, Y4, Y1
+	VDIVPS       Y1, Y2, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      32(DX)(SI*4), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(AX)(SI*4)
+	ADDQ         $+16, SI
+	SUBQ         $+16, BX
 	JGE          loop40
 
 end41:
+	ADDQ $+16, BX
+	SUBQ $+8, BX
+	JLT  end43
+
+loop42:
+	VMOVUPS      (CX)(SI*4), Y0
+	VXORPS       words_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      words_3f800000<>+0(SB), Y2
+	VMOVUPS      words_42b00000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMULPS       words_3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      Y3, Y3
+	VFNMADD231PS words_3f318000<>+0(SB), Y4, Y3
+	VMOVUPS      Y3, Y3
+	VFNMADD231PS words_b95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      words_39506967<>+0(SB), Y5
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3c088908<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y3, Y5
+	VFMADD213PS  words_3f000000<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       words_3f800000<>+0(SB), Y5, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPADDD       words_0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y4, Y4
+	VADDPS       Y2, Y4, Y1
+	VDIVPS       Y1, Y2, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (DX)(SI*4), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(SI*4)
+	ADDQ         $+8, SI
+	SUBQ         $+8, BX
+	JGE          loop42
+
+end43:
 	ADDQ         $+8, BX
 	TESTQ        BX, BX
-	JEQ          done42
+	JEQ          done44
 	NEGQ         BX
 	LEAQ         tailMasks<>+0(SB), DI
 	VMOVUPS      32(DI)(BX*4), Y0
@@ -1667,7 +1879,7 @@ end41:
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
 
-done42:
+done44:
 	VZEROUPPER
 	RET
 
@@ -1821,10 +2033,98 @@ TEXT ·swigluGradAVX2(SB), NOSPLIT, $0-120
 	MOVQ up_base+96(FP), SI
 	MOVQ gate_len+80(FP), DI
 	XORQ R8, R8
-	SUBQ $+8, DI
-	JLT  end44
+	SUBQ $+16, DI
+	JLT  end46
 
-loop43:
+loop45:
+	VMOVUPS      (BX)(R8*4), Y0
+	VMOVUPS      (SI)(R8*4), Y1
+	VMOVUPS      (DX)(R8*4), Y2
+	VXORPS       words_80000000<>+0(SB), Y0, Y3
+	VMOVUPS      words_3f800000<>+0(SB), Y4
+	VMOVUPS      words_42b00000<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y5
+	VMULPS       words_3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      Y5, Y5
+	VFNMADD231PS words_3f318000<>+0(SB), Y6, Y5
+	VMOVUPS      Y5, Y5
+	VFNMADD231PS words_b95e8083<>+0(SB), Y6, Y5
+	VMOVUPS      words_39506967<>+0(SB), Y7
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3c088908<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3f000000<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y8
+	VFMADD213PS  Y5, Y8, Y7
+	VADDPS       words_3f800000<>+0(SB), Y7, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       words_0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y6, Y6
+	VADDPS       Y4, Y6, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y0, Y2, Y4
+	VMOVUPS      Y4, (CX)(R8*4)
+	VMULPS       Y1, Y2, Y1
+	VADDPS       Y0, Y3, Y2
+	VMOVUPS      Y2, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)(R8*4)
+	VMOVUPS      32(BX)(R8*4), Y0
+	VMOVUPS      32(SI)(R8*4), Y1
+	VMOVUPS      32(DX)(R8*4), Y2
+	VXORPS       words_80000000<>+0(SB), Y0, Y3
+	VMOVUPS      words_3f800000<>+0(SB), Y4
+	VMOVUPS      words_42b00000<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y5
+	VMULPS       words_3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      Y5, Y5
+	VFNMADD231PS words_3f318000<>+0(SB), Y6, Y5
+	VMOVUPS      Y5, Y5
+	VFNMADD231PS words_b95e8083<>+0(SB), Y6, Y5
+	VMOVUPS      words_39506967<>+0(SB), Y7
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3c088908<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y5, Y7
+	VFMADD213PS  words_3f000000<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y8
+	VFMADD213PS  Y5, Y8, Y7
+	VADDPS       words_3f800000<>+0(SB), Y7, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       words_0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y6, Y6
+	VADDPS       Y4, Y6, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y0, Y2, Y4
+	VMOVUPS      Y4, 32(CX)(R8*4)
+	VMULPS       Y1, Y2, Y1
+	VADDPS       Y0, Y3, Y2
+	VMOVUPS      Y2, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 32(AX)(R8*4)
+	ADDQ         $+16, R8
+	SUBQ         $+16, DI
+	JGE          loop45
+
+end46:
+	ADDQ $+16, DI
+	SUBQ $+8, DI
+	JLT  end48
+
+loop47:
 	VMOVUPS      (BX)(R8*4), Y0
 	VMOVUPS      (SI)(R8*4), Y1
 	VMOVUPS      (DX)(R8*4), Y2
@@ -1866,12 +2166,12 @@ loop43:
 	VMOVUPS      Y0, (AX)(R8*4)
 	ADDQ         $+8, R8
 	SUBQ         $+8, DI
-	JGE          loop43
+	JGE          loop47
 
-end44:
+end48:
 	ADDQ         $+8, DI
 	TESTQ        DI, DI
-	JEQ          done45
+	JEQ          done49
 	NEGQ         DI
 	LEAQ         tailMasks<>+0(SB), R9
 	VMOVUPS      32(R9)(DI*4), Y0
@@ -1915,6 +2215,6 @@ end44:
 	VMULPS       Y3, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(R8*4)
 
-done45:
+done49:
 	VZEROUPPER
 	RET

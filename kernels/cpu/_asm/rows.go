@@ -82,7 +82,7 @@ func swiglu(s *simd) {
 	s.function("swiglu", "(y, gate, up []float32)", "is swigluPortable, vectorised.")
 	y, gate, up, n := s.slice("y"), s.slice("gate"), s.slice("up"), s.length("gate")
 	exp := s.exponential()
-	s.each(n, 1, func(c *cursor, _ int) {
+	s.each(n, 2, func(c *cursor, _ int) {
 		g := c.get(gate)
 		c.put(s.mul(s.mul(g, exp.sigmoid(g)), c.get(up)), y)
 	})
@@ -94,7 +94,7 @@ func swigluGrad(s *simd) {
 	dgate, dup, dy := s.slice("dgate"), s.slice("dup"), s.slice("dy")
 	gate, up, n := s.slice("gate"), s.slice("up"), s.length("gate")
 	exp := s.exponential()
-	s.each(n, 1, func(c *cursor, _ int) {
+	s.each(n, 2, func(c *cursor, _ int) {
 		g, u, d := c.get(gate), c.get(up), c.get(dy)
 		sig := exp.sigmoid(g)
 		silu := s.mul(g, sig)
