@@ -25,6 +25,7 @@ type pace struct {
 	samples []float64 // seconds per micro-batch of the window's steps
 	differs int       // windows in a row that contradict told: more than 0, it is slower; less, faster
 	told    float64   // how many times slower than the others it was last called; 0: it is no straggler
+	was     float64   // told before the last news
 	speed   float64   // micro-batches per second when the slots were last dealt by that; 0: unknown
 }
 
@@ -53,7 +54,7 @@ func (p *pace) judge(slower, factor float64) bool {
 	if max(p.differs, -p.differs) < steadyWindows {
 		return false
 	}
-	p.differs = 0
+	p.differs, p.was = 0, p.told
 	if p.told = slower; slower < factor {
 		p.told = 0
 	}
@@ -121,12 +122,15 @@ func (c *Core) compare(seconds []float64) {
 
 // tellPace says what n has become.
 func (c *Core) tellPace(n *node, own, others float64, outcome string) {
-	straggler := n.pace.told > 0
-	what := "is no straggler any more"
-	if straggler {
-		what = fmt.Sprintf("is %.1f times slower per micro-batch than the others", own/others)
+	what, before := "is no straggler any more", ""
+	if n.pace.told > 0 {
+		what = fmt.Sprintf("is %.1f times slower per micro-batch than the others", n.pace.told)
 	}
-	c.notice(n, straggler, "%s %s (%.3g s against %.3g s, median of %d steps): %s", n.name(), what, own, others, windowSteps, outcome)
+	if n.pace.was > 0 {
+		before = fmt.Sprintf("; %.1f times slower before", n.pace.was)
+	}
+	c.notice(n, n.pace.told > n.pace.was, "%s %s (%.3g s against %.3g s, median of %d steps%s): %s",
+		n.name(), what, own, others, windowSteps, before, outcome)
 }
 
 // betterDeal returns the deal by the ranks' seconds per micro-batch, or why the slots
