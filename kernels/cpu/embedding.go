@@ -26,7 +26,7 @@ func (j *embeddingJob) run(_ *worker, task int) {
 
 // embeddingCols is the width of the strip of columns that one task scatters: it
 // walks all tokens in order, so that rows hit twice are summed in that order.
-const embeddingCols = 64
+const embeddingCols = 192
 
 type embeddingBackwardJob struct {
 	set    *kernelSet
