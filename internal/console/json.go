@@ -82,12 +82,16 @@ func jsonView(v *pb.View) Object {
 }
 
 func jsonStep(s *pb.StepSummary) Object {
+	links := make([]Object, len(s.Links))
+	for i, l := range s.Links {
+		links[i] = Object{"rank": l.Rank, "bytes": l.Bytes, "send": number(l.SendSeconds), "receive": number(l.ReceiveSeconds)}
+	}
 	return Object{"event": "step", "step": s.Step, "steps": s.Steps, "loss": number(s.Loss), "grad_norm": number(s.GradNorm),
 		"learning_rate": number(s.LearningRate), "tokens": s.Tokens,
 		"tokens_per_s": number(s.TokensPerSecond), "flops_per_s": number(s.FlopsPerSecond),
 		"seconds": Object{"total": number(s.Seconds), "compute": number(s.ComputeSeconds), "reduce": number(s.ReduceSeconds),
 			"wait": number(s.WaitSeconds), "update": number(s.UpdateSeconds)},
-		"wire_bytes": s.WireBytes, "generation": s.Generation, "world": s.World, "rank_seconds": s.RankSeconds}
+		"wire_bytes": s.WireBytes, "links": links, "generation": s.Generation, "world": s.World, "rank_seconds": s.RankSeconds}
 }
 
 func jsonDiagnosis(d *pb.Diagnosis) Object {

@@ -1,10 +1,11 @@
 // The ring, drawn: members where they stand, links from each to the next, and
 // what goes over them.
 
-import { escape, unit } from "./format.js";
+import { duration, escape, unit } from "./format.js";
 
 const height = 340, cy = height / 2;
 const labelled = 6; // links, at most, that have their rates beside them
+const slow = 2; // a link whose rate is less than the middle one by this factor stands out
 const named = 12; // members, at most, that have their names beside them
 
 /** Draws into an element, and changes only the rates while the members stay. */
@@ -21,11 +22,36 @@ export class Ring {
       this.drawn = picture;
       this.element.innerHTML = picture;
     }
-    const pace = run.pace;
-    if (!pace || members.length < 2) return;
-    const rate = unit(pace.wire / members.length / pace.took, "B/s");
-    for (const label of this.element.querySelectorAll(".rate")) label.textContent = label.dataset.on + rate;
+    if (members.length > 1) this.showRates(run, members);
   }
+
+  /** Writes what each link does while it sends or, where that is not told, its mean over the steps. */
+  showRates(run, members) {
+    const pace = run.pace;
+    if (!pace) return;
+    const speeds = members.map(({ rank }) => speed(run.links.get(rank)));
+    const told = speeds.filter((s) => s > 0).sort((a, b) => a - b);
+    const middle = told[told.length >> 1], mean = unit(pace.wire / members.length / pace.took, "B/s");
+    for (const label of this.element.querySelectorAll(".rate")) {
+      const own = speeds[label.dataset.rank];
+      if (label.dataset.rank === undefined) label.textContent = told.length ? `${unit(told[0], "B/s")} to ${unit(told.at(-1), "B/s")}` : `each link ${mean}`;
+      else label.textContent = own > 0 ? unit(own, "B/s") : mean;
+    }
+    for (const link of this.element.querySelectorAll(".edge")) {
+      const { rank } = link.dataset, l = run.links.get(Number(rank));
+      link.classList.toggle("slow", speeds[rank] < middle / slow);
+      link.querySelector("title").textContent = l ? title(members, Number(rank), l, pace.took) : "";
+    }
+  }
+}
+
+/** Bytes a second while the link sends; 0 where nobody has told. */
+const speed = (l) => (l && l.send > 0 ? l.bytes / l.send : 0);
+
+function title(members, rank, l, took) {
+  const next = members[(rank + 1) % members.length];
+  return `${members[rank].node} to ${next.node}: ${unit(l.bytes, "B")} a step, sent in ${duration(l.send)} of ${duration(took)}; ` +
+    `${next.node} waited ${duration(l.receive)} for what had begun to come`;
 }
 
 function draw(members, generation, live) {
@@ -40,17 +66,17 @@ function draw(members, generation, live) {
   const gap = (size + 7) / radius;
   let links = "", nodes = "";
   members.forEach((m, i) => {
-    if (n > 1) links += link(turn(i) + gap, turn(i) + (2 * Math.PI) / n - gap, place, radius, n);
+    if (n > 1) links += link(turn(i) + gap, turn(i) + (2 * Math.PI) / n - gap, place, radius, n, i);
     nodes += node(m, turn(i), place, radius, size, n, live);
   });
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Ring of ${n} members" class="${live ? "live" : ""}">
     ${links}${nodes}
     <text class="centre" x="${cx}" y="${cy + 1}">${n} ${n === 1 ? "member" : "members"}</text>
     <text class="centre-sub" x="${cx}" y="${cy + 20}">${generation ? `generation ${generation}` : ""}</text>
-    ${n > labelled ? `<text class="rate" data-on="each link " x="${cx}" y="${cy + 36}"></text>` : ""}</svg>`;
+    ${n > labelled ? `<text class="rate" x="${cx}" y="${cy + 36}"></text>` : ""}</svg>`;
 }
 
-function link(from, to, place, radius, n) {
+function link(from, to, place, radius, n, rank) {
   const [x1, y1] = place(from), [x2, y2] = place(to);
   const far = to - from > Math.PI ? 1 : 0;
   const arc = `M${round(x1)} ${round(y1)}A${radius} ${radius} 0 ${far} 1 ${round(x2)} ${round(y2)}`;
@@ -58,8 +84,8 @@ function link(from, to, place, radius, n) {
   const head = `<path class="head-of" d="M0 0l-8 -4.5v9z" transform="translate(${round(x2)} ${round(y2)}) rotate(${round(degrees)})"/>`;
   const middle = (from + to) / 2;
   const [lx, ly] = place(middle, radius - 17 * Math.abs(Math.sin(middle))); // clear of the names above and below
-  const rate = n <= labelled ? `<text class="rate" data-on="" x="${round(lx)}" y="${round(ly)}"></text>` : "";
-  return `<path class="link" d="${arc}"/><path class="flow" d="${arc}"/>${head}${rate}`;
+  const rate = n <= labelled ? `<text class="rate" data-rank="${rank}" x="${round(lx)}" y="${round(ly)}"></text>` : "";
+  return `<g class="edge" data-rank="${rank}"><title></title><path class="link" d="${arc}"/><path class="flow" d="${arc}"/>${head}${rate}</g>`;
 }
 
 function node(m, angle, place, radius, size, n, live) {

@@ -18,6 +18,7 @@ export class Run {
     this.series = new Series();
     this.evals = { step: [], loss: [] };
     this.looks = noLooks();
+    this.links = new Map(); // by rank: what went over the link to the next one, means of the last steps
   }
 
   /** From the answer of /api/state. */
@@ -29,6 +30,7 @@ export class Run {
     run.series = new Series(state.series);
     run.evals = state.evals;
     run.looks = state.looks;
+    if (run.latest.step) run.addLinks(run.latest.step);
     return run;
   }
 
@@ -73,6 +75,7 @@ export class Run {
     }
     if (e.event === "step") {
       this.series.add(e);
+      this.addLinks(e);
       return;
     }
     if (e.event === "eval") this.addEval(e);
@@ -98,6 +101,20 @@ export class Run {
     if (step.length > maxEvals) {
       const odd = (_, i) => i % 2 === 1;
       this.evals = { step: step.filter(odd), loss: loss.filter(odd) };
+    }
+  }
+
+  /** Takes a tenth of the newest step, and all of it where the ring is another. */
+  addLinks(e) {
+    const { links } = this;
+    if (links.generation !== e.generation) {
+      links.clear();
+      links.generation = e.generation;
+    }
+    for (const l of e.links ?? []) {
+      const known = links.get(l.rank);
+      if (!known) links.set(l.rank, { ...l });
+      else for (const c of ["bytes", "send", "receive"]) known[c] += (l[c] - known[c]) / 10;
     }
   }
 
