@@ -135,26 +135,34 @@ func (f *coordinatorFlags) secure() (err error) {
 
 // begin makes the run's folder and opens the record.
 func (f *coordinatorFlags) begin() (_ *record.Ledger, err error) {
+	used := !f.resume && f.holdsCheckpoints()
+	if _, err := os.Stat(f.ledger); used && err != nil {
+		return nil, f.refuseUsed()
+	}
 	if err := os.MkdirAll(f.options.RunDir, 0o755); err != nil {
 		return nil, fmt.Errorf("the run's folder cannot be made: %w; choose another with --run-dir", err)
 	}
-	if f.record, err = record.Open(f.ledger); err != nil {
-		return nil, err
+	if f.record, err = record.Open(f.ledger); err != nil || !used {
+		return f.record, err
 	}
-	return f.record, f.checkUnused()
+	return f.record, f.checkCrashed()
 }
 
-// checkUnused refuses a folder with the checkpoints of another run, unless that is
-// to go on: by --resume, or because its coordinator has crashed.
-func (f *coordinatorFlags) checkUnused() error {
+func (f *coordinatorFlags) holdsCheckpoints() bool {
 	used, _ := filepath.Glob(filepath.Join(f.options.RunDir, "checkpoints", "step-*"))
-	if len(used) == 0 || f.resume {
-		return nil
-	}
+	return len(used) > 0
+}
+
+// checkCrashed refuses a used folder unless the coordinator of its run has crashed.
+func (f *coordinatorFlags) checkCrashed() error {
 	crashed, err := coord.Unfinished(f.record, f.options.RunDir)
 	if err != nil || crashed != nil {
 		return err
 	}
+	return f.refuseUsed()
+}
+
+func (f *coordinatorFlags) refuseUsed() error {
 	return usageError("%s holds the checkpoints of an earlier run: go on with it by --resume, or choose another --run-dir", f.options.RunDir)
 }
 
