@@ -45,21 +45,35 @@ func Kinds() []string {
 
 // Open opens a device by name: "cpu", "cuda", "cuda:1".
 func Open(device string, opt Options) (Backend, error) {
-	kind, index, err := ParseDevice(device)
+	open, index, err := find(device)
 	if err != nil {
 		return nil, err
 	}
-	registry.Lock()
-	open := registry.openers[kind]
-	registry.Unlock()
-	if open == nil {
-		hint := ""
-		if kind == "cuda" {
-			hint = "; build with -tags cuda for NVIDIA GPUs"
-		}
-		return nil, fmt.Errorf("unknown device %q: this binary has %s%s", device, strings.Join(Kinds(), ", "), hint)
-	}
 	return open(index, opt)
+}
+
+// Check says why a device cannot be one of this binary, by its name alone.
+func Check(device string) error {
+	_, _, err := find(device)
+	return err
+}
+
+func find(device string) (open Opener, index int, err error) {
+	kind, index, err := ParseDevice(device)
+	if err != nil {
+		return nil, 0, err
+	}
+	registry.Lock()
+	open = registry.openers[kind]
+	registry.Unlock()
+	if open != nil {
+		return open, index, nil
+	}
+	hint := ""
+	if kind == "cuda" {
+		hint = "; build with -tags cuda for NVIDIA GPUs"
+	}
+	return nil, 0, fmt.Errorf("unknown device %q: this binary has %s%s", device, strings.Join(Kinds(), ", "), hint)
 }
 
 // ParseDevice splits "cuda:1" into its kind and index; the index defaults to 0.

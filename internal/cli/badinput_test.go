@@ -60,6 +60,7 @@ var badInputs = []badInput{
 	{name: "unknown command", args: "trian", code: 2, words: []string{"trian", "train"}},
 	{name: "unknown subcommand", args: "config chek", code: 2, words: []string{"chek", "parallax config --help"}},
 	{name: "argument too many", args: "sim now", code: 2, words: []string{"parallax sim takes no arguments"}},
+	{name: "unknown device", args: "sim --device cuda:0 --min-nodes 2", code: 2, words: []string{`unknown device "cuda:0"`, "-tags cuda"}},
 	{name: "no nodes", args: "sim --nodes 0", code: 2, words: []string{"--nodes 0"}},
 	{name: "more nodes than slots", args: "sim --preset tiny --nodes 5", code: 2, words: []string{"5 nodes", "train.slots"}},
 	{name: "nothing to check", args: "config check", code: 2, words: []string{"parallax config check run.toml"}},

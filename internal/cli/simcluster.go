@@ -14,6 +14,7 @@ import (
 	"parallax/internal/console"
 	"parallax/internal/trust"
 	"parallax/internal/web"
+	"parallax/kernels"
 	"parallax/launch"
 	pb "parallax/proto/parallax/v1"
 )
@@ -51,6 +52,9 @@ func (s *simCluster) check() error {
 	if s.minimum < 0 || s.minimum > s.nodes {
 		return usageError("--min-nodes is %d; it must be 1 to --nodes, which is %d", s.minimum, s.nodes)
 	}
+	if err := kernels.Check(s.device); err != nil {
+		return usageError("--device: %w", err)
+	}
 	return nil
 }
 
@@ -77,7 +81,11 @@ func (s *simCluster) train(ctx context.Context, run simRun, printer console.Prin
 }
 
 func (s *simCluster) start(ctx context.Context, run simRun, identities simTLS) (*launch.Cluster, error) {
-	return s.local(run, identities).Start(ctx)
+	cluster, err := s.local(run, identities).Start(ctx)
+	if exit := new(launch.Exit); errors.As(err, &exit) && exit.Code == exitUsage {
+		return nil, &exitError{exitUsage, err}
+	}
+	return cluster, err
 }
 
 func (s *simCluster) local(run simRun, identities simTLS) launch.Local {
@@ -128,6 +136,11 @@ func (s *simCluster) end(cluster *launch.Cluster) {
 // brokeDown waits until a cluster whose end nobody has told has ended, and says
 // which process was at fault. When ctx ends, all is killed.
 func (s *simCluster) brokeDown(ctx context.Context, cluster *launch.Cluster, cause error) error {
+	if refused := new(launch.Exit); errors.As(cause, &refused) && refused.Code == exitUsage {
+		cluster.KillAll()
+		cluster.Wait()
+		return &exitError{exitUsage, refused}
+	}
 	impatience := time.AfterFunc(orphanage, cluster.KillAll)
 	defer impatience.Stop()
 	defer context.AfterFunc(ctx, cluster.KillAll)()
@@ -186,15 +199,21 @@ func (s *simCluster) stop(reachable context.Context, client pb.CoordinatorClient
 // cancelAfterCrash gives up on a cluster of which a process has crashed, unless the
 // end of the run is told soon after. A run that can lose nodes is in the
 // coordinator's hands for as long as there is one; once it has ended for good, nobody
-// waits for it.
+// waits for it. Nor does anybody if no node can ever take part.
 func (s *simCluster) cancelAfterCrash(cluster *launch.Cluster, cancel, ended context.CancelCauseFunc) {
 	elastic := s.minimum > 0 && s.minimum < s.nodes
+	refused := map[string]bool{} // nodes that will never be able to train
 	for exit := range cluster.Exits() {
 		coordinator := exit.Process == "coordinator"
 		if coordinator {
 			ended(&exit)
+		} else if exit.Code == exitUsage {
+			refused[exit.Process] = true
 		}
-		if coordinator || exit.Code != 0 && !elastic {
+		switch {
+		case len(refused) == s.nodes:
+			time.AfterFunc(goodbye, func() { cancel(&exit) })
+		case coordinator || exit.Code != 0 && !elastic:
 			time.AfterFunc(patience, func() { cancel(&exit) })
 		}
 	}
