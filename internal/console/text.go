@@ -110,7 +110,7 @@ func diagnosisLine(d *pb.Diagnosis) string {
 		format string
 		of     func(*pb.LayerDiagnosis) float64
 	}{
-		{" correction %.3f to %.3f of the output,", (*pb.LayerDiagnosis).GetCorrection},
+		{" correction %.3f to %.3f times softmax attention's output,", (*pb.LayerDiagnosis).GetCorrection},
 		{" attention's entropy %.2f to %.2f nats,", (*pb.LayerDiagnosis).GetEntropy},
 		{" its weight on the first token %.3f to %.3f,", (*pb.LayerDiagnosis).GetFirstToken},
 		{" stable rank of W_Q %.1f to %.1f", (*pb.LayerDiagnosis).GetRankQ},
