@@ -43,6 +43,9 @@ func (f *modelFlags) with(batch int, use func(*inference.Trained) error) error {
 		return &exitError{exitUsage, err}
 	}
 	defer t.Close()
+	if len(t.Skipped) > 0 {
+		fmt.Fprintf(os.Stderr, "%s; %s is used instead\n", t.Skipped[0], t.Path)
+	}
 	return use(t)
 }
 

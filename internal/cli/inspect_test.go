@@ -46,9 +46,7 @@ func TestEvalAndSample(t *testing.T) {
 	if earlier.Loss <= eval.Loss {
 		t.Errorf("the loss was %v after 60 steps, and is %v after 150", earlier.Loss, eval.Loss)
 	}
-	if line := p.run("eval", "--checkpoint", "runs", "--data", "text.txt"); line.code != 2 {
-		t.Errorf("a folder of runs was taken for a checkpoint: %s", line.said())
-	}
+	p.run("eval", "--checkpoint", "runs", "--data", "text.txt").refuses(2, "runs holds no checkpoint", "such as runs/"+h.run)
 	p.run("eval", "--checkpoint", h.done.Checkpoint, "--data", "nowhere.txt").refuses(2, "nowhere.txt")
 	p.run("eval", "--checkpoint", h.done.Checkpoint, "--data", "text.txt", "--device", "tpu").refuses(2, "tpu", "cpu")
 

@@ -30,9 +30,14 @@ func TestDamagedCheckpoint(t *testing.T) {
 	want := p.sim("2", p.writeRun(50, 20)...)
 	state := stateOf(t, want.done.Checkpoint)
 	damage(t, want.done.Checkpoint)
+	before := filepath.Join(filepath.Dir(want.done.Checkpoint), stepName(40))
+	said := p.run("sample", "--checkpoint", filepath.Dir(want.done.Checkpoint), "--tokens", "1").want(0).stderr.String()
+	if strings.Count(said, "\n") != 1 || !strings.Contains(said, want.done.Checkpoint+" is refused: model.safetensors is damaged") || !strings.Contains(said, before+" is used instead") {
+		t.Errorf("over a damaged checkpoint sample says %q", said)
+	}
 	h := p.sim("2", "--resume", "--http=", "--json")
 	h.notice(t, "passes over a checkpoint: checkpoint "+want.done.Checkpoint+" is refused: model.safetensors is damaged")
-	h.notice(t, "resumes from "+filepath.Join(filepath.Dir(want.done.Checkpoint), stepName(40)))
+	h.notice(t, "resumes from "+before)
 	if len(h.losses) != 10 || h.losses[50] != want.losses[50] || stateOf(t, h.done.Checkpoint) != state {
 		t.Errorf("it made %d steps and ended with loss %v, want 10 and %v, and the same bits", len(h.losses), h.losses[50], want.losses[50])
 	}

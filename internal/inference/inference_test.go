@@ -240,7 +240,13 @@ func TestLoadRefuses(t *testing.T) {
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	refused(nowhere, "no checkpoint at "+nowhere)
 	empty := t.TempDir()
-	refused(empty, empty, "manifest.json is missing")
+	refused(empty, empty+" holds no checkpoint", "name a run's folder")
+	for _, name := range []string{"a", "b"} {
+		if err := os.MkdirAll(filepath.Join(empty, name, "checkpoints"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(empty, "such as "+filepath.Join(empty, "a")+", "+filepath.Join(empty, "b"))
 	if err := os.Truncate(filepath.Join(step, "model.safetensors"), 1000); err != nil {
 		t.Fatal(err)
 	}

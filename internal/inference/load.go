@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"parallax/internal/checkpoint"
 	"parallax/internal/config"
@@ -20,6 +21,7 @@ import (
 type Trained struct {
 	Path      string
 	Step      int64
+	Skipped   []checkpoint.Refused // newer ones in the folder, which cannot be used
 	Spec      config.Spec
 	Tokenizer tokenizer.Tokenizer
 
@@ -32,12 +34,12 @@ type Trained struct {
 // them, for micro-batches of batch sequences of the spec's length. The backend
 // is borrowed.
 func Load(be kernels.Backend, dir string, batch int) (t *Trained, err error) {
-	c, err := open(dir)
+	c, skipped, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	t = &Trained{Path: c.Path, Step: c.Step, be: be}
+	t = &Trained{Path: c.Path, Step: c.Step, Skipped: skipped, be: be}
 	if t.Spec, err = config.Parse([]byte(c.Spec)); err != nil {
 		return nil, fmt.Errorf("%s: its run spec cannot be read: %w", c.Path, err)
 	}
@@ -51,21 +53,46 @@ func Load(be kernels.Backend, dir string, batch int) (t *Trained, err error) {
 	return t, nil
 }
 
-// open takes dir itself for a checkpoint, or looks for the newest in it.
-func open(dir string) (*checkpoint.Checkpoint, error) {
+// open takes dir itself for a checkpoint, or looks for the newest in it, and lists
+// the newer ones that it passed over.
+func open(dir string) (found *checkpoint.Checkpoint, skipped []checkpoint.Refused, err error) {
 	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("there is no checkpoint at %s", dir)
+		return nil, nil, fmt.Errorf("there is no checkpoint at %s", dir)
 	}
 	for _, root := range []string{dir, filepath.Join(dir, "checkpoints")} {
 		found, skipped, err := checkpoint.Latest(root, checkpoint.Want{})
 		if err == nil && found != nil {
-			return found, nil
+			return found, skipped, nil
 		}
 		if len(skipped) > 0 {
-			return nil, fmt.Errorf("no checkpoint in %s can be used: %s", root, skipped[0])
+			return nil, nil, fmt.Errorf("no checkpoint in %s can be used: %s", root, skipped[0])
 		}
 	}
-	return checkpoint.Load(dir, checkpoint.Want{})
+	if !isCheckpoint(dir) {
+		return nil, nil, fmt.Errorf("%s holds no checkpoint: name a run's folder or a checkpoint%s", dir, examples(dir))
+	}
+	found, err = checkpoint.Load(dir, checkpoint.Want{})
+	return found, nil, err
+}
+
+// isCheckpoint tells a checkpoint, be it damaged, from another folder.
+func isCheckpoint(dir string) bool {
+	_, noManifest := os.Stat(filepath.Join(dir, "manifest.json"))
+	_, noModel := os.Stat(filepath.Join(dir, "model.safetensors"))
+	return noManifest == nil || noModel == nil
+}
+
+// examples names some of the runs with checkpoints in dir, if there are any.
+func examples(dir string) string {
+	runs, _ := filepath.Glob(filepath.Join(dir, "*", "checkpoints"))
+	if len(runs) == 0 {
+		return ""
+	}
+	runs = runs[max(0, len(runs)-3):]
+	for i, r := range runs {
+		runs[i] = filepath.Dir(r)
+	}
+	return ", such as " + strings.Join(runs, ", ")
 }
 
 func (t *Trained) build(c *checkpoint.Checkpoint, batch int) error {
