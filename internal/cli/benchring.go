@@ -22,7 +22,7 @@ import (
 // ringFlags are what is measured, and between whom.
 type ringFlags struct {
 	nodes     []int
-	bytes     int64
+	bytes     byteSize
 	rounds    int
 	op        string
 	transport string
@@ -63,7 +63,8 @@ GB that they send.`,
 	}
 	flags := cmd.Flags()
 	flags.IntSliceVarP(&f.nodes, "nodes", "n", []int{2, 4}, "numbers of processes on this machine, one ring for each")
-	flags.Int64Var(&f.bytes, "bytes", 100_000_000, "size of the tensor")
+	f.bytes = 100_000_000
+	flags.Var(&f.bytes, "bytes", "size of the tensor, such as 8000000, 8e6, 8MB or 8MiB")
 	flags.IntVar(&f.rounds, "rounds", 10, "repetitions, of which the median counts")
 	flags.StringVar(&f.op, "op", collective.SumF32.String(), "what is reduced: sum-f32, sum-bf16, sum-exact")
 	flags.StringVar(&f.transport, "transport", string(agent.TCP), "what carries the frames: tcp, or grpc alone")

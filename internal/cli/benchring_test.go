@@ -28,7 +28,7 @@ func TestBenchRing(t *testing.T) {
 			t.Errorf("%v warned: %s", args, c.stderr.String())
 		}
 	}
-	text := p.run("bench", "ring", "--nodes", "2", "--bytes", "400000", "--rounds", "1").want(0).stdout.String()
+	text := p.run("bench", "ring", "--nodes", "2", "--bytes", "400kB", "--rounds", "1").want(0).stdout.String()
 	for _, word := range []string{"2 ranks, tcp, sum-f32 of 0.4 MB, 1 rounds", "all-reduce", "one way", "CPU s/GB"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("the table lacks %q:\n%s", word, text)
@@ -88,6 +88,7 @@ func TestBenchRingRefuses(t *testing.T) {
 		"--op":              {"--op", "sum"},
 		"--transport":       {"--transport", "udp"},
 		"multiple of 4":     {"--bytes", "6"},
+		"8MB or 8MiB":       {"--bytes", "8 lots"},
 		"--rounds":          {"--rounds", "0"},
 		"2 to 64 processes": {"--nodes", "1"},
 		"say which of the":  {"127.0.0.1:7071", "127.0.0.1:7072"},

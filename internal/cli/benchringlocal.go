@@ -117,7 +117,7 @@ func (f *ringFlags) startMember(ctx context.Context, rank int, certificate certs
 		return nil, err
 	}
 	args := []string{"bench", "ring", "--member", "--rank", strconv.Itoa(rank), "--op", f.op, "--transport", f.transport,
-		"--bytes", strconv.FormatInt(f.bytes, 10), "--rounds", strconv.Itoa(f.rounds)}
+		"--bytes", f.bytes.String(), "--rounds", strconv.Itoa(f.rounds)}
 	if f.tls {
 		args = append(args, tlsFlags(certificate)...)
 	}
