@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -87,6 +88,9 @@ func importRun(cmd *cobra.Command, ledger, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return usageError("cannot read the run: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(ledger), 0o755); err != nil {
+		return usageError("the ledger's folder cannot be made: %w; choose another with --ledger", err)
 	}
 	l, err := record.Open(ledger)
 	if err != nil {

@@ -94,7 +94,7 @@ func TestRunsRemove(t *testing.T) {
 }
 
 func TestRunsImport(t *testing.T) {
-	ledger, other := recorded(t), filepath.Join(t.TempDir(), "other.db")
+	ledger, other := recorded(t), filepath.Join(t.TempDir(), "new", "other.db")
 	file := filepath.Join(t.TempDir(), "run.jsonl")
 	mustRun(t, ledger, "export", "20260101", "-o", file)
 	mustRun(t, other, "import", file)
