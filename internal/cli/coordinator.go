@@ -33,6 +33,7 @@ type coordinatorFlags struct {
 	file    string
 	ledger  string
 	record  *record.Ledger // once it is open
+	hasRun  bool           // given by --spec, or left by a coordinator that crashed
 	name    string
 	resume  bool
 	json    bool
@@ -112,6 +113,9 @@ func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.place(); err != nil {
 		return err
 	}
+	if _, err := os.Stat(f.ledger); err != nil && f.used() {
+		return f.refuseUsed()
+	}
 	o.Ledger, o.Version = f.begin, version.String()
 	defer func() {
 		if f.record != nil {
@@ -133,33 +137,27 @@ func (f *coordinatorFlags) secure() (err error) {
 	return nil
 }
 
-// begin makes the run's folder and opens the record.
+// begin makes the run's folder and opens the record. It refuses a used folder unless
+// the coordinator of its run has crashed.
 func (f *coordinatorFlags) begin() (_ *record.Ledger, err error) {
-	used := !f.resume && f.holdsCheckpoints()
-	if _, err := os.Stat(f.ledger); used && err != nil {
-		return nil, f.refuseUsed()
-	}
 	if err := os.MkdirAll(f.options.RunDir, 0o755); err != nil {
 		return nil, fmt.Errorf("the run's folder cannot be made: %w; choose another with --run-dir", err)
 	}
-	if f.record, err = record.Open(f.ledger); err != nil || !used {
-		return f.record, err
+	if f.record, err = record.Open(f.ledger); err != nil {
+		return nil, err
 	}
-	return f.record, f.checkCrashed()
-}
-
-func (f *coordinatorFlags) holdsCheckpoints() bool {
-	used, _ := filepath.Glob(filepath.Join(f.options.RunDir, "checkpoints", "step-*"))
-	return len(used) > 0
-}
-
-// checkCrashed refuses a used folder unless the coordinator of its run has crashed.
-func (f *coordinatorFlags) checkCrashed() error {
 	crashed, err := coord.Unfinished(f.record, f.options.RunDir)
-	if err != nil || crashed != nil {
-		return err
+	if err == nil && crashed == nil && f.used() {
+		err = f.refuseUsed()
 	}
-	return f.refuseUsed()
+	f.hasRun = f.options.Run != nil || crashed != nil
+	return f.record, err
+}
+
+// used tells whether a run that is to begin anew finds checkpoints in its folder.
+func (f *coordinatorFlags) used() bool {
+	steps, _ := filepath.Glob(filepath.Join(f.options.RunDir, "checkpoints", "step-*"))
+	return len(steps) > 0 && !f.resume
 }
 
 func (f *coordinatorFlags) refuseUsed() error {
@@ -215,7 +213,7 @@ func (f *coordinatorFlags) serve(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { stopFor(c, context.Cause(ctx)) })()
 	printer := console.New(os.Stdout, f.json)
 	if !f.json {
-		fmt.Printf("coordinating at %s, waiting for %d nodes\n", c.Address(), f.options.Nodes)
+		fmt.Println(f.waitsFor(c.Address()))
 		if listener != nil {
 			fmt.Printf("watch at %s\n", web.URL(listener))
 		}
@@ -225,6 +223,19 @@ func (f *coordinatorFlags) serve(ctx context.Context) error {
 	}
 	printer.Close()
 	return exitWith(c.Wait().Code)
+}
+
+// waitsFor tells what must come before a run starts.
+func (f *coordinatorFlags) waitsFor(address string) string {
+	nodes := fmt.Sprintf("%d nodes", f.options.Nodes)
+	if f.options.Nodes == 1 {
+		nodes = "1 node"
+	}
+	line := fmt.Sprintf("coordinating at %s, waiting for %s", address, nodes)
+	if !f.hasRun {
+		line += fmt.Sprintf(" and a run: submit it with parallax train --coordinator %s --config run.toml", address)
+	}
+	return line
 }
 
 // servePage shows the run on a page until the function that it returns is called.

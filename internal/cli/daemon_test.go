@@ -46,6 +46,9 @@ func TestSubmitAndFollow(t *testing.T) {
 	for _, n := range append(nodes, c) {
 		n.wait().want(0)
 	}
+	if said := c.stdout.String(); !strings.Contains(said, "waiting for 2 nodes and a run: submit it with parallax train --coordinator "+address) {
+		t.Errorf("the coordinator said %q", said)
+	}
 	if shown := p.run("runs", "show", "--ledger", "ledger.db").want(0).stdout.String(); !strings.Contains(shown, "by hand") {
 		t.Errorf("the record is\n%s", shown)
 	}
