@@ -10,6 +10,9 @@ const maxLooks = 128;
 export const quantities = ["correction", "entropy", "first_token", "rank_q", "rank_r", "rank_k"];
 const noLooks = () => Object.fromEntries(["step", ...quantities].map((c) => [c, []]));
 
+/** A list for each quantity, also where nothing was looked at. */
+const looksOf = (told) => Object.fromEntries(Object.entries(noLooks()).map(([c, none]) => [c, told[c] ?? none]));
+
 export class Run {
   constructor() {
     this.latest = {}; // the last event of each kind
@@ -29,7 +32,7 @@ export class Run {
     run.events = state.events;
     run.series = new Series(state.series);
     run.evals = state.evals;
-    run.looks = state.looks;
+    run.looks = looksOf(state.looks);
     if (run.latest.step) run.addLinks(run.latest.step);
     return run;
   }
@@ -41,7 +44,7 @@ export class Run {
     run.events = r.events;
     run.series = new Series(r.series);
     run.evals = r.evals;
-    run.looks = r.looks;
+    run.looks = looksOf(r.looks);
     run.latest.started = r;
     const view = r.events.findLast((e) => e.event === "view");
     if (view) run.latest.view = { ...view, members: r.members };
