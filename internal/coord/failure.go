@@ -293,7 +293,7 @@ func (c *Core) save() {
 func (c *Core) bestSurvivor() *node {
 	var best *node
 	for _, n := range c.ranks {
-		if !n.alive() || n.broken || n.behind {
+		if !n.alive() || n.broken || !c.caughtUp(n) {
 			continue
 		}
 		if best == nil || n.held && !best.held || n.held == best.held && n.applied > best.applied {

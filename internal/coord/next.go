@@ -25,9 +25,11 @@ func (c *Core) sendMembers(h *pb.HaltOrder) {
 // holds reports whether n, which was in the view, can hand its state on. One that
 // was to fetch it may still have the state that it came with.
 func (c *Core) holds(n *node) bool {
-	fetched := !n.behind || bytes.Equal(n.digest, c.view.Digest)
-	return c.member(n) && n.alive() && !n.broken && n.held && len(n.digest) > 0 && fetched
+	return c.member(n) && n.alive() && !n.broken && n.held && len(n.digest) > 0 && c.caughtUp(n)
 }
+
+// caughtUp reports whether n has the state that the view began with.
+func (c *Core) caughtUp(n *node) bool { return !n.behind || bytes.Equal(n.digest, c.view.Digest) }
 
 // fit lists the nodes that can be in the next view, by name: the members who have
 // told what they hold, and the joiners who hold it too. If those are too few, all who
