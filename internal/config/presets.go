@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,14 @@ func readPreset(name string) Preset {
 	}
 	first, _, _ := strings.Cut(string(data), "\n")
 	return Preset{Name: name, Description: strings.TrimSpace(strings.TrimPrefix(first, "#")), TOML: string(data)}
+}
+
+// FindPreset is the preset of a name. The error, an [*Error], suggests a near one.
+func FindPreset(name string) (Preset, error) {
+	if !slices.Contains(presetNames(), name) {
+		return Preset{}, &Error{Key: presetKey, Msg: unknownPreset(name)}
+	}
+	return readPreset(name), nil
 }
 
 func presetNames() []string {
@@ -86,13 +95,15 @@ func presetOf(file *document) (name string, line int, err error) {
 }
 
 func checkPreset(name string, fail func(msg string) error) error {
-	known := presetNames()
-	for _, k := range known {
-		if name == k || name == "" {
-			return nil
-		}
+	if name == "" || slices.Contains(presetNames(), name) {
+		return nil
 	}
-	return fail(fmt.Sprintf("unknown preset %q%s the presets are %s", name, orColon(didYouMean(name, known)), strings.Join(known, ", ")))
+	return fail(unknownPreset(name))
+}
+
+func unknownPreset(name string) string {
+	known := presetNames()
+	return fmt.Sprintf("unknown preset %q%s the presets are %s", name, orColon(didYouMean(name, known)), strings.Join(known, ", "))
 }
 
 // orColon ends a clause before the list that follows it.

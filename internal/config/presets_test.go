@@ -1,6 +1,10 @@
 package config
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func TestPresetsAreValid(t *testing.T) {
 	for _, p := range Presets() {
@@ -19,6 +23,17 @@ func TestPresetsAreValid(t *testing.T) {
 }
 
 // The published shapes, by their parameters in the decoder and the embedding.
+func TestFindPreset(t *testing.T) {
+	if p, err := FindPreset("small"); err != nil || p.Name != "small" || p.TOML == "" {
+		t.Errorf("small is %q, %v", p.Name, err)
+	}
+	for _, name := range []string{"smal", "", "../defaults"} {
+		if _, err := FindPreset(name); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("unknown preset %q", name)) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 func TestPresetSizes(t *testing.T) {
 	for _, c := range []struct {
 		preset string

@@ -37,24 +37,28 @@ func suffixDistance(name, key string) int {
 	return 1 + editDistance(name, last)
 }
 
-// editDistance counts the insertions, deletions and substitutions that turn a
-// into b (Levenshtein). Names are short; b's row is all the memory it needs.
+// editDistance counts the insertions, deletions, substitutions, and swaps of two
+// neighbours, that turn a into b (optimal string alignment).
 func editDistance(a, b string) int {
+	var before []int // the row for two letters of a fewer
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
-			substitute := diagonal
+			substitute := row[j]
 			if a[i] != b[j] {
 				substitute++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+			next[j+1] = min(substitute, next[j]+1, row[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

@@ -5,6 +5,6 @@
 // will allocate and send. Only the seconds need a rate: of an earlier run, or
 // measured by kernels.MatMulRate within a second.
 //
-// memory.go is the table of what takes memory, traffic.go what goes round the
-// ring, rate.go the measurement.
+// memory.go is the table of what takes memory on a rank's device, hostmem.go how much
+// this host has, traffic.go what goes round the ring.
 package estimate
