@@ -21,7 +21,7 @@ type badInput struct {
 	words   []string // in the sentence
 }
 
-// tokenFile is one in llm.c's format that lacks its last bytes.
+// truncatedTokenFile is one in llm.c's format that lacks its last bytes.
 func truncatedTokenFile() string {
 	header := make([]byte, 1024)
 	for i, word := range []uint32{20240520, 1, 5000} {
@@ -50,7 +50,7 @@ var badInputs = []badInput{
 	{name: "no TOML", args: "sim --config run.toml", files: map[string]string{"run.toml": "layers 2\n"}, code: 2, words: []string{"run.toml:1"}},
 	{name: "missing config file", args: "sim --config nowhere.toml", code: 2, words: []string{"nowhere.toml"}},
 	{name: "unknown preset", args: "sim --preset smal", code: 2, words: []string{"smal", "small"}},
-	{name: "unknown preset to print", args: "config presets smal", code: 2, words: []string{"smal", "parallax config presets"}},
+	{name: "unknown preset to print", args: "config presets smal", code: 2, words: []string{"smal", "did you mean small?"}},
 	{name: "unknown daemon setting", program: "coordinator", args: "--settings c.toml", files: map[string]string{"c.toml": "nodez = 2\n"},
 		code: 2, words: []string{"c.toml:1", "nodez", "nodes"}},
 	{name: "daemon variable of another type", program: "coordinator", env: []string{"PARALLAX_NODES=two"}, code: 2, words: []string{"PARALLAX_NODES=two"}},
@@ -59,7 +59,14 @@ var badInputs = []badInput{
 	{name: "unknown flag", args: "sim --stepz 5", code: 2, words: []string{"--stepz", "did you mean --steps?", "parallax sim --help"}},
 	{name: "unknown command", args: "trian", code: 2, words: []string{"trian", "train"}},
 	{name: "unknown subcommand", args: "config chek", code: 2, words: []string{"chek", "parallax config --help"}},
-	{name: "argument too many", args: "sim now", code: 2, words: []string{"parallax sim takes no arguments"}},
+	{name: "argument too many", args: "sim now", code: 2, words: []string{"sim takes no arguments", `"now"`}},
+	{name: "two runs", args: "runs show a b", code: 2, words: []string{"show takes at most one argument, a run"}},
+	{name: "a third kind of unit", args: "launch systemd cluster", code: 2, words: []string{"coordinator or node", `"cluster"`}},
+	{name: "no certificate's name", args: "certs issue pki", code: 2, words: []string{"the authority's folder, a role and a name", "1 came"}},
+	{name: "mistyped flag", args: "compare --sedes 3", code: 2, words: []string{"--sedes", "did you mean --seeds?", "parallax compare --help"}},
+	{name: "watch and stop", args: "train --follow --stop", code: 2, words: []string{"--follow", "--stop", "one of them"}},
+	{name: "a ring of one", args: "bench ring a:1", code: 2, words: []string{"at least two addresses"}},
+	{name: "steps below none", args: "sim --steps -4", code: 2, words: []string{"train.steps = -4", "from --steps"}},
 	{name: "unknown device", args: "sim --device cuda:0 --min-nodes 2", code: 2, words: []string{`unknown device "cuda:0"`, "-tags cuda"}},
 	{name: "no nodes", args: "sim --nodes 0", code: 2, words: []string{"--nodes 0"}},
 	{name: "more nodes than slots", args: "sim --preset tiny --nodes 5", code: 2, words: []string{"5 nodes", "train.slots"}},

@@ -15,11 +15,10 @@ import (
 	"parallax/shard/tokenizer"
 )
 
-// benchFlags are what both measurements have in common.
+// benchFlags are what the measurements of a device have in common.
 type benchFlags struct {
-	device  string
-	threads int
-	json    bool
+	deviceFlags
+	json bool
 }
 
 func benchCommand() *cobra.Command {
@@ -27,17 +26,15 @@ func benchCommand() *cobra.Command {
 }
 
 func (f *benchFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.device, "device", "cpu", "device to measure: cpu, cuda:0")
-	flags.IntVar(&f.threads, "threads", 0, "host threads of a CPU device (default all)")
-	flags.BoolVar(&f.json, "json", false, "one JSON object per line")
+	f.deviceFlags.add(cmd.Flags(), "to measure")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
 }
 
 // on opens the device, measures its peak, says what it is, and measures.
 func (f *benchFlags) on(cmd *cobra.Command, measure func(kernels.Backend, kernels.Peak) error) error {
-	be, err := kernels.Open(f.device, kernels.Options{Threads: f.threads})
+	be, err := f.open()
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
 	defer be.Close()
 	var peak kernels.Peak

@@ -62,16 +62,16 @@ GB that they send.`,
 		RunE: f.run,
 	}
 	flags := cmd.Flags()
-	flags.IntSliceVarP(&f.nodes, "nodes", "n", []int{2, 4}, "numbers of processes on this machine, one ring for each")
+	flags.IntSliceVarP(&f.nodes, "nodes", "n", []int{2, 4}, "`numbers` of processes on this machine, one ring for each")
 	f.bytes = 100_000_000
-	flags.Var(&f.bytes, "bytes", "size of the tensor, such as 8000000, 8e6, 8MB or 8MiB")
+	flags.Var(&f.bytes, "bytes", "`size` of the tensor, such as 8000000, 8e6, 8MB or 8MiB")
 	flags.IntVar(&f.rounds, "rounds", 10, "repetitions, of which the median counts")
-	flags.StringVar(&f.op, "op", collective.SumF32.String(), "what is reduced: sum-f32, sum-bf16, sum-exact")
-	flags.StringVar(&f.transport, "transport", string(agent.TCP), "what carries the frames: tcp, or grpc alone")
-	flags.IntVar(&f.rank, "rank", -1, "which of the addresses this process is, from 0")
-	flags.StringVar(&f.listen, "listen", "", "HOST:PORT to listen on (default: this rank's address)")
+	flags.StringVar(&f.op, "op", collective.SumF32.String(), "`operation` that is measured: sum-f32, sum-bf16, sum-exact")
+	flags.StringVar(&f.transport, "transport", string(agent.TCP), "`protocol` that carries the frames: tcp, or grpc alone")
+	flags.IntVar(&f.rank, "rank", -1, "which of the addresses this process is, from 0 (required with addresses)")
+	flags.StringVar(&f.listen, "listen", "", "`HOST:PORT` to listen on (default: this rank's address)")
 	flags.BoolVar(&f.tls, "tls", false, "mutual TLS between the processes on this machine, with certificates made for it")
-	flags.BoolVar(&f.json, "json", false, "one JSON object per ring")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object per ring")
 	f.trust.addForPeople(cmd)
 	flags.BoolVar(&f.member, "member", false, "")
 	_ = flags.MarkHidden("member")
@@ -121,10 +121,10 @@ func (f *ringFlags) check(addresses int) error {
 		return usageError("--rounds %d: at least one is needed", f.rounds)
 	case addresses > 0 && f.tls:
 		return usageError("--tls makes certificates for processes on this machine: between hosts give --tls-ca, --tls-cert and --tls-key")
-	case addresses > 0 && (f.rank < 0 || f.rank >= addresses):
-		return usageError("--rank %d: say which of the %d addresses this process is, 0 to %d", f.rank, addresses, addresses-1)
 	case addresses == 1:
 		return usageError("a ring has at least two addresses, and one came")
+	case addresses > 0 && (f.rank < 0 || f.rank >= addresses):
+		return usageError("--rank %d: say which of the %d addresses this process is, 0 to %d", f.rank, addresses, addresses-1)
 	}
 	for _, n := range f.nodes {
 		if n < 2 || n > maxRingProcesses {
@@ -216,7 +216,7 @@ func (f *ringFlags) print(cmd *cobra.Command, n int, r ringbench.Result, tls boo
 	if tls {
 		secured = " with TLS"
 	}
-	_, err := fmt.Fprintf(out, "%d ranks, %s%s, %s of %.1f MB, %d rounds\n", n, f.transport, secured, f.op, float64(report.Bytes)/1e6, f.rounds)
+	_, err := fmt.Fprintf(out, "%d ranks, %s%s, %s of %.1f MB, %s\n", n, f.transport, secured, f.op, float64(report.Bytes)/1e6, count(f.rounds, "round"))
 	if err == nil {
 		err = printRate(out, "all-reduce", report.AllReduce)
 	}

@@ -29,7 +29,7 @@ func TestBenchRing(t *testing.T) {
 		}
 	}
 	text := p.run("bench", "ring", "--nodes", "2", "--bytes", "400kB", "--rounds", "1").want(0).stdout.String()
-	for _, word := range []string{"2 ranks, tcp, sum-f32 of 0.4 MB, 1 rounds", "all-reduce", "one way", "CPU s/GB"} {
+	for _, word := range []string{"2 ranks, tcp, sum-f32 of 0.4 MB, 1 round\n", "all-reduce", "one way", "CPU s/GB"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("the table lacks %q:\n%s", word, text)
 		}

@@ -48,8 +48,8 @@ next, a folder of files for each process:
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "Parallax development authority", "the authority's name, for people")
-	cmd.Flags().IntVar(&days, "days", certs.AuthorityDays, "how long it lasts")
+	cmd.Flags().StringVar(&name, "name", "Parallax development authority", "the authority's `name`, for people")
+	cmd.Flags().IntVar(&days, "days", certs.AuthorityDays, "how many days it lasts")
 	return cmd
 }
 
@@ -73,7 +73,7 @@ A person's certificate can submit, follow and stop runs, but not train.`,
   parallax certs issue pki person ann --days 90`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 3 {
-				return usageError("%s takes the authority's folder, a role and a name; see %s --help", cmd.CommandPath(), cmd.CommandPath())
+				return wrongArgs(cmd, "at least three arguments, the authority's folder, a role and a name", args)
 			}
 			return nil
 		},
@@ -81,7 +81,7 @@ A person's certificate can submit, follow and stop runs, but not train.`,
 			return issueCertificate(cmd, args[0], request(certs.Role(args[1]), args[2:], days))
 		},
 	}
-	cmd.Flags().IntVar(&days, "days", days, "how long it lasts")
+	cmd.Flags().IntVar(&days, "days", days, "how many days it lasts")
 	return cmd
 }
 

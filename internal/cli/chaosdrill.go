@@ -82,7 +82,7 @@ func (d *drill) steps() int { return 1 + d.rand.IntN(d.f.every) }
 // hold trains the run and breaks its cluster.
 func (d *drill) hold(ctx context.Context, run simRun) error {
 	s := &d.f.sim.cluster
-	fmt.Fprintf(os.Stderr, "training %d steps on %d nodes, with %d failures\n", run.spec.Train.Steps, s.nodes, d.f.count)
+	fmt.Fprintf(os.Stderr, "training %s on %s, with %s\n", count(run.spec.Train.Steps, "step"), count(s.nodes, "node"), count(d.f.count, "failure"))
 	identities, err := s.certify(run)
 	if err != nil {
 		return err

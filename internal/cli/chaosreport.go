@@ -54,13 +54,10 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds())
 // lostWork is "1 step, 0.05 s": how many steps were made again, and how much of them
 // was done already.
 func lostWork(s *strike) string {
-	switch s.again {
-	case 0:
+	if s.again == 0 {
 		return "nothing"
-	case 1:
-		return fmt.Sprintf("1 step, %.2f s", s.lost.Seconds())
 	}
-	return fmt.Sprintf("%d steps, %.2f s", s.again, s.lost.Seconds())
+	return fmt.Sprintf("%s, %.2f s", count(s.again, "step"), s.lost.Seconds())
 }
 
 // verdict sums up, and says in one sentence whether the run is what it would have
@@ -75,7 +72,7 @@ func (r *chaosReport) verdict(strikes []*strike, asked int, difference, state st
 	}
 	fmt.Fprintln(r.out)
 	for _, s := range sums {
-		fmt.Fprintf(r.out, "%-11s  %2d times  going on after %.2f s (median), %.2f s (worst); at most %d step(s) made again", s.Kind, s.Times, s.Median, s.Worst, s.Again)
+		fmt.Fprintf(r.out, "%-11s  %8s  going on after %.2f s (median), %.2f s (worst); at most %s made again", s.Kind, count(s.Times, "time"), s.Median, s.Worst, count(s.Again, "step"))
 		if s.Back > 0 {
 			fmt.Fprintf(r.out, "; back after %.2f s (median)", s.Back)
 		}
@@ -85,7 +82,7 @@ func (r *chaosReport) verdict(strikes []*strike, asked int, difference, state st
 		fmt.Fprintf(r.out, "the run was over after %d of %d failures; give it more --steps\n", len(over), asked)
 	}
 	if equal {
-		fmt.Fprintf(r.out, "\nEqual: through %d failures, every loss and the final state (%.12s) are, to the bit, those of the undisturbed run.\n", len(over), state)
+		fmt.Fprintf(r.out, "\nEqual: through %s, every loss and the final state (%.12s) are, to the bit, those of the undisturbed run.\n", count(len(over), "failure"), state)
 	} else {
 		fmt.Fprintf(r.out, "\nNOT EQUAL: %s.\n", difference)
 	}

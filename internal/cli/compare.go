@@ -61,15 +61,15 @@ after Ctrl-C the same command goes on.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.spec.add(cmd)
-	f.cluster.add(cmd, 2)
 	flags := cmd.Flags()
-	flags.StringVar(&f.data, "data", "", "text file, folder or token file (default: the Go installation's source)")
-	flags.StringSliceVar(&f.arms, "arms", model.Controls(), "what to compare, the first with the others")
-	flags.StringSliceVar(&f.optimizers, "optimizer", nil, "optimizers to cross the arms with: muon, adamw (default: as configured)")
+	f.cluster.add(flags, 2)
+	addData(flags, &f.data)
+	flags.StringSliceVar(&f.arms, "arms", model.Controls(), "`arms` to compare, the first with the others")
+	flags.StringSliceVar(&f.optimizers, "optimizer", nil, "`optimizers` to cross the arms with: muon, adamw (default: as configured)")
 	flags.IntVar(&f.seeds, "seeds", 3, "runs of every arm")
-	flags.StringVar(&f.budget, "budget", string(compare.EqualTokens), "what the arms are trained to an equal amount of: tokens, flops or seconds")
-	flags.StringVar(&f.dir, "dir", "runs", "folder of all runs and their ledger")
-	flags.StringVarP(&f.out, "out", "o", "", "folder for the report and the plots (default: compare-... in --dir)")
+	flags.StringVar(&f.budget, "budget", string(compare.EqualTokens), "`what` the arms are trained to an equal amount of: tokens, flops or seconds")
+	addRunsDir(flags, &f.dir)
+	flags.StringVarP(&f.out, "out", "o", "", "`folder` for the report and the plots (default: compare-... in --dir)")
 	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object")
 	return cmd
 }

@@ -21,13 +21,13 @@ type specFlags struct {
 }
 
 func (f *specFlags) add(cmd *cobra.Command) {
-	usage := "preset to start from; see parallax config presets"
+	usage := "`preset` to start from; see parallax config presets"
 	if f.fallback != "" {
-		usage += fmt.Sprintf(" (default %q)", f.fallback)
+		usage += fmt.Sprintf(" (default: %s)", f.fallback)
 	}
 	cmd.Flags().StringVar(&f.preset, "preset", "", usage)
-	cmd.Flags().StringVarP(&f.file, "config", "c", "", "TOML file with the run's settings")
-	cmd.Flags().StringArrayVar(&f.set, "set", nil, "one setting, as key=value (repeatable)")
+	cmd.Flags().StringVarP(&f.file, "config", "c", "", "TOML `file` with the run's settings")
+	cmd.Flags().StringArrayVar(&f.set, "set", nil, "one setting, as `key=value` (repeatable)")
 	_ = cmd.RegisterFlagCompletionFunc("preset", completePresets)
 	_ = cmd.RegisterFlagCompletionFunc("set", completeKeys)
 }
@@ -125,18 +125,17 @@ func configPresetsCommand() *cobra.Command {
 		Use:     "presets [NAME]",
 		Short:   "List the presets, or print one",
 		Example: "  parallax config presets\n  parallax config presets small > run.toml",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    atMostOne("a preset"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return listPresets(cmd)
 			}
-			for _, p := range config.Presets() {
-				if p.Name == args[0] {
-					_, err := fmt.Fprint(cmd.OutOrStdout(), p.TOML)
-					return err
-				}
+			p, err := config.FindPreset(args[0])
+			if err != nil {
+				return err
 			}
-			return usageError("there is no preset %q; see parallax config presets", args[0])
+			_, err = fmt.Fprint(cmd.OutOrStdout(), p.TOML)
+			return err
 		},
 		ValidArgsFunction: completePresets,
 	}

@@ -25,19 +25,16 @@ import (
 
 // coordinatorFlags are how a coordinator is deployed.
 type coordinatorFlags struct {
+	daemonFlags
 	options coord.Options
-	spec    specFlags
-	trust   trustFlags
 	keys    string // file of the gossip keys
 	page    pageFlags
-	file    string
 	ledger  string
 	record  *record.Ledger // once it is open
 	hasRun  bool           // given by --spec, or left by a coordinator that crashed
 	name    string
 	resume  bool
 	json    bool
-	verbose bool
 }
 
 // Coordinator is the daemon that forms the cluster and decides.
@@ -60,42 +57,30 @@ signal ends at once.`
       --tls-ca tls/ca.pem --tls-cert tls/cert.pem --tls-key tls/key.pem
   coordinator --nodes 4 --min-nodes 2 --spec run.toml --run-dir runs/first
   coordinator --nodes 4 --spec run.toml --run-dir runs/first --resume`
-	cmd.Args = exactly()
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if _, err := config.Daemon(cmd.Flags(), f.file); err != nil {
-			return err
-		}
-		return f.run(cmd)
-	}
-	f.add(cmd)
+	f.daemon(cmd, f.run)
+	f.declare(cmd)
 	return cmd
 }
 
-func (f *coordinatorFlags) add(cmd *cobra.Command) {
+func (f *coordinatorFlags) declare(cmd *cobra.Command) {
 	o, flags := &f.options, cmd.Flags()
-	flags.StringVar(&o.Listen, "listen", "127.0.0.1:7070", "HOST:PORT for nodes and people, port 0 for a free one")
-	flags.StringVar(&o.Advertise, "advertise", "", "host that nodes reach this one at (default: that of --listen)")
-	flags.StringVar(&o.AddressFile, "address-file", "", "write the HOST:PORT listened on to this file")
-	flags.StringVar(&o.Gossip, "gossip", "127.0.0.1:7946", "IP:PORT of the gossip cluster, port 0 for a free one")
-	flags.StringVar(&f.keys, "gossip-key-file", "", "file of the gossip cluster's keys, the first is used and all are understood; see parallax certs gossip-key")
-	f.trust.add(flags)
-	flags.IntVar(&o.Nodes, "nodes", 1, "the run starts when so many nodes are ready")
-	flags.IntVar(&o.MinNodes, "min-nodes", 0, "and with so many when --join-timeout has passed; when nodes are lost it goes on with so many (default: --nodes)")
-	flags.DurationVar(&o.JoinTimeout, "join-timeout", 0, "how long nodes are waited for (default: for ever)")
+	o.Listen, o.Gossip = "127.0.0.1:7070", "127.0.0.1:7946"
+	f.add(cmd, reach{&o.Listen, &o.Advertise, &o.Gossip}, "nodes and people", "of the run (default: wait for parallax train)")
+	flags.StringVar(&o.AddressFile, "address-file", "", "write the HOST:PORT listened on to this `file`")
+	flags.StringVar(&f.keys, "gossip-key-file", "", "`file` of the gossip cluster's keys, the first is used and all are understood; see parallax certs gossip-key")
+	flags.IntVar(&o.Nodes, "nodes", 1, "how many nodes the run starts with")
+	flags.IntVar(&o.MinNodes, "min-nodes", 0, "how many nodes do: the run starts with them once --join-timeout has passed, and goes on with them when others are lost (default: --nodes)")
+	flags.DurationVar(&o.JoinTimeout, "join-timeout", 0, "how long all --nodes are waited for (default: for ever)")
 	flags.DurationVar(&o.QuorumTimeout, "quorum-timeout", 0, "how long a run with fewer than --min-nodes waits for more (default: 30 failure timeouts, or not at all where all nodes are needed)")
 	config.AddFailureTimeout(flags)
 	flags.Float64Var(&o.StragglerFactor, "straggler-factor", 1.5, "a node that computes so many times slower than the others is named, and gets fewer micro-batches where train.reduction is sum-exact; 0 leaves stragglers alone")
-	flags.StringVar(&o.RunDir, "run-dir", "", "folder of the run's checkpoints (default: runs/ and the run's id)")
-	flags.StringVar(&o.RunID, "run-id", "", "id of a new run (default: from the time of its start)")
-	flags.StringVar(&f.ledger, "ledger", "", "SQLite file of the record (default: ledger.db beside the run's folder)")
+	flags.StringVar(&o.RunDir, "run-dir", "", "`folder` of the run's checkpoints (default: runs/ and the run's id)")
+	flags.StringVar(&o.RunID, "run-id", "", "`id` of a new run (default: from the time of its start)")
+	flags.StringVar(&f.ledger, "ledger", "", "SQLite `file` of the record (default: ledger.db beside the run's folder)")
 	f.page.add(flags)
-	flags.StringVar(&f.file, "settings", "", "TOML file with these flags' values")
-	flags.StringVar(&f.spec.file, "spec", "", "TOML file with the run's settings (default: wait for parallax train)")
-	flags.StringVar(&f.name, "name", "", "name of the run, for people")
+	addRunName(flags, &f.name)
 	flags.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --run-dir")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object per event")
-	flags.BoolVar(&f.verbose, "verbose", false, "log what is decided, and gossip")
-	_ = cmd.MarkFlagFilename("spec", "toml")
+	addEventsJSON(flags, &f.json)
 }
 
 func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
@@ -227,11 +212,7 @@ func (f *coordinatorFlags) serve(ctx context.Context) error {
 
 // waitsFor tells what must come before a run starts.
 func (f *coordinatorFlags) waitsFor(address string) string {
-	nodes := fmt.Sprintf("%d nodes", f.options.Nodes)
-	if f.options.Nodes == 1 {
-		nodes = "1 node"
-	}
-	line := fmt.Sprintf("coordinating at %s, waiting for %s", address, nodes)
+	line := fmt.Sprintf("coordinating at %s, waiting for %s", address, count(f.options.Nodes, "node"))
 	if !f.hasRun {
 		line += fmt.Sprintf(" and a run: submit it with parallax train --coordinator %s --config run.toml", address)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -27,7 +28,7 @@ it, and prints where the token file lies. Runs do this by themselves; doing it b
 saves the nodes' time. Without an argument it takes the Go installation's source tree.`,
 		Example: `  parallax data prepare corpus/ --tokenizer gpt2
   parallax data prepare tokens.bin`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne("a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				r.Path = args[0]
@@ -35,8 +36,8 @@ saves the nodes' time. Without an argument it takes the Go installation's source
 			return prepareData(cmd, r)
 		},
 	}
-	cmd.Flags().StringVar(&r.Tokenizer, "tokenizer", "bytes", fmt.Sprintf("one of %v", tokenizer.Names()))
-	cmd.Flags().StringVar(&r.CacheDir, "cache", "", "folder of token files (default: the user's cache folder)")
+	cmd.Flags().StringVar(&r.Tokenizer, "tokenizer", "bytes", "`name` of the tokenizer: "+strings.Join(tokenizer.Names(), ", "))
+	addCache(cmd.Flags(), &r.CacheDir)
 	return cmd
 }
 

@@ -12,9 +12,8 @@ import (
 
 // doctorFlags say what is examined.
 type doctorFlags struct {
+	deviceFlags
 	trust       trustFlags
-	device      string
-	threads     int
 	cache       string
 	coordinator string
 	json        bool
@@ -34,11 +33,10 @@ ring from here. The exit code is 1 if anything is not well.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.trust.addForPeople(cmd)
-	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to examine: cpu, cuda:0")
-	cmd.Flags().IntVar(&f.threads, "threads", 0, "host threads of a CPU device (default all)")
-	cmd.Flags().StringVar(&f.cache, "cache", "", "folder of token files (default: the user's cache folder)")
-	cmd.Flags().StringVar(&f.coordinator, "coordinator", "", "HOST:PORT of a coordinator")
-	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object per finding")
+	f.deviceFlags.add(cmd.Flags(), "to examine")
+	addCache(cmd.Flags(), &f.cache)
+	cmd.Flags().StringVar(&f.coordinator, "coordinator", "", "`HOST:PORT` of a coordinator, to examine the links of its ring too")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object per finding")
 	return cmd
 }
 

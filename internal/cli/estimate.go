@@ -52,10 +52,10 @@ takes most.`,
 	flags := cmd.Flags()
 	flags.IntVarP(&f.nodes, "nodes", "n", 1, "number of nodes")
 	flags.BoolVar(&f.oneHost, "one-host", false, "all nodes share this host, as with parallax sim")
-	flags.StringVar(&f.device, "device", "cpu", "device to compute on")
-	flags.IntVar(&f.threads, "threads", 0, "host threads (default all)")
+	addDevice(flags, &f.device, "to compute on")
+	addThreads(flags, &f.threads)
 	flags.Float64Var(&f.link, "link", 0, "bandwidth between two hosts in Gbit/s, for the time in the ring (default: left out)")
-	flags.StringVar(&f.ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite file of the record, if there is one")
+	flags.StringVar(&f.ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite `file` of the record, if there is one")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	return cmd
 }

@@ -10,21 +10,18 @@ import (
 	"golang.org/x/term"
 
 	"parallax/internal/inference"
-	"parallax/kernels"
 	"parallax/shard/corpus"
 )
 
 // modelFlags are the flags of commands that use a trained model.
 type modelFlags struct {
+	deviceFlags
 	checkpoint string
-	device     string
-	threads    int
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.checkpoint, "checkpoint", "", "a checkpoint, or a run's folder for its newest one (required)")
-	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to compute on")
-	cmd.Flags().IntVar(&f.threads, "threads", 0, "host threads (default all)")
+	f.deviceFlags.add(cmd.Flags(), "to compute on")
+	cmd.Flags().StringVar(&f.checkpoint, "checkpoint", "", "`folder` of a checkpoint, or of a run for its newest one (required)")
 	_ = cmd.MarkFlagDirname("checkpoint")
 }
 
@@ -33,9 +30,9 @@ func (f *modelFlags) with(batch int, use func(*inference.Trained) error) error {
 	if f.checkpoint == "" {
 		return usageError("which model? give its folder with --checkpoint")
 	}
-	be, err := kernels.Open(f.device, kernels.Options{Threads: f.threads})
+	be, err := f.open()
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
 	defer be.Close()
 	t, err := inference.Load(be, f.checkpoint, batch)
@@ -71,8 +68,8 @@ training.`,
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&data, "data", "", "text file, folder or token file (required)")
-	cmd.Flags().StringVar(&cache, "cache", "", "folder of token files (default: the user's cache folder)")
+	cmd.Flags().StringVar(&data, "data", "", "text `file`, folder or token file (required)")
+	addCache(cmd.Flags(), &cache)
 	cmd.Flags().IntVar(&batch, "batch", 8, "sequences computed at a time")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

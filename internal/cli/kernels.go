@@ -37,9 +37,9 @@ needs NVRTC and no GPU, so it can run where an image for GPU hosts is made.`,
 			return buildKernels(cmd, device, arch, headDims)
 		},
 	}
-	cmd.Flags().StringVar(&device, "device", "cuda", "kind of device to compile for")
-	cmd.Flags().StringVar(&arch, "arch", "", "architecture: sm_80 for an A100, sm_90a for an H100 or H200 (default: that of the GPU here)")
-	cmd.Flags().IntSliceVar(&headDims, "head-dims", []int{64, 128}, "head sizes of the models to be trained")
+	cmd.Flags().StringVar(&device, "device", "cuda", "kind of `device` to compile for")
+	cmd.Flags().StringVar(&arch, "arch", "", "`architecture`: sm_80 for an A100, sm_90a for an H100 or H200 (default: that of the GPU here)")
+	cmd.Flags().IntSliceVar(&headDims, "head-dims", []int{64, 128}, "head `sizes` of the models to be trained")
 	return cmd
 }
 

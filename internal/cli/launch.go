@@ -15,23 +15,23 @@ func launchCommand() *cobra.Command {
 // deploymentFlags are what all scripts have in common.
 func deploymentFlags(cmd *cobra.Command, d *launch.Deployment) {
 	flags := cmd.Flags()
-	flags.StringVar(&d.Binary, "binary", "parallax", "path of parallax on all hosts")
-	flags.StringVar(&d.Spec, "spec", "", "TOML file with the run's settings, where the coordinator runs (required)")
-	flags.StringVar(&d.RunDir, "run-dir", "", "folder for checkpoints that all hosts share (required)")
-	flags.StringVar(&d.Device, "device", "cpu", "device of every node")
-	flags.IntVar(&d.Threads, "threads", 0, "threads of every node (default all)")
+	flags.StringVar(&d.Binary, "binary", "parallax", "`path` of parallax on all hosts")
+	flags.StringVar(&d.Spec, "spec", "", "TOML `file` with the run's settings, where the coordinator runs (required)")
+	flags.StringVar(&d.RunDir, "run-dir", "", "`folder` for checkpoints that all hosts share (required)")
+	flags.StringVar(&d.Device, "device", "cpu", "`device` of every node: cpu, cuda:0")
+	flags.IntVar(&d.Threads, "threads", 0, "threads of every node (default: all)")
 	flags.IntVar(&d.Port, "port", 7070, "the coordinator's port")
 	flags.IntVar(&d.GossipPort, "gossip-port", 7946, "the coordinator's gossip port")
-	flags.StringVar(&d.TLSDir, "tls-dir", "", "folder on every host with that host's ca.pem, cert.pem and key.pem (default: no TLS, on a network you trust)")
-	flags.StringVar(&d.GossipKeyFile, "gossip-key-file", "", "file of the gossip key where the coordinator runs (required with --tls-dir)")
-	flags.StringVar(&d.JoinTokenFile, "join-token-file", "", "file of the join token on every host (with --tls-dir)")
-	flags.DurationVar(&d.JoinTimeout, "join-timeout", 0, "how long the coordinator waits for the nodes (default 10m)")
+	flags.StringVar(&d.TLSDir, "tls-dir", "", "`folder` on every host with that host's ca.pem, cert.pem and key.pem (default: no TLS, on a network you trust)")
+	flags.StringVar(&d.GossipKeyFile, "gossip-key-file", "", "`file` of the gossip key where the coordinator runs (required with --tls-dir)")
+	flags.StringVar(&d.JoinTokenFile, "join-token-file", "", "`file` of the join token on every host (with --tls-dir)")
+	flags.DurationVar(&d.JoinTimeout, "join-timeout", 0, "how long the coordinator waits for the nodes (default: 10m)")
 }
 
 // printScript prints what a renderer made.
 func printScript(cmd *cobra.Command, text string, err error) error {
 	if err != nil {
-		return usageError("%w; see %s --help", err, cmd.CommandPath())
+		return usageError("%w (see %s --help)", err, cmd.CommandPath())
 	}
 	_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 	return err
@@ -52,13 +52,13 @@ func launchSlurmCommand() *cobra.Command {
 	deploymentFlags(cmd, &o.Deployment)
 	flags := cmd.Flags()
 	flags.IntVar(&o.Nodes, "nodes", 0, "nodes in the whole cluster (required)")
-	flags.StringVar(&o.Job, "job", "parallax", "the job's name")
+	flags.StringVar(&o.Job, "job", "parallax", "the job's `name`")
 	flags.IntVar(&o.TasksPerHost, "tasks-per-host", 1, "nodes of the cluster on each host")
 	flags.IntVar(&o.CPUs, "cpus", 0, "cores of each node (default: Slurm's)")
 	flags.IntVar(&o.GPUs, "gpus", 0, "GPUs of each node")
-	flags.StringVar(&o.Time, "time", "", "time limit, as Slurm writes it")
-	flags.StringVar(&o.Partition, "partition", "", "partition")
-	flags.StringVar(&o.Account, "account", "", "account")
+	flags.StringVar(&o.Time, "time", "", "`limit` of the job's time, as Slurm writes it (default: the partition's)")
+	flags.StringVar(&o.Partition, "partition", "", "`name` of the partition (default: the cluster's)")
+	flags.StringVar(&o.Account, "account", "", "`name` of the account (default: the user's)")
 	return cmd
 }
 
@@ -70,7 +70,7 @@ func launchSystemdCommand() *cobra.Command {
 		Example: `  parallax launch systemd coordinator --nodes 2 --coordinator host-a --user parallax \
       --binary /usr/local/bin/parallax --spec /etc/parallax/run.toml --run-dir /shared/runs/first \
       > /etc/systemd/system/parallax-coordinator.service`,
-		Args:      cobra.MatchAll(exactly("coordinator or node"), cobra.OnlyValidArgs),
+		Args:      oneOf("coordinator", "node"),
 		ValidArgs: []string{"coordinator", "node"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			units, err := launch.Systemd(o)
@@ -83,8 +83,8 @@ func launchSystemdCommand() *cobra.Command {
 	}
 	deploymentFlags(cmd, &o.Deployment)
 	cmd.Flags().IntVar(&o.Nodes, "nodes", 0, "nodes in the whole cluster (required)")
-	cmd.Flags().StringVar(&o.User, "user", "parallax", "user that the processes run as")
-	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "host that the coordinator runs on (required)")
+	cmd.Flags().StringVar(&o.User, "user", "parallax", "`user` that the processes run as")
+	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "`host` that the coordinator runs on (required)")
 	return cmd
 }
 
@@ -102,6 +102,6 @@ func launchSSHCommand() *cobra.Command {
 		},
 	}
 	deploymentFlags(cmd, &o.Deployment)
-	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "this host, as the others reach it (required)")
+	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "this `host`, as the others reach it (required)")
 	return cmd
 }

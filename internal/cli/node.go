@@ -14,13 +14,10 @@ import (
 
 // nodeFlags are how a node is deployed.
 type nodeFlags struct {
+	daemonFlags
 	options agent.Options
-	spec    specFlags
-	trust   trustFlags
-	file    string
 	ring    string
 	fabric  string
-	verbose bool
 }
 
 // Node is the daemon on a host with a device.
@@ -42,35 +39,23 @@ A node that is started while the run goes on without a lost one takes its place.
   node --coordinator head:7070 --listen 0.0.0.0:7071 --gossip 0.0.0.0:7947 --advertise gpu07 --name gpu07 \
       --tls-ca tls/ca.pem --tls-cert tls/cert.pem --tls-key tls/key.pem
   MASTER_ADDR=10.0.0.1 RANK=3 WORLD_SIZE=8 node --listen 10.0.0.5:7071 --gossip 10.0.0.5:7947 --insecure`
-	cmd.Args = exactly()
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if _, err := config.Daemon(cmd.Flags(), f.file); err != nil {
-			return err
-		}
-		return f.run(cmd)
-	}
-	f.add(cmd)
+	f.daemon(cmd, f.run)
+	f.declare(cmd)
 	return cmd
 }
 
-func (f *nodeFlags) add(cmd *cobra.Command) {
+func (f *nodeFlags) declare(cmd *cobra.Command) {
 	o, flags := &f.options, cmd.Flags()
-	flags.StringVar(&o.Name, "name", "", "name of this node, unique in the cluster (default: the host's name)")
-	flags.StringVar(&o.Coordinator, "coordinator", "", "HOST:PORT of the coordinator (default: from MASTER_ADDR)")
-	flags.StringVar(&o.Listen, "listen", "127.0.0.1:0", "HOST:PORT for the ring, port 0 for a free one")
-	flags.StringVar(&o.Gossip, "gossip", "127.0.0.1:0", "IP:PORT of the gossip cluster, port 0 for a free one")
-	flags.StringVar(&o.Advertise, "advertise", "", "host that others reach this one at (default: that of --listen)")
-	flags.StringVar(&f.ring, "ring-transport", string(agent.TCP), "what carries the ring's frames: tcp, over a connection that gRPC has negotiated, or grpc alone")
-	flags.StringVar(&f.fabric, "fabric", string(train.FabricAuto), "what GPUs' gradients go through: nccl, ring, or auto for nccl where every rank has a GPU of its own")
-	flags.StringVar(&o.Device, "device", "cpu", "device to train on: cpu, cuda:0")
-	flags.IntVar(&o.Threads, "threads", 0, "host threads of a CPU device (default all)")
-	flags.StringVar(&o.CacheDir, "cache", "", "folder of token files (default: the user's cache folder)")
+	o.Listen, o.Gossip = "127.0.0.1:0", "127.0.0.1:0"
+	f.add(cmd, reach{&o.Listen, &o.Advertise, &o.Gossip}, "the ring", "that the run must have (default: whatever the coordinator says)")
+	flags.StringVar(&o.Name, "name", "", "`name` of this node, unique in the cluster (default: the host's name)")
+	flags.StringVar(&o.Coordinator, "coordinator", "", "`HOST:PORT` of the coordinator (default: from MASTER_ADDR)")
+	flags.StringVar(&f.ring, "ring-transport", string(agent.TCP), "`protocol` that carries the ring's frames: tcp, over a connection that gRPC has negotiated, or grpc alone")
+	flags.StringVar(&f.fabric, "fabric", string(train.FabricAuto), "`fabric` that GPUs' gradients go through: nccl, ring, or auto for nccl where every rank has a GPU of its own")
+	addDevice(flags, &o.Device, "to train on")
+	addThreads(flags, &o.Threads)
+	addCache(flags, &o.CacheDir)
 	flags.DurationVar(&o.Patience, "patience", 2*time.Minute, "how long to wait for the coordinator")
-	f.trust.add(flags)
-	flags.StringVar(&f.spec.file, "spec", "", "TOML file with the settings that the run must have (default: whatever the coordinator says)")
-	flags.StringVar(&f.file, "settings", "", "TOML file with these flags' values")
-	flags.BoolVar(&f.verbose, "verbose", false, "log gossip too")
-	_ = cmd.MarkFlagFilename("spec", "toml")
 }
 
 func (f *nodeFlags) run(cmd *cobra.Command) error {

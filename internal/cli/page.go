@@ -23,11 +23,11 @@ type pageFlags struct {
 	file    string
 }
 
-const httpUsage = "HOST:PORT of the page, port 0 for a free one, empty for no page"
+const httpUsage = "`HOST:PORT` of the page, port 0 for a free one, empty for no page"
 
 func (f *pageFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.address, "http", web.DefaultAddress, httpUsage)
-	flags.StringVar(&f.file, "page-file", "", "write the page's URL to this file")
+	flags.StringVar(&f.file, "page-file", "", "write the page's URL to this `file`")
 }
 
 // listen opens the page's address and tells the URL; nil when there is to be no
@@ -63,7 +63,7 @@ func runsServeCommand(ledger *string) *cobra.Command {
 		},
 	}
 	f.add(cmd.Flags())
-	cmd.Flags().BoolVar(&insecure, "insecure", false, "allow other addresses than loopback, without TLS")
+	cmd.Flags().BoolVar(&insecure, "insecure", false, "allow other addresses than loopback without TLS")
 	return cmd
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,9 +20,20 @@ over any number of hosts, and records what it takes to compare them fairly.
 Begin with:  parallax sim        a cluster of four nodes on this machine`
 	root.Args = subcommandArgs
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(simCommand(), chaosCommand(), trainCommand(), evalCommand(), sampleCommand(), runsCommand(), compareCommand(), estimateCommand(), verifyCommand(), doctorCommand(), kernelsCommand(), benchCommand(),
-		configCommand(), dataCommand(), launchCommand(), certsCommand(), Coordinator(), Node())
+	addGroup(root, "Train:", simCommand(), compareCommand(), trainCommand(), Coordinator(), Node())
+	addGroup(root, "Prepare:", configCommand(), estimateCommand(), dataCommand(), kernelsCommand(), launchCommand(), certsCommand())
+	addGroup(root, "Look at runs, and use models:", runsCommand(), sampleCommand(), evalCommand())
+	addGroup(root, "Check and measure:", doctorCommand(), verifyCommand(), benchCommand(), chaosCommand())
 	return root
+}
+
+// addGroup adds commands that help lists together.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 // newRoot is what the three binaries have in common.
@@ -35,6 +45,7 @@ func newRoot(name, short string) *cobra.Command {
 		SilenceErrors: true, // Main prints them
 		SilenceUsage:  true,
 	}
+	cmd.SetUsageFunc(printUsage)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%w%s; see %s --help", err, nearestFlag(cmd, err), cmd.CommandPath())
 	})
@@ -65,37 +76,4 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	}
 	cmd.AddCommand(commands...)
 	return cmd
-}
-
-func subcommandArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := ""
-	cmd.SuggestionsMinimumDistance = 2 // letters
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
-	}
-	return usageError("%s has no command %q%s; see %s --help", cmd.CommandPath(), args[0], hint, cmd.CommandPath())
-}
-
-// exactly checks the number of arguments, naming them.
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != len(names) {
-			return usageError("%s takes %s, but %d came: %q; see %s --help", cmd.CommandPath(), countOf(names), len(args), args, cmd.CommandPath())
-		}
-		return nil
-	}
-}
-
-func countOf(names []string) string {
-	switch len(names) {
-	case 0:
-		return "no arguments"
-	case 1:
-		return "one argument, " + names[0]
-	default:
-		return fmt.Sprintf("%d arguments, %v", len(names), names)
-	}
 }

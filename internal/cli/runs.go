@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,7 +24,7 @@ func runsCommand() *cobra.Command {
 	cmd := group("runs", "List, show, export, name and remove recorded runs",
 		runsListCommand(&ledger), runsShowCommand(&ledger), runsExportCommand(&ledger),
 		runsServeCommand(&ledger), runsTagCommand(&ledger), runsRemoveCommand(&ledger), runsImportCommand(&ledger))
-	cmd.PersistentFlags().StringVar(&ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite file of the record")
+	cmd.PersistentFlags().StringVar(&ledger, "ledger", filepath.Join("runs", "ledger.db"), "SQLite `file` of the record")
 	return cmd
 }
 
@@ -51,7 +52,7 @@ func runsListCommand(ledger *string) *cobra.Command {
 			return withLedger(*ledger, func(l *record.Ledger) error { return listRuns(cmd, l, asJSON) })
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object per run")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per run")
 	return cmd
 }
 
@@ -145,7 +146,7 @@ func runsExportCommand(ledger *string) *cobra.Command {
   parallax runs export 20261123-1949 --format csv --table steps -o steps.csv
   parallax runs export 20261123-1949 --format parquet -o exports
   parallax runs export 20261123-1949 --format tensorboard -o tb && tensorboard --logdir tb`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -153,9 +154,9 @@ func runsExportCommand(ledger *string) *cobra.Command {
 			return withLedger(*ledger, func(l *record.Ledger) error { return f.export(cmd, l, runArg(args)) })
 		},
 	}
-	cmd.Flags().StringVar(&f.format, "format", "jsonl", "jsonl or parquet (everything), csv (one table) or tensorboard (a folder for --logdir)")
-	cmd.Flags().StringVar(&f.table, "table", "steps", fmt.Sprintf("of csv: one of %v", record.Tables))
-	cmd.Flags().StringVarP(&f.out, "output", "o", "", "file to write; for parquet and tensorboard the folder to write a folder into")
+	cmd.Flags().StringVar(&f.format, "format", "jsonl", "`format` of the export: jsonl or parquet (everything), csv (one table) or tensorboard (a folder for --logdir)")
+	cmd.Flags().StringVar(&f.table, "table", "steps", "`table` that csv holds: "+strings.Join(record.Tables, ", "))
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`file` to write; for parquet and tensorboard the folder to write a folder into")
 	return cmd
 }
 

@@ -20,12 +20,12 @@ func runsShowCommand(ledger *string) *cobra.Command {
 		Example: `  parallax runs show
   parallax runs show 20261123-1949
   parallax runs show 20261123-1949 --against baseline`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withLedger(*ledger, func(l *record.Ledger) error { return showRun(cmd, l, runArg(args), against) })
 		},
 	}
-	cmd.Flags().StringVar(&against, "against", "", "another run to hold its compute-matched throughput against")
+	cmd.Flags().StringVar(&against, "against", "", "another `run` to hold its compute-matched throughput against")
 	return cmd
 }
 

@@ -35,10 +35,10 @@ func sampleCommand() *cobra.Command {
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&prompt, "prompt", "", "text to continue")
+	cmd.Flags().StringVar(&prompt, "prompt", "", "`text` to continue")
 	cmd.Flags().IntVar(&tokens, "tokens", 200, "how many tokens to add")
 	cmd.Flags().Float64Var(&how.Temperature, "temperature", 0.8, "below 1 plays safe, 0 always takes the likeliest token")
-	cmd.Flags().IntVar(&how.TopK, "top-k", 0, "draw among so many of the likeliest (default all)")
+	cmd.Flags().IntVar(&how.TopK, "top-k", 0, "draw among so many of the likeliest (default: all)")
 	cmd.Flags().Uint64Var(&how.Seed, "seed", 1, "of the draw")
 	return cmd
 }

@@ -45,13 +45,13 @@ there, with the same settings. Press it twice to end at once.`,
 	}
 	f.spec.add(cmd)
 	flags := cmd.Flags()
-	f.cluster.add(cmd, 4)
+	f.cluster.add(flags, 4)
 	flags.IntVar(&f.steps, "steps", 0, "steps to train (default: as configured)")
-	flags.StringVar(&f.data, "data", "", "text file, folder or token file (default: the Go installation's source)")
-	flags.StringVar(&f.dir, "dir", "runs", "folder of all runs and their ledger")
-	flags.StringVar(&f.cluster.name, "name", "", "name of the run, for people")
+	addData(flags, &f.data)
+	addRunsDir(flags, &f.dir)
+	addRunName(flags, &f.cluster.name)
 	flags.BoolVar(&f.cluster.resume, "resume", false, "go on with the newest run of these settings")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object per event")
+	addEventsJSON(flags, &f.json)
 	return cmd
 }
 

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parallax/internal/console"
 	"parallax/internal/trust"
@@ -34,14 +34,19 @@ type simCluster struct {
 	goOn    string // how a person goes on when it has broken down
 }
 
-func (s *simCluster) add(cmd *cobra.Command, nodes int) {
-	flags := cmd.Flags()
-	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
+// add declares the flags of a cluster whose run a person watches.
+func (s *simCluster) add(flags *pflag.FlagSet, nodes int) {
+	s.addProcesses(flags, nodes)
 	flags.IntVar(&s.minimum, "min-nodes", 0, "when nodes are lost, go on with so many (default: --nodes, so that losing one ends the run)")
-	flags.StringVar(&s.device, "device", "cpu", "device of every node: cpu, or cuda:0, which they share")
-	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
-	flags.StringVar(&s.cache, "cache", "", "folder of token files (default: the user's cache folder)")
 	flags.StringVar(&s.http, "http", web.DefaultAddress, httpUsage)
+}
+
+// addProcesses declares what processes the cluster has.
+func (s *simCluster) addProcesses(flags *pflag.FlagSet, nodes int) {
+	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
+	addDevice(flags, &s.device, "of every node (they share a GPU)")
+	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
+	addCache(flags, &s.cache)
 	flags.BoolVar(&s.tls, "tls", false, "mutual TLS between all processes, as between hosts, with certificates made for the run")
 }
 

@@ -43,6 +43,9 @@ in the environment.`,
 	}
 	var stop bool
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if f.follow && f.detach || f.follow && stop || f.detach && stop {
+			return usageError("--follow, --detach and --stop are three things to do instead of submitting and watching: give one of them")
+		}
 		client, hangUp, err := f.trust.dial(cmd, f.coordinator)
 		if err != nil {
 			return err
@@ -62,15 +65,14 @@ in the environment.`,
 	f.spec.add(cmd)
 	f.trust.addForPeople(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.coordinator, "coordinator", "127.0.0.1:7070", "HOST:PORT of the coordinator")
-	flags.StringVar(&f.name, "name", "", "name of the run, for people")
+	flags.StringVar(&f.coordinator, "coordinator", "127.0.0.1:7070", "`HOST:PORT` of the coordinator")
+	addRunName(flags, &f.name)
 	flags.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in the coordinator's folder")
 	flags.BoolVar(&f.follow, "follow", false, "submit nothing, watch the run that there is")
 	flags.BoolVar(&f.detach, "detach", false, "submit and return at once")
 	flags.BoolVar(&stop, "stop", false, "stop the run after the step under way, with a checkpoint")
 	flags.DurationVar(&f.patience, "patience", 5*time.Minute, "how long to wait for a coordinator that goes away")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object per event")
-	cmd.MarkFlagsMutuallyExclusive("follow", "detach", "stop")
+	addEventsJSON(flags, &f.json)
 	return cmd
 }
 

@@ -19,10 +19,10 @@ type trustFlags struct {
 }
 
 func (f *trustFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.files.TLS.CA, "tls-ca", "", "PEM file of the authority whose certificates are accepted; see parallax certs")
-	flags.StringVar(&f.files.TLS.Cert, "tls-cert", "", "PEM file of this process's certificate")
-	flags.StringVar(&f.files.TLS.Key, "tls-key", "", "PEM file of its private key")
-	flags.StringVar(&f.files.Token, "join-token-file", "", "file of the secret that the coordinator wants from all; see parallax certs join-token")
+	flags.StringVar(&f.files.TLS.CA, "tls-ca", "", "PEM `file` of the authority whose certificates are accepted; see parallax certs")
+	flags.StringVar(&f.files.TLS.Cert, "tls-cert", "", "PEM `file` of this process's certificate")
+	flags.StringVar(&f.files.TLS.Key, "tls-key", "", "PEM `file` of its private key")
+	flags.StringVar(&f.files.Token, "join-token-file", "", "`file` of the secret that the coordinator wants from all; see parallax certs join-token")
 	flags.BoolVar(&f.insecure, "insecure", false, "allow other addresses than loopback without TLS")
 }
 

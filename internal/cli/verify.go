@@ -41,10 +41,10 @@ code is 1 if either is above --tol.`,
 			return reportVerification(cmd, results, tol, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&backend, "backend", "cpu", "device to check: cpu, cuda:0")
-	cmd.Flags().IntVar(&threads, "threads", 0, "host threads (default all)")
+	cmd.Flags().StringVar(&backend, "backend", "cpu", "`device` to check: cpu, cuda:0")
+	addThreads(cmd.Flags(), &threads)
 	cmd.Flags().Float64Var(&tol, "tol", 1e-3, "largest relative error allowed")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object per output")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per output")
 	return cmd
 }
 

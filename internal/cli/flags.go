@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"github.com/spf13/pflag"
+
+	"parallax/kernels"
+)
+
+// Flags that several commands have are declared once, here or with the struct that
+// holds them, so that they have one name and one meaning everywhere. A word between
+// backquotes is what help shows for the value.
+
+// deviceFlags say what a command computes on.
+type deviceFlags struct {
+	device  string
+	threads int
+}
+
+// add declares the flags; purpose is what the device is for, as in "to measure".
+func (f *deviceFlags) add(flags *pflag.FlagSet, purpose string) {
+	addDevice(flags, &f.device, purpose)
+	addThreads(flags, &f.threads)
+}
+
+// open opens the device.
+func (f *deviceFlags) open() (kernels.Backend, error) {
+	be, err := kernels.Open(f.device, kernels.Options{Threads: f.threads})
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return be, nil
+}
+
+func addDevice(flags *pflag.FlagSet, device *string, purpose string) {
+	flags.StringVar(device, "device", "cpu", "`device` "+purpose+": cpu, cuda:0")
+}
+
+func addThreads(flags *pflag.FlagSet, threads *int) {
+	flags.IntVar(threads, "threads", 0, "host threads of a CPU device (default: all)")
+}
+
+func addCache(flags *pflag.FlagSet, dir *string) {
+	flags.StringVar(dir, "cache", "", "`folder` of token files (default: the user's cache folder)")
+}
+
+func addData(flags *pflag.FlagSet, path *string) {
+	flags.StringVar(path, "data", "", "text `file`, folder or token file (default: the Go installation's source)")
+}
+
+func addRunsDir(flags *pflag.FlagSet, dir *string) {
+	flags.StringVar(dir, "dir", "runs", "`folder` of all runs and their ledger")
+}
+
+func addRunName(flags *pflag.FlagSet, name *string) {
+	flags.StringVar(name, "name", "", "`name` of the run, for people")
+}
+
+func addEventsJSON(flags *pflag.FlagSet, asJSON *bool) {
+	flags.BoolVar(asJSON, "json", false, "print one JSON object per event")
+}
