@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 
 	"parallax/kernels"
 )
@@ -38,6 +39,7 @@ func Kernels(be kernels.Backend, peak kernels.Peak, runs int, tell func(KernelRe
 		if s.err != nil {
 			return fmt.Errorf("%s: %w", c.name, s.err)
 		}
+		debug.FreeOSMemory() // operands on the host's heap, before the next ones
 	}
 	return nil
 }
@@ -107,7 +109,8 @@ func cases() []func(*stage) kernelCase {
 	return append(builders, memoryCases()...)
 }
 
-// stage allocates a case's operands, filled with small random numbers.
+// stage allocates a case's operands, filled with small random numbers that come again
+// after [randoms].
 type stage struct {
 	be      kernels.Backend
 	buffers []kernels.Buffer
@@ -120,13 +123,20 @@ func (s *stage) floats(dt kernels.DType, n int) kernels.Buffer {
 		return nil
 	}
 	r := rand.New(rand.NewPCG(uint64(n), 1))
-	values := make([]float64, n)
+	values := make([]float64, min(n, randoms))
 	for i := range values {
 		values[i] = r.Float64() - 0.5
 	}
-	s.err = kernels.WriteFloats(s.be, b, values)
+	s.err = kernels.WriteFloats(s.be, b.Slice(0, len(values)), values)
+	for at := len(values); at < n; at *= 2 {
+		end := min(2*at, n)
+		s.be.Copy(b.Slice(at, end), b.Slice(0, end-at))
+	}
 	return b
 }
+
+// randoms is how many numbers are drawn for an operand.
+const randoms = 1 << 20
 
 func (s *stage) alloc(dt kernels.DType, n int) kernels.Buffer {
 	if s.err != nil {

@@ -6,10 +6,11 @@ import (
 	"parallax/kernels"
 )
 
-// memoryCases are the operations that memory bounds, on matrices beyond the caches of a
-// core. Bytes are those that must move: each operand once in, each result once out.
+// memoryCases are the operations that memory bounds, on matrices of 32 Mi elements: 128 MiB
+// of float32, so that two of them are beyond what a virtual machine gets of a large shared
+// cache. Bytes are those that must move: each operand once in, each result once out.
 func memoryCases() []func(*stage) kernelCase {
-	const rows, cols = 8192, 1024
+	const rows, cols = 32768, 1024
 	return []func(*stage) kernelCase{
 		rmsNorm(rows, cols), rmsNormBackward(rows, cols),
 		headRotary(rows, 16, cols/16, 1024), headRotaryBackward(rows, 16, cols/16, 1024),

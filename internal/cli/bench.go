@@ -67,8 +67,13 @@ func benchKernelsCommand() *cobra.Command {
 	var f benchFlags
 	var runs int
 	cmd := &cobra.Command{
-		Use:     "kernels",
-		Short:   "Measure single operations against the device's peak",
+		Use:   "kernels",
+		Short: "Measure single operations against the device's peak",
+		Long: `kernels measures products against the innermost product on operands in L1, and what memory
+bounds against a triad a = b + s*c. The triad's arrays and the operands are larger than a
+machine's share of any cache, so both come from memory. Bytes are counted once in and once
+out: an operation that updates in place is spared reading lines only to overwrite them,
+and can pass 100 % of the triad.`,
 		Example: "  parallax bench kernels\n  parallax bench kernels --threads 1 --runs 20 --json",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {

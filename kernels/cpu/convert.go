@@ -9,7 +9,7 @@ import (
 // Zero clears dst.
 func (b *Backend) Zero(dst kernels.Buffer) {
 	b.convert = convertJob{dst: own(dst)}
-	b.pool.run(elementTasks(dst.Len()), &b.convert)
+	runOnce(b.pool, elementTasks(dst.Len()), &b.convert)
 }
 
 // Copy copies src to dst, converting the element type.
@@ -18,7 +18,7 @@ func (b *Backend) Copy(dst, src kernels.Buffer) {
 		panic(fmt.Sprintf("cpu: copy of %d elements to %d", src.Len(), dst.Len()))
 	}
 	b.convert = convertJob{set: b.kernels, dst: own(dst), src: own(src)}
-	b.pool.run(elementTasks(dst.Len()), &b.convert)
+	runOnce(b.pool, elementTasks(dst.Len()), &b.convert)
 }
 
 // convertJob copies src to dst, or clears dst without src.

@@ -15,7 +15,7 @@ func (b *Backend) Embedding(op kernels.Embedding) {
 	*j = embeddingJob{y: view(op.Y), w: view(op.W), tokens: ints(op.Tokens)}
 	var tasks int
 	tasks, j.rowsPer = rowTasks(j.y.rows, j.y.cols)
-	b.pool.run(tasks, j)
+	runOnce(b.pool, tasks, j)
 }
 
 func (j *embeddingJob) run(_ *worker, task int) {
@@ -39,7 +39,7 @@ func (b *Backend) EmbeddingBackward(op kernels.EmbeddingBackward) {
 	kernels.Must(op.Check())
 	j := &b.embedBack
 	*j = embeddingBackwardJob{set: b.kernels, dw: view(op.DW), dy: view(op.DY), tokens: ints(op.Tokens)}
-	b.pool.run(ceilDiv(j.dw.cols, embeddingCols), j)
+	runOnce(b.pool, ceilDiv(j.dw.cols, embeddingCols), j)
 }
 
 func (j *embeddingBackwardJob) run(_ *worker, task int) {

@@ -35,7 +35,7 @@ func (b *Backend) AdamW(op kernels.AdamW) {
 	b.adamw = adamwJob{set: b.kernels, p: floats(op.P), g: floats(op.G), m: floats(op.M), v: floats(op.V), work: floats(op.Work),
 		step: adamwStep{gradScale: gradScale(op.GradScale), beta1: float32(op.Beta1), rest1: float32(1 - op.Beta1),
 			beta2: float32(op.Beta2), rest2: float32(1 - op.Beta2), decay: float32(1 - op.LR*op.WeightDecay), rate: float32(op.LR / c1), rootBias: float32(1 / math.Sqrt(c2)), eps: float32(op.Eps)}}
-	b.pool.run(elementTasks(len(b.adamw.p)), &b.adamw)
+	runOnce(b.pool, elementTasks(len(b.adamw.p)), &b.adamw)
 }
 
 func (j *adamwJob) run(_ *worker, task int) {
@@ -74,7 +74,7 @@ func (b *Backend) Momentum(op kernels.Momentum) {
 	kernels.Must(op.Check())
 	b.momentum = momentumJob{set: b.kernels, u: floats(op.U), m: floats(op.M), g: floats(op.G),
 		scale: gradScale(op.GradScale), mu: float32(op.Mu), nesterov: op.Nesterov}
-	b.pool.run(elementTasks(len(b.momentum.m)), &b.momentum)
+	runOnce(b.pool, elementTasks(len(b.momentum.m)), &b.momentum)
 }
 
 func (j *momentumJob) run(_ *worker, task int) {
@@ -114,7 +114,7 @@ func (b *Backend) Normalize(op kernels.Normalize) {
 	norm := math.Sqrt(float64(floats(op.SumSquares)[0]))
 	x := floats(op.X)
 	b.scale = scaleJob{set: b.kernels, y: floats(op.Y), x: x, u: x, a: float32(1 / (op.Factor*norm + op.Eps))}
-	b.pool.run(elementTasks(len(x)), &b.scale)
+	runOnce(b.pool, elementTasks(len(x)), &b.scale)
 }
 
 // Update is p = Decay p - Rate u.
@@ -122,7 +122,7 @@ func (b *Backend) Update(op kernels.Update) {
 	kernels.Must(op.Check())
 	p := floats(op.P)
 	b.scale = scaleJob{set: b.kernels, y: p, x: p, u: floats(op.U), work: floats(op.Work), a: float32(op.Decay), b: float32(-op.Rate)}
-	b.pool.run(elementTasks(len(p)), &b.scale)
+	runOnce(b.pool, elementTasks(len(p)), &b.scale)
 }
 
 // combinePortable is y = a x + b u. y may be x or u.

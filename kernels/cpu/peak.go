@@ -6,8 +6,9 @@ import (
 	"parallax/kernels"
 )
 
-// Peak measures the micro-kernel, or the matrix engine in float32 products, on operands in L1, and a triad over arrays that
-// no cache holds, on all threads. Each is the best of some short runs.
+// Peak measures the micro-kernel, or the matrix engine in float32 products, on operands
+// in L1, and a triad over arrays that no cache holds, on all threads. Each is the best of
+// some short runs.
 func (b *Backend) Peak() (kernels.Peak, error) {
 	f := newFlopJob(b.kernels, len(b.pool.workers))
 	t := newTriadJob(b.kernels, len(b.pool.workers))
@@ -87,10 +88,15 @@ type triadJob struct {
 	piece   int
 }
 
-const triadElements = 32 << 20 // 384 MiB in three arrays, more than any cache
+const triadElements = 32 << 20 // 384 MiB in three arrays, beyond a core's share of any cache
 
+// newTriadJob writes what will be read: memory that nobody has written is one page of
+// zeros, in L1, wherever it is read.
 func newTriadJob(set *kernelSet, threads int) *triadJob {
 	j := &triadJob{set: set, a: alignedFloats(triadElements), b: alignedFloats(triadElements), c: alignedFloats(triadElements)}
+	for i := range j.b {
+		j.b[i], j.c[i] = 1, 2
+	}
 	j.piece = triadElements / (peakTasks * threads)
 	return j
 }

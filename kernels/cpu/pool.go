@@ -77,6 +77,17 @@ func (p *pool) run(n int, j job) {
 	p.job = nil
 }
 
+// runOnce runs a job and forgets its operands, for memory that is freed must not be held
+// until the next job of its kind.
+func runOnce[J any, P interface {
+	*J
+	job
+}](p *pool, n int, j P) {
+	p.run(n, j)
+	var none J
+	*j = none
+}
+
 // work takes tasks until none are left.
 func (p *pool) work(w *worker) {
 	for {

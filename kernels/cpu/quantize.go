@@ -29,6 +29,7 @@ func (b *Backend) Quantize(op kernels.Quantize) {
 	for _, p := range j.peaks {
 		peak[0] = max(peak[0], p)
 	}
+	*j = quantizeJob{}
 }
 
 func (j *quantizeJob) run(_ *worker, task int) {
@@ -75,7 +76,7 @@ type dequantizeJob struct {
 func (b *Backend) Dequantize(op kernels.Dequantize) {
 	kernels.Must(op.Check())
 	b.dequantize = dequantizeJob{set: b.kernels, g: floats(op.G), sum: ints(op.Sum), unit: float32(op.Unit())}
-	b.pool.run(elementTasks(len(b.dequantize.g)), &b.dequantize)
+	runOnce(b.pool, elementTasks(len(b.dequantize.g)), &b.dequantize)
 }
 
 func (j *dequantizeJob) run(_ *worker, task int) {

@@ -32,6 +32,7 @@ func (b *Backend) SumSquares(dst, x kernels.Buffer, accumulate bool) {
 		sum += float64(s)
 	}
 	out[0] = float32(sum)
+	*j = squaresJob{}
 }
 
 func (j *squaresJob) run(_ *worker, task int) {

@@ -21,7 +21,7 @@ func (b *Backend) RMSNorm(op kernels.RMSNorm) {
 	*j = rmsNormJob{set: b.kernels, y: view(op.Y), x: view(op.X), gain: floats(op.Gain), rstd: floats(op.RStd), eps: op.Eps}
 	var tasks int
 	tasks, j.rowsPer = rowTasks(j.x.rows, j.x.cols)
-	b.pool.run(tasks, j)
+	runOnce(b.pool, tasks, j)
 }
 
 func (j *rmsNormJob) run(_ *worker, task int) {
@@ -58,6 +58,7 @@ func (b *Backend) RMSNormBackward(op kernels.RMSNormBackward) {
 	j.dgain = b.shared.take(tasks * j.stride)
 	b.pool.run(tasks, j)
 	b.addInOrder(floats(op.DGain), j.dgain, j.stride, tasks)
+	*j = rmsNormBackwardJob{}
 }
 
 func (j *rmsNormBackwardJob) run(_ *worker, task int) {

@@ -48,7 +48,7 @@ func (b *Backend) HeadRotary(op kernels.HeadRotary) {
 	kernels.Must(op.Check())
 	r, tasks := newRotary(b.kernels, op.X.Rows, op.Heads, op.HeadDim, op.SeqLen, op.Table, op.Gain, op.RStd)
 	b.rotary = rotaryJob{rotary: r, y: view(op.Y), x: view(op.X), eps: op.Eps}
-	b.pool.run(tasks, &b.rotary)
+	runOnce(b.pool, tasks, &b.rotary)
 }
 
 func (j *rotaryJob) run(_ *worker, task int) {
@@ -76,13 +76,14 @@ func (b *Backend) HeadRotaryBackward(op kernels.HeadRotaryBackward) {
 	j := &b.rotaryBack
 	*j = rotaryBackwardJob{rotary: r, dx: view(op.DX), dy: view(op.DY)}
 	if j.gain == nil {
-		b.pool.run(tasks, j)
+		runOnce(b.pool, tasks, j)
 		return
 	}
 	stride := lines(op.HeadDim)
 	j.x, j.dgain = view(op.X), b.shared.take(tasks*stride)
 	b.pool.run(tasks, j)
 	b.addInOrder(floats(op.DGain), j.dgain, stride, tasks)
+	*j = rotaryBackwardJob{}
 }
 
 func (j *rotaryBackwardJob) run(_ *worker, task int) {

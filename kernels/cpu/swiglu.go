@@ -15,7 +15,7 @@ func (b *Backend) SwiGLU(op kernels.SwiGLU) {
 	*j = swigluJob{set: b.kernels, y: view(op.Y), gate: view(op.Gate), up: view(op.Up)}
 	var tasks int
 	tasks, j.rowsPer = rowTasks(j.y.rows, j.y.cols)
-	b.pool.run(tasks, j)
+	runOnce(b.pool, tasks, j)
 }
 
 func (j *swigluJob) run(_ *worker, task int) {
@@ -37,7 +37,7 @@ func (b *Backend) SwiGLUBackward(op kernels.SwiGLUBackward) {
 	*j = swigluBackwardJob{set: b.kernels, dgate: view(op.DGate), dup: view(op.DUp), dy: view(op.DY), gate: view(op.Gate), up: view(op.Up)}
 	var tasks int
 	tasks, j.rowsPer = rowTasks(j.dy.rows, j.dy.cols)
-	b.pool.run(tasks, j)
+	runOnce(b.pool, tasks, j)
 }
 
 func (j *swigluBackwardJob) run(_ *worker, task int) {
