@@ -1,6 +1,7 @@
 package model
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -95,9 +96,12 @@ func TestDiagnoseIsWhatTheFormulasSay(t *testing.T) {
 		config Config
 		packed bool
 	}{"all": {tiny(), false}, "packed": {tiny(), true}, "window": {windowed, true}, "softmax": {softmax, false}, "plain": {plain, false}} {
-		for device, tolerance := range map[string]float64{"ref": 1e-11, "cpu": 2e-5} {
+		for _, device := range append(slices.Collect(maps.Keys(devices)), "ref") {
 			t.Run(name+"/"+device, func(t *testing.T) {
-				be := open(t, device)
+				be, tolerance := open(t, device), devices[device]
+				if device == "ref" {
+					tolerance = 1e-11
+				}
 				const batch, seqLen = 3, 7
 				m := newModel(t, be, c.config, batch, seqLen)
 				tokens := randomTokens(c.config, batch, seqLen, c.packed)

@@ -66,20 +66,25 @@ func TestGradientAgainstFiniteDifferences(t *testing.T) {
 
 // TestRecomputationChangesNoBit compares gradients and losses with and without it.
 func TestRecomputationChangesNoBit(t *testing.T) {
+	for device := range devices {
+		for name, v := range variants() {
+			t.Run(device+"/"+name, func(t *testing.T) { recomputes(t, open(t, device), v.config, v.packed) })
+		}
+	}
+}
+
+func recomputes(t *testing.T, be kernels.Backend, c Config, packed bool) {
 	const batch, seqLen, scale = 2, 9, 0.7
-	for name, v := range variants() {
-		v.config.Layers = 3
-		be := open(t, "cpu")
-		b := randomTokens(v.config, batch, seqLen, v.packed).on(t, be)
-		kept := newModel(t, be, v.config, batch, seqLen)
-		v.config.Recompute = true
-		again := newModel(t, be, v.config, batch, seqLen)
-		if want, got := gradients(t, kept, b, scale), gradients(t, again, b, scale); !slices.Equal(want, got) {
-			t.Errorf("%s: gradients differ by %g", name, relativeError(got, want))
-		}
-		if !slices.Equal(read(t, be, kept.Losses()), read(t, be, again.Losses())) {
-			t.Errorf("%s: losses differ", name)
-		}
+	c.Layers = 3
+	b := randomTokens(c, batch, seqLen, packed).on(t, be)
+	kept := newModel(t, be, c, batch, seqLen)
+	c.Recompute = true
+	again := newModel(t, be, c, batch, seqLen)
+	if want, got := gradients(t, kept, b, scale), gradients(t, again, b, scale); !slices.Equal(want, got) {
+		t.Errorf("gradients differ by %g", relativeError(got, want))
+	}
+	if !slices.Equal(read(t, be, kept.Losses()), read(t, be, again.Losses())) {
+		t.Error("losses differ")
 	}
 }
 

@@ -10,6 +10,10 @@ import (
 	"parallax/kernels/ref"
 )
 
+// devices are those that these tests run on, with the error that a figure computed
+// there may have. With the tag cuda, a GPU is one.
+var devices = map[string]float64{"cpu": 2e-5}
+
 // tiny is a config with every feature that can be on.
 func tiny() Config {
 	return Config{

@@ -25,40 +25,46 @@ func TestGoldenLosses(t *testing.T) {
 	for _, set := range []string{"amx", "avx512", "avx2", "portable"} {
 		t.Run(set, func(t *testing.T) {
 			t.Setenv("PARALLAX_CPU", set)
-			got := goldenRun(t, 1)
-			if two := goldenRun(t, 2); two != got {
+			got := goldenRun(t, "cpu", 1)
+			if two := goldenRun(t, "cpu", 2); two != got {
 				t.Errorf("two threads give other bits than one:\n%s\n%s", two, got)
 			}
-			file := filepath.Join("testdata", fmt.Sprintf("golden-%s-%s.txt", runtime.GOARCH, set))
-			if *rewrite {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if os.IsNotExist(err) {
-				t.Skipf("no golden losses were recorded for %s on %s", set, runtime.GOARCH)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
+			if want := golden(t, runtime.GOARCH+"-"+set, got); got != want {
 				t.Errorf("the losses are\n%s\nand were\n%s", got, want)
 			}
 		})
 	}
 }
 
+// golden is what was recorded under a name, or is now; without any the test is skipped.
+func golden(t *testing.T, name, got string) string {
+	t.Helper()
+	file := filepath.Join("testdata", "golden-"+name+".txt")
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if os.IsNotExist(err) {
+		t.Skipf("no golden losses were recorded for %s", name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(want)
+}
+
 // goldenRun writes a line for each step: loss and gradient norm, in hexadecimal and
 // for people.
-func goldenRun(t *testing.T, threads int) string {
+func goldenRun(t *testing.T, device string, threads int, set ...string) string {
 	t.Helper()
-	be, err := kernels.Open("cpu", kernels.Options{Threads: threads})
+	be, err := kernels.Open(device, kernels.Options{Threads: threads})
 	if err != nil {
-		t.Skipf("this machine lacks the instruction set: %v", err)
+		t.Skipf("this machine lacks the device: %v", err)
 	}
 	defer be.Close()
-	spec := testSpec(t, "train.steps=8")
+	spec := testSpec(t, append([]string{"train.steps=8"}, set...)...)
 	trainer, err := New(be, spec, text{seqLen: spec.Train.SeqLen, sequences: 40})
 	if err != nil {
 		t.Fatal(err)
