@@ -161,9 +161,10 @@ func modelOf(s config.Spec) (model.Config, error) {
 	return m, nil
 }
 
-// hostPeak measures what all threads of the cluster reach together.
+// hostPeak measures what all threads of the cluster reach together, or the device that
+// its nodes share.
 func hostPeak(c simCluster) (float64, error) {
-	be, err := kernels.Open("cpu", kernels.Options{Threads: c.threads * c.nodes})
+	be, err := kernels.Open(c.device, kernels.Options{Threads: c.threads * c.nodes})
 	if err != nil {
 		return 0, &exitError{exitUsage, err}
 	}

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 
 	"parallax/collective"
@@ -14,26 +13,6 @@ import (
 func (t *Trainer) buffers() []kernels.Buffer {
 	return append([]kernels.Buffer{t.model.Params()}, t.opt.StateBuffers()...)
 }
-
-// Digest is the SHA-256 of the state: steps applied, parameters, optimizer, and the
-// exponents of sum-exact.
-func (t *Trainer) Digest() ([]byte, error) {
-	h := sha256.New()
-	h.Write(t.head())
-	for _, b := range t.buffers() {
-		for lo := 0; lo < b.Len(); lo += digestPiece {
-			host, err := t.copyOut(b.Slice(lo, min(lo+digestPiece, b.Len())))
-			if err != nil {
-				return nil, err
-			}
-			h.Write(host)
-		}
-	}
-	return h.Sum(nil), nil
-}
-
-// digestPiece is how many elements are on the host at a time for a digest.
-const digestPiece = 4 << 20
 
 // exponents is the memory of the exponents of sum-exact; empty without.
 func (t *Trainer) exponents() []byte {
