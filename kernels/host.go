@@ -13,20 +13,7 @@ func ReadFloats(b Backend, src Buffer) ([]float64, error) {
 		return nil, err
 	}
 	out := make([]float64, src.Len())
-	switch src.DType() {
-	case F32:
-		for i, x := range Cast[float32](raw) {
-			out[i] = float64(x)
-		}
-	case F64:
-		copy(out, Cast[float64](raw))
-	case BF16:
-		for i, x := range Cast[uint16](raw) {
-			out[i] = float64(math.Float32frombits(uint32(x) << 16))
-		}
-	default:
-		panic(fmt.Sprintf("kernels: ReadFloats of %v", src.DType()))
-	}
+	Widen(out, raw, src.DType())
 	return out, nil
 }
 
@@ -35,21 +22,47 @@ func ReadFloats(b Backend, src Buffer) ([]float64, error) {
 func WriteFloats(b Backend, dst Buffer, src []float64) error {
 	Must(checkLen("destination", dst, len(src)))
 	raw := b.HostAlloc(len(src) * dst.DType().Size())
-	switch dst.DType() {
+	Narrow(raw, dst.DType(), src)
+	return b.CopyIn(dst, raw).Wait()
+}
+
+// Widen reads len(dst) numbers of a floating-point type from host memory, exactly.
+func Widen(dst []float64, src []byte, dt DType) {
+	src = src[:len(dst)*dt.Size()]
+	switch dt {
 	case F32:
-		for i, x := range src {
-			Cast[float32](raw)[i] = float32(x)
+		for i, x := range Cast[float32](src) {
+			dst[i] = float64(x)
 		}
 	case F64:
-		copy(Cast[float64](raw), src)
+		copy(dst, Cast[float64](src))
 	case BF16:
-		for i, x := range src {
-			Cast[uint16](raw)[i] = ToBF16(float32(x))
+		for i, x := range Cast[uint16](src) {
+			dst[i] = float64(FromBF16(x))
 		}
 	default:
-		panic(fmt.Sprintf("kernels: WriteFloats to %v", dst.DType()))
+		panic(fmt.Sprintf("kernels: %v is no floating-point type", dt))
 	}
-	return b.CopyIn(dst, raw).Wait()
+}
+
+// Narrow writes numbers to host memory as a floating-point type, rounded to
+// nearest even.
+func Narrow(dst []byte, dt DType, src []float64) {
+	dst = dst[:len(src)*dt.Size()]
+	switch dt {
+	case F32:
+		for i, out := 0, Cast[float32](dst); i < len(src); i++ {
+			out[i] = float32(src[i])
+		}
+	case F64:
+		copy(Cast[float64](dst), src)
+	case BF16:
+		for i, out := 0, Cast[uint16](dst); i < len(src); i++ {
+			out[i] = ToBF16(float32(src[i]))
+		}
+	default:
+		panic(fmt.Sprintf("kernels: %v is no floating-point type", dt))
+	}
 }
 
 // ToBF16 rounds to the nearest bfloat16, ties to even, and keeps NaN a NaN.

@@ -120,12 +120,17 @@ func TestPublishedSizes(t *testing.T) {
 // meter is a backend that adds up the FLOPs and bytes it is asked for.
 type meter struct {
 	kernels.Backend
-	flops, bytes int64
+	flops, bytes, host int64
 }
 
 func (m *meter) Alloc(dt kernels.DType, n int) (kernels.Buffer, error) {
 	m.bytes += int64(n * dt.Size())
 	return m.Backend.Alloc(dt, n)
+}
+
+func (m *meter) HostAlloc(bytes int) []byte {
+	m.host += int64(bytes)
+	return m.Backend.HostAlloc(bytes)
 }
 
 func (m *meter) MatMul(op kernels.MatMul) {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"math"
 
 	"parallax/kernels"
@@ -27,23 +28,44 @@ type Diagnosis struct {
 // large model more than a few steps' arithmetic.
 const diagnosedTokens = 4096
 
+// lookRows is how many rows of an activation are on the host at a time.
+const lookRows = 64
+
+// look is what a look into the layers needs beside the model: one number a position
+// and head on the device, and memory of the host that all layers use in turn.
+type look struct {
+	*Model
+	batch    Batch
+	mean     kernels.Buffer // [sequences * QHeads * seqLen] Master: sum_j p_ij q_i.k_j
+	docStart []int32        // by position; nil: one document per sequence
+	x, y     hostMatrix
+	lse, avg hostVector
+}
+
 // Diagnose runs a micro-batch forward and looks into every layer, first to last.
 // Parameters and gradients stay as they are; activations and losses do not.
 //
 // The norms, logits and weights are of the first sequences of the micro-batch, all
 // positions and heads of them; what the device has computed in its own types is
 // summed in float64. The stable ranks are of whole matrices, in float64.
+// [Config.DiagnoseBytes] is the memory that it takes.
 func (m *Model) Diagnose(b Batch) ([]Diagnosis, error) {
 	all := make([]Diagnosis, m.cfg.Layers)
-	logits, err := m.be.Alloc(m.be.Info().Precision.Master, m.probedSequences()*m.seqLen*m.cfg.QHeads)
-	if err != nil {
+	l := look{Model: m, batch: b}
+	var err error
+	if l.mean, err = m.be.Alloc(m.be.Info().Precision.Master, m.cfg.diagnosedHeads(m.batch, m.seqLen)); err != nil {
 		return nil, err
 	}
-	defer logits.Free()
+	defer l.mean.Free()
+	if b.DocStart != nil {
+		if l.docStart, err = readPositions(m.be, b.DocStart.Slice(0, l.positions())); err != nil {
+			return nil, err
+		}
+	}
 	m.embed(b)
 	for i := range all {
 		m.attentionBlock(i, b)
-		if err := m.diagnoseAttention(&all[i], i, b, logits); err != nil {
+		if err := l.attention(&all[i], i); err != nil {
 			return nil, err
 		}
 		m.ffnBlock(i)
@@ -51,122 +73,112 @@ func (m *Model) Diagnose(b Batch) ([]Diagnosis, error) {
 	return all, m.measureRanks(all)
 }
 
-func (m *Model) probedSequences() int {
-	return min(m.batch, max(1, diagnosedTokens/m.seqLen))
+// diagnosedSequences is how many sequences of a micro-batch are looked at.
+func diagnosedSequences(batch, seqLen int) int { return min(batch, max(1, diagnosedTokens/seqLen)) }
+
+// diagnosedHeads is how many positions of how many heads they have.
+func (c Config) diagnosedHeads(batch, seqLen int) int {
+	return diagnosedSequences(batch, seqLen) * seqLen * c.QHeads
 }
 
-// diagnoseAttention looks at layer i, whose attention block has just been run.
-func (m *Model) diagnoseAttention(d *Diagnosis, i int, b Batch, logits kernels.Buffer) error {
-	n := m.probedSequences() * m.seqLen
-	a := m.act.layers[i]
-	var err error
-	if d.Correction, err = m.correction(rows(a.o, n), rows(a.vbar, n)); err != nil {
+// DiagnoseBytes is the memory that [Model.Diagnose] takes for a while beside the
+// model's: on the device, and at most on the host.
+func (c Config) DiagnoseBytes(p kernels.Precision, batch, seqLen int) (device, host int64) {
+	heads := int64(c.diagnosedHeads(batch, seqLen))
+	master := int64(p.Master.Size())
+	window := int64(min(lookRows, diagnosedSequences(batch, seqLen)*seqLen))
+	row := int64(max(c.projected(), c.qCols()))
+	host = 2*(window*row*int64(p.Compute.Size())+8*row) + 2*heads*(master+8) +
+		4*int64(diagnosedSequences(batch, seqLen)*seqLen)
+	return heads * master, host + int64(c.ranksAtOnce(p.Master))*c.rankBytes(p.Master)
+}
+
+func (l *look) sequences() int { return diagnosedSequences(l.Model.batch, l.seqLen) }
+func (l *look) positions() int { return l.sequences() * l.seqLen }
+
+// attention looks at layer i, whose attention block has just been run.
+func (l *look) attention(d *Diagnosis, i int) (err error) {
+	a := l.act.layers[i]
+	if d.Correction, err = l.correction(rows(a.o, l.positions()), rows(a.vbar, l.positions())); err != nil {
 		return err
 	}
-	p, err := m.readLogits(i, b, logits)
+	shape, err := l.logits(i)
 	if err != nil {
 		return err
 	}
-	d.Entropy, d.FirstToken = p.entropy(), p.firstToken()
-	return nil
+	d.Entropy = l.entropy(shape)
+	d.FirstToken, err = l.firstToken(shape, l.attended(i))
+	return err
 }
 
 // correction is |o - vbar| / |vbar|; NaN without a probe, where there is no vbar.
-func (m *Model) correction(o, vbar kernels.Matrix) (float64, error) {
+func (l *look) correction(o, vbar kernels.Matrix) (float64, error) {
 	if vbar.Empty() {
 		return math.NaN(), nil
 	}
-	x, err := readHost(m.be, o)
-	if err != nil {
-		return 0, err
-	}
-	y, err := readHost(m.be, vbar)
-	if err != nil {
-		return 0, err
-	}
+	l.x.see(l.be, o, lookRows)
+	l.y.see(l.be, vbar, lookRows)
 	moved, whole := 0.0, 0.0
-	for r := range x.rows {
-		yr := y.row(r)
-		for c, v := range x.row(r) {
-			moved += (v - yr[c]) * (v - yr[c])
-			whole += yr[c] * yr[c]
+	for r := range o.Rows {
+		y := l.y.row(r)
+		for c, v := range l.x.row(r) {
+			moved += (v - y[c]) * (v - y[c])
+			whole += y[c] * y[c]
 		}
 	}
-	return math.Sqrt(moved / whole), nil
+	return math.Sqrt(moved / whole), errors.Join(l.x.err, l.y.err)
 }
 
-// attentionLogits are the logits of some sequences' attention, as far as their
-// entropy and the weight on the first token need them.
-type attentionLogits struct {
-	kernels.AttentionShape
-	docStart  []int32   // by position; nil: one document per sequence
-	lse, mean []float64 // as kernels.Attention.LSE: L, and the mean of q.k under p
-	q, k      hostMatrix
-}
-
-// readLogits has the device compute what a mean over all keys needs, by one
-// attention of its own with q in the probe's place: its tbar is sum_j p_ij q_i.k_j.
-func (m *Model) readLogits(i int, b Batch, tbar kernels.Buffer) (p attentionLogits, err error) {
-	s := m.attentionShape(b)
-	s.Batch = m.probedSequences()
-	n := s.Batch * s.SeqLen
+// logits has the device compute what a mean over all keys needs, by one attention
+// of its own with q in the probe's place: its tbar is sum_j p_ij q_i.k_j.
+func (l *look) logits(i int) (kernels.AttentionShape, error) {
+	s := l.attentionShape(l.batch)
+	s.Batch = l.sequences()
+	n := l.positions()
 	if s.DocStart != nil {
 		s.DocStart = s.DocStart.Slice(0, n)
-		if p.docStart, err = readPositions(m.be, s.DocStart); err != nil {
-			return p, err
-		}
 	}
-	h := m.attended(i)
-	q, k := rows(h.q, n), rows(h.k, n)
-	lse := m.act.layers[i].lse.Slice(0, tbar.Len())
-	m.be.Attention(kernels.Attention{
-		AttentionShape: s, Q: q, R: q, K: k, V: rows(h.v, n), LSE: lse, TBar: tbar,
-		O:    rows(m.act.do, n),
-		VBar: kernels.Mat(m.act.dqrkv.Buf, n, m.cfg.qCols()), // scratch of the backward pass
+	h := l.attended(i)
+	lse := l.act.layers[i].lse.Slice(0, l.mean.Len())
+	l.be.Attention(kernels.Attention{
+		AttentionShape: s, Q: rows(h.q, n), R: rows(h.q, n), K: rows(h.k, n), V: rows(h.v, n), LSE: lse, TBar: l.mean,
+		O:    rows(l.act.do, n),
+		VBar: kernels.Mat(l.act.dqrkv.Buf, n, l.cfg.qCols()), // scratch of the backward pass
 	})
-	p.AttentionShape = s
-	if p.lse, err = kernels.ReadFloats(m.be, lse); err != nil {
-		return p, err
-	}
-	if p.mean, err = kernels.ReadFloats(m.be, tbar); err != nil {
-		return p, err
-	}
-	if p.q, err = readHost(m.be, q); err != nil {
-		return p, err
-	}
-	p.k, err = readHost(m.be, k)
-	return p, err
+	return s, errors.Join(l.lse.read(l.be, lse), l.avg.read(l.be, l.mean))
 }
 
 // entropy is the mean of -sum_j p_ij ln p_ij = L_i - sum_j p_ij s_ij.
-func (p *attentionLogits) entropy() float64 {
+func (l *look) entropy(s kernels.AttentionShape) float64 {
 	sum := 0.0
-	for i, l := range p.lse {
-		sum += l - p.Scale*p.mean[i]
+	for i, lse := range l.lse.values {
+		sum += lse - s.Scale*l.avg.values[i]
 	}
-	return sum / float64(len(p.lse))
+	return sum / float64(len(l.lse.values))
 }
 
 // firstToken is the mean of exp(s_i0 - L_i), where 0 is the first key of i's
 // document.
-func (p *attentionLogits) firstToken() float64 {
+func (l *look) firstToken(s kernels.AttentionShape, h heads[kernels.Matrix]) (float64, error) {
+	l.x.see(l.be, rows(h.q, l.positions()), lookRows)
+	l.y.see(l.be, rows(h.k, l.positions()), 1)
 	sum := 0.0
-	for position := range p.Batch * p.SeqLen {
-		seq, i := position/p.SeqLen, position%p.SeqLen
+	for position := range l.positions() {
+		seq, i := position/s.SeqLen, position%s.SeqLen
 		first := 0
-		if p.docStart != nil {
-			first = int(p.docStart[position])
+		if l.docStart != nil {
+			first = int(l.docStart[position])
 		}
-		if p.Window > 0 && i-first >= p.Window {
+		if s.Window > 0 && i-first >= s.Window {
 			continue
 		}
-		q, k := p.q.row(position), p.k.row(seq*p.SeqLen+first)
-		for head := range p.QHeads {
-			s := p.Scale * dot(part(q, head, p.HeadDim), part(k, head/(p.QHeads/p.KVHeads), p.HeadDim))
-			sum += math.Exp(s - p.lse[(seq*p.QHeads+head)*p.SeqLen+i])
+		q, k := l.x.row(position), l.y.row(seq*s.SeqLen+first)
+		for head := range s.QHeads {
+			logit := s.Scale * dot(part(q, head, s.HeadDim), part(k, head/(s.QHeads/s.KVHeads), s.HeadDim))
+			sum += math.Exp(logit - l.lse.values[(seq*s.QHeads+head)*s.SeqLen+i])
 		}
 	}
-	return sum / float64(len(p.lse))
+	return sum / float64(len(l.lse.values)), errors.Join(l.x.err, l.y.err)
 }
 
 // part is the piece of a row that belongs to a head.
@@ -178,19 +190,6 @@ func rows(m kernels.Matrix, n int) kernels.Matrix {
 		m.Rows = n
 	}
 	return m
-}
-
-// hostMatrix is a matrix on the host.
-type hostMatrix struct {
-	values             []float64
-	rows, cols, stride int
-}
-
-func (h hostMatrix) row(i int) []float64 { return h.values[i*h.stride : i*h.stride+h.cols] }
-
-func readHost(be kernels.Backend, m kernels.Matrix) (hostMatrix, error) {
-	values, err := kernels.ReadFloats(be, m.Buf.Slice(0, (m.Rows-1)*m.Stride+m.Cols))
-	return hostMatrix{values, m.Rows, m.Cols, m.Stride}, err
 }
 
 func readPositions(be kernels.Backend, b kernels.Buffer) ([]int32, error) {

@@ -23,8 +23,10 @@ import (
 // a softmax model starts where the Parallax model of the same seed does.
 func (m *Model) Init(seed uint64) error {
 	m.be.Zero(m.params)
+	values := make([]float64, min(m.layout.Size, initChunk))
+	raw := m.be.HostAlloc(len(values) * m.params.DType().Size())
 	for _, p := range m.layout.Params {
-		if err := m.initParam(p, seed); err != nil {
+		if err := m.initParam(p, seed, values, raw); err != nil {
 			return err
 		}
 	}
@@ -32,22 +34,25 @@ func (m *Model) Init(seed uint64) error {
 	return nil
 }
 
-// initChunk bounds the host memory that Init needs.
-const initChunk = 1 << 20
+// initChunk is how many numbers Init draws at a time, which bounds the host memory
+// that it needs.
+const initChunk = 1 << 18
 
-func (m *Model) initParam(p Param, seed uint64) error {
+// initParam draws a parameter in pieces as long as values; raw has room for one.
+func (m *Model) initParam(p Param, seed uint64, values []float64, raw []byte) error {
 	std := m.cfg.initStd(p)
 	s := newStream(seed, p.Name)
-	values := make([]float64, min(p.Len(), initChunk))
-	for lo := 0; lo < p.Len(); lo += initChunk {
-		chunk := values[:min(initChunk, p.Len()-lo)]
+	for lo := 0; lo < p.Len(); lo += len(values) {
+		chunk := values[:min(len(values), p.Len()-lo)]
 		if p.Kind == Norm {
 			fill(chunk, func(int) float64 { return 1 })
 		} else {
 			fill(chunk, func(i int) float64 { return std * s.normal(lo+i) })
 		}
 		dst := m.params.Slice(p.Offset+lo, p.Offset+lo+len(chunk))
-		if err := kernels.WriteFloats(m.be, dst, chunk); err != nil {
+		piece := raw[:len(chunk)*dst.DType().Size()]
+		kernels.Narrow(piece, dst.DType(), chunk)
+		if err := m.be.CopyIn(dst, piece).Wait(); err != nil {
 			return err
 		}
 	}

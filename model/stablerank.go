@@ -6,52 +6,102 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
+
+	"parallax/kernels"
 )
 
+// ranksBytes is how much of the projections is on the host at a time, however many
+// threads there are, unless one alone is larger.
+const ranksBytes = 64 << 20
+
+// ranked are the projections whose stable ranks are measured.
+var ranked = [...]struct {
+	name string
+	rank func(*Diagnosis) *float64
+}{
+	{"self_attn.q_proj", func(d *Diagnosis) *float64 { return &d.RankQ }},
+	{"self_attn.r_proj", func(d *Diagnosis) *float64 { return &d.RankR }},
+	{"self_attn.k_proj", func(d *Diagnosis) *float64 { return &d.RankK }},
+}
+
 // measureRanks reads the projections of all layers, on as many host threads as the
-// device may use, and measures their stable ranks.
+// device may use and memory allows, and measures their stable ranks.
 func (m *Model) measureRanks(all []Diagnosis) error {
-	var wg sync.WaitGroup
 	threads := m.be.Info().Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	room := make(chan struct{}, threads)
-	errs := make([]error, len(all))
-	for i := range all {
-		room <- struct{}{}
+	var next atomic.Int64
+	errs := make([]error, min(threads, m.cfg.ranksAtOnce(m.be.Info().Precision.Master)))
+	var wg sync.WaitGroup
+	for worker := range errs {
 		wg.Go(func() {
-			defer func() { <-room }()
-			d := &all[i]
-			errs[i] = errors.Join(
-				m.measureRank(&d.RankQ, i, "self_attn.q_proj"),
-				m.measureRank(&d.RankR, i, "self_attn.r_proj"),
-				m.measureRank(&d.RankK, i, "self_attn.k_proj"))
+			var l lanczos
+			for i := int(next.Add(1)) - 1; i < len(all) && errs[worker] == nil; i = int(next.Add(1)) - 1 {
+				errs[worker] = m.measureLayer(&all[i], i, &l)
+			}
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-// measureRank leaves NaN where a layer has no such matrix.
-func (m *Model) measureRank(rank *float64, layer int, name string) error {
-	p, has := m.layout.Find(layerName(layer, name))
-	if !has {
-		*rank = math.NaN()
-		return nil
+// measureLayer leaves NaN where a layer has no such matrix.
+func (m *Model) measureLayer(d *Diagnosis, layer int, l *lanczos) error {
+	for _, r := range ranked {
+		p, has := m.layout.Find(layerName(layer, r.name))
+		if !has {
+			*r.rank(d) = math.NaN()
+			continue
+		}
+		w := m.layout.View(m.params, p)
+		l.w.see(m.be, w, w.Rows)
+		*r.rank(d) = l.stableRank()
+		if l.w.err != nil {
+			return l.w.err
+		}
 	}
-	w, err := readHost(m.be, m.layout.View(m.params, p))
-	*rank = stableRank(w)
-	return err
+	return nil
+}
+
+// ranksAtOnce is how many layers' projections are measured at the same time, at
+// most.
+func (c Config) ranksAtOnce(master kernels.DType) int {
+	return max(1, min(c.Layers, int(ranksBytes/c.rankBytes(master))))
+}
+
+// rankBytes is the host memory of one of them: its largest matrix, and Lanczos'
+// vectors.
+func (c Config) rankBytes(master kernels.DType) int64 {
+	width, rows := int64(c.Width), int64(max(c.qCols(), c.kvCols()))
+	return rows*width*int64(master.Size()) + 8*width*(lanczosSteps+3)
+}
+
+// lanczos is a matrix W whose largest singular value is looked for, and the memory
+// that it takes.
+type lanczos struct {
+	w      hostMatrix
+	memory []float64
+}
+
+// vector is the i-th of W's columns' length, of unspecified content.
+func (l *lanczos) vector(i int) []float64 {
+	n := l.w.m.Cols
+	if need := (lanczosSteps + 1) * n; need > len(l.memory) {
+		l.memory = make([]float64, need)
+	}
+	return l.memory[i*n : (i+1)*n]
 }
 
 // stableRank is |W|_F^2 / |W|_2^2; NaN for a matrix of zeros.
-func stableRank(w hostMatrix) float64 {
+func (l *lanczos) stableRank() float64 {
 	squares := 0.0
-	for i := range w.rows {
-		squares += dot(w.row(i), w.row(i))
+	for i := range l.w.m.Rows {
+		row := l.w.row(i)
+		squares += dot(row, row)
 	}
-	return squares / largestEigenvalue(w)
+	return squares / l.largestEigenvalue()
 }
 
 // Lanczos' method takes at most lanczosSteps steps, and fewer once one raises the
@@ -66,9 +116,9 @@ const (
 // largestEigenvalue is that of W^T W, by Lanczos' method with all directions kept
 // orthogonal (Golub and Van Loan, Matrix Computations, 4th edition, section 10.1).
 // It begins with a fixed direction.
-func largestEigenvalue(w hostMatrix) float64 {
+func (l *lanczos) largestEigenvalue() float64 {
 	rng := rand.New(rand.NewPCG(1, 2))
-	v := make([]float64, w.cols)
+	v := l.vector(0)
 	for i := range v {
 		v[i] = rng.NormFloat64()
 	}
@@ -76,9 +126,9 @@ func largestEigenvalue(w hostMatrix) float64 {
 	var basis [][]float64
 	var diagonal, beside []float64 // of the tridiagonal matrix
 	estimate := 0.0
-	for range min(lanczosSteps, w.cols) {
+	for range min(lanczosSteps, l.w.m.Cols) {
 		basis = append(basis, v)
-		next := w.gram(v)
+		next := l.gram(l.vector(len(basis)), v)
 		diagonal = append(diagonal, dot(v, next))
 		orthogonalize(next, basis)
 		before := estimate
@@ -94,11 +144,11 @@ func largestEigenvalue(w hostMatrix) float64 {
 	return estimate
 }
 
-// gram is W^T W v.
-func (w hostMatrix) gram(v []float64) []float64 {
-	out := make([]float64, w.cols)
-	for i := range w.rows {
-		row := w.row(i)
+// gram is out = W^T W v.
+func (l *lanczos) gram(out, v []float64) []float64 {
+	clear(out)
+	for i := range l.w.m.Rows {
+		row := l.w.row(i)
 		addScaled(out, dot(row, v), row)
 	}
 	return out

@@ -3,7 +3,10 @@ package model
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"parallax/kernels"
 )
 
 // rankBySweeps is a projection's stable rank by Jacobi's method.
@@ -13,24 +16,17 @@ func rankBySweeps(t *testing.T, m *Model, layer int, name string) float64 {
 	if !has {
 		return math.NaN()
 	}
-	w, err := readHost(m.be, m.layout.View(m.params, p))
-	if err != nil {
-		t.Fatal(err)
-	}
-	squares := 0.0
-	for _, x := range w.values {
-		squares += x * x
-	}
-	return squares / largestByJacobi(w)
+	w := readMatrix(t, m.be, m.layout.View(m.params, p))
+	return w.squares() / largestByJacobi(w)
 }
 
 // largestByJacobi is the largest eigenvalue of W^T W by cyclic Jacobi rotations of
 // W's columns (Hestenes): once all are orthogonal it is their largest square.
-func largestByJacobi(w hostMatrix) float64 {
-	columns := make([][]float64, w.cols)
+func largestByJacobi(w plainMatrix) float64 {
+	columns := make([][]float64, len(w[0]))
 	for c := range columns {
-		for r := range w.rows {
-			columns[c] = append(columns[c], w.row(r)[c])
+		for _, row := range w {
+			columns[c] = append(columns[c], row[c])
 		}
 	}
 	for range 30 { // sweeps: it converges quadratically
@@ -61,21 +57,46 @@ func rotate(x, y []float64) {
 	}
 }
 
-func randomMatrix(rows, cols int, scale func(col int) float64) hostMatrix {
+// squares is |W|_F^2.
+func (w plainMatrix) squares() float64 {
+	sum := 0.0
+	for _, row := range w {
+		sum += dot(row, row)
+	}
+	return sum
+}
+
+// on is the matrix on the oracle, in float64.
+func (w plainMatrix) on(t *testing.T, be kernels.Backend) kernels.Matrix {
+	t.Helper()
+	buf, err := be.Alloc(kernels.F64, len(w)*len(w[0]))
+	if err == nil {
+		err = kernels.WriteFloats(be, buf, slices.Concat(w...))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kernels.Mat(buf, len(w), len(w[0]))
+}
+
+func randomMatrix(rows, cols int, scale func(col int) float64) plainMatrix {
 	rng := rand.New(rand.NewPCG(9, uint64(rows)))
-	w := hostMatrix{rows: rows, cols: cols, stride: cols}
-	for range rows {
+	w := make(plainMatrix, rows)
+	for r := range w {
 		for c := range cols {
-			w.values = append(w.values, scale(c)*rng.NormFloat64())
+			w[r] = append(w[r], scale(c)*rng.NormFloat64())
 		}
 	}
 	return w
 }
 
+// TestStableRank measures all matrices with one and the same memory.
 func TestStableRank(t *testing.T) {
 	even := func(int) float64 { return 1 }
+	be := open(t, "ref")
+	var l lanczos
 	for name, c := range map[string]struct {
-		w         hostMatrix
+		w         plainMatrix
 		tolerance float64
 	}{
 		"crowded":   {randomMatrix(120, 120, even), 2e-3},
@@ -86,14 +107,16 @@ func TestStableRank(t *testing.T) {
 		"one entry": {randomMatrix(1, 1, even), 1e-12},
 	} {
 		t.Run(name, func(t *testing.T) {
-			squares := dot(c.w.values, c.w.values)
-			got, want := stableRank(c.w), squares/largestByJacobi(c.w)
-			if !(math.Abs(got/want-1) <= c.tolerance) {
-				t.Errorf("got %.12g, want %.12g", got, want)
+			l.w.see(be, c.w.on(t, be), len(c.w))
+			got, want := l.stableRank(), c.w.squares()/largestByJacobi(c.w)
+			if l.w.err != nil || !(math.Abs(got/want-1) <= c.tolerance) {
+				t.Errorf("got %.12g, %v, want %.12g", got, l.w.err, want)
 			}
 		})
 	}
-	if rank := stableRank(hostMatrix{make([]float64, 12), 3, 4, 4}); !math.IsNaN(rank) {
+	zeros := plainMatrix{make([]float64, 4), make([]float64, 4)}
+	l.w.see(be, zeros.on(t, be), len(zeros))
+	if rank := l.stableRank(); !math.IsNaN(rank) {
 		t.Errorf("a matrix of zeros has stable rank %v", rank)
 	}
 }

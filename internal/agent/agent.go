@@ -49,8 +49,9 @@ type Options struct {
 
 	Transport Transport // of the ring's frames; empty: TCP
 
-	Network network.Network // nil: the host's
-	Observe func(Place)     // for tests: told of each place of a view before the node goes on from there; nil: nobody is
+	Network  network.Network // nil: the host's
+	Prepared func()          // called once the node holds what it trains with; nil: nobody is told
+	Observe  func(Place)     // for tests: told of each place of a view before the node goes on from there; nil: nobody is
 }
 
 // advertised is the address that others are told for one that is listened on:

@@ -36,6 +36,9 @@ func (a *agent) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if a.o.Prepared != nil {
+		a.o.Prepared()
+	}
 	return a.ready(spec)
 }
 

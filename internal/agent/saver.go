@@ -19,7 +19,8 @@ type saver struct {
 	dataDigest string
 	tell       func(*pb.NodeMessage)
 
-	writing chan error // the write under way, nil without one
+	memory  train.HostState // of the snapshot that is written
+	writing chan error      // the write under way, nil without one
 }
 
 func newSaver(w *pb.Welcome, spec config.Spec, dataDigest string, tell func(*pb.NodeMessage)) *saver {
@@ -35,7 +36,7 @@ func (s *saver) root() string {
 func (s *saver) save(t *train.Trainer) {
 	_ = s.wait() // it was reported
 	began := time.Now()
-	snapshot, err := t.Snapshot()
+	snapshot, err := t.Snapshot(&s.memory)
 	if err != nil {
 		s.report(t.Applied(), checkpoint.Saved{}, began, err)
 		s.writing = make(chan error, 1)

@@ -59,7 +59,7 @@ func (f *nodeFlags) declare(cmd *cobra.Command) {
 }
 
 func (f *nodeFlags) run(cmd *cobra.Command) error {
-	f.options.Log = newLogger(f.verbose)
+	f.options.Log, f.options.Prepared = newLogger(f.verbose), paceCollector
 	for _, complete := range []func() error{f.fromEnvironment, f.expectSpec, f.secure, f.chooseTransport} {
 		if err := complete(); err != nil {
 			return err

@@ -43,7 +43,7 @@ func (m *meter) Alloc(dt kernels.DType, n int) (kernels.Buffer, error) {
 func testRun(t *testing.T, nodes int, set ...string) Run {
 	t.Helper()
 	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: append([]string{
-		"model.vocabulary=256", "model.width=32", "model.head_dim=16", "model.ffn=48", "train.seq_len=24"}, set...)})
+		"model.vocabulary=256", "model.width=32", "model.head_dim=16", "model.ffn=48", "train.seq_len=24", "diagnostics.every=1"}, set...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +97,17 @@ func trainers(t *testing.T, r Run) (all []*train.Trainer, meters []*meter) {
 func TestMemoryIsWhatTrainingAllocates(t *testing.T) {
 	for _, set := range [][]string{
 		nil, {"optimizer.name=adamw"}, {"data.documents=true"}, {"model.mixer=softmax"}, {"train.slots=5"}, {"train.reduction=sum-exact"},
-		{"train.recompute=layer"},
+		{"train.recompute=layer"}, {"diagnostics.every=0"},
 	} {
 		r := testRun(t, 2, set...)
 		m := estimate(t, r).Memory
-		_, meters := trainers(t, r)
+		all, meters := trainers(t, r)
+		step(t, all)
+		if r.Spec.Diagnostics.Every > 0 {
+			if _, err := all[0].Diagnose(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if want, got := m.Total()-m.Host(), meters[0].bytes; want != got {
 			t.Errorf("%v: %d bytes on the device estimated, %d allocated", set, want, got)
 		}
@@ -126,28 +132,32 @@ func TestTrafficIsWhatTheRingSends(t *testing.T) {
 func sentInAStep(t *testing.T, r Run) (sum int64) {
 	t.Helper()
 	all, _ := trainers(t, r)
-	for range 2 {
-		sum = 0
-		type result struct {
-			report train.Report
-			err    error
-		}
-		results := make(chan result, len(all))
-		for _, trainer := range all {
-			go func() {
-				report, err := trainer.Step(context.Background())
-				results <- result{report, err}
-			}()
-		}
-		for range all {
-			got := <-results
-			if got.err != nil {
-				t.Fatal(got.err)
-			}
-			sum += got.report.WireBytes
-		}
+	step(t, all)
+	return step(t, all)
+}
+
+// step has all trainers make a step, and returns what they have sent.
+func step(t *testing.T, all []*train.Trainer) (sent int64) {
+	t.Helper()
+	type result struct {
+		report train.Report
+		err    error
 	}
-	return sum
+	results := make(chan result, len(all))
+	for _, trainer := range all {
+		go func() {
+			report, err := trainer.Step(context.Background())
+			results <- result{report, err}
+		}()
+	}
+	for range all {
+		got := <-results
+		if got.err != nil {
+			t.Fatal(got.err)
+		}
+		sent += got.report.WireBytes
+	}
+	return sent
 }
 
 func TestCounts(t *testing.T) {

@@ -15,7 +15,9 @@ type Part struct {
 	Remedy string `json:"-"`
 }
 
-// Memory is what a rank needs at most, at rank 0, which also writes checkpoints.
+// Memory is what a rank needs at most, at rank 0, which also writes checkpoints and
+// looks into the layers. A node that a joiner fetches the state from needs up to
+// three more copies of it meanwhile, see internal/transfer.
 type Memory []Part
 
 // Total is the sum of all parts: what a device needs that computes in the host's
@@ -54,9 +56,13 @@ const (
 	smaller = "make the model smaller"
 	shorter = "make train.micro_batch or train.seq_len smaller"
 	again   = ", or set train.recompute = \"layer\""
-	// program is a node without a run: code, runtime, tokenizer, connections. The
-	// token file is mapped, and not counted: the system drops it when it must.
-	program = 32 << 20
+	// Garbage is what a node lets the garbage collector leave until it comes by.
+	Garbage = 16 << 20
+	noLooks = "set diagnostics.every = 0"
+	// program is a node without a run: runtime, tokenizer, connections, and Garbage.
+	// Its code and the token file are mapped, and not counted: the system drops them
+	// when it must.
+	program = Garbage + 16<<20
 )
 
 func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory {
@@ -76,8 +82,12 @@ func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory
 		{"activations", m.Activations, false, remedy},
 		{"batches on the device", batches + lossBytes(r, slots), false, shorter + ", or use more nodes"},
 		{"batches on the host", batches + lossBytes(r, slots), true, shorter + ", or use more nodes"},
-		{"copies of the state", stateCopies * (m.Parameters + o.State), true, smaller},
+		{"copy of the state", m.Parameters + o.State, true, smaller},
 		{"program", program, true, "use a larger host"},
+	}
+	if r.Spec.Diagnostics.Every > 0 {
+		device, host := r.Model.DiagnoseBytes(r.Precision, t.MicroBatch, t.SeqLen)
+		parts = append(parts, Part{"looks on the device", device, false, noLooks}, Part{"looks on the host", host, true, noLooks})
 	}
 	if r.Overhead > 0 {
 		parts = append(parts, Part{"driver, libraries and scratch", r.Overhead, false, shorter})
@@ -87,11 +97,6 @@ func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory
 	}
 	return parts
 }
-
-// stateCopies is how many copies of parameters and optimizer state the host holds
-// at most: a checkpoint's on its way to disk, and one that was made for the
-// state's digest, until the garbage collector comes by.
-const stateCopies = 2
 
 // exactBytes are the integers that sum-exact adds gradients up in.
 func exactBytes(r Run, layout model.Layout) int64 {

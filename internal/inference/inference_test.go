@@ -99,7 +99,7 @@ func (m trained) train(t *testing.T, spec config.Spec) trained {
 	if m.loss, err = trainer.Evaluate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := trainer.Snapshot()
+	s, err := trainer.Snapshot(&train.HostState{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -216,7 +216,7 @@ func TestExactResume(t *testing.T) {
 // save writes a checkpoint and returns its folder.
 func save(t *testing.T, trainer *Trainer) string {
 	t.Helper()
-	s, err := trainer.Snapshot()
+	s, err := trainer.Snapshot(&HostState{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func restore(t *testing.T, trainer *Trainer, dir string) {
 func TestExactRefusesBadExponents(t *testing.T) {
 	for _, bad := range []float32{97, -96, 0.5, float32(math.NaN())} {
 		trainer := newTestTrainer(t, testSpec(t, "train.reduction=sum-exact"))
-		s, err := trainer.Snapshot()
+		s, err := trainer.Snapshot(&HostState{})
 		if err != nil {
 			t.Fatal(err)
 		}

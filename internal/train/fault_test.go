@@ -177,7 +177,7 @@ func TestDivergence(t *testing.T) {
 		t.Errorf("the ranks diverged at steps %v, after %d", steps, c[0].Applied())
 	}
 	c.digest(t)
-	if _, err := c[0].Snapshot(); err != nil {
+	if _, err := c[0].Snapshot(&HostState{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,10 +8,24 @@ import (
 	"parallax/model"
 )
 
-// Snapshot copies the state to host memory that stays as it is while training
-// goes on. The caller adds what names the run: RunID, Spec, SpecHash and the
-// data's digest.
-func (t *Trainer) Snapshot() (checkpoint.Snapshot, error) {
+// HostState is host memory for copies of a state, one at a time.
+type HostState struct{ parts [][]byte }
+
+// copyOut copies buffer number i to memory that the next copy of it overwrites.
+func (h *HostState) copyOut(be kernels.Backend, i int, b kernels.Buffer) ([]byte, error) {
+	for len(h.parts) <= i {
+		h.parts = append(h.parts, nil)
+	}
+	if n := b.Len() * b.DType().Size(); len(h.parts[i]) != n {
+		h.parts[i] = be.HostAlloc(n)
+	}
+	return h.parts[i], be.CopyOut(h.parts[i], b).Wait()
+}
+
+// Snapshot copies the state to the memory of into, where it stays as it is, while
+// training goes on, until that is used again. The caller adds what names the run:
+// RunID, Spec, SpecHash and the data's digest.
+func (t *Trainer) Snapshot(into *HostState) (checkpoint.Snapshot, error) {
 	if t.broken != nil {
 		return checkpoint.Snapshot{}, t.broken
 	}
@@ -19,7 +33,7 @@ func (t *Trainer) Snapshot() (checkpoint.Snapshot, error) {
 	if err != nil {
 		return checkpoint.Snapshot{}, err
 	}
-	params, err := t.copyOut(t.model.Params())
+	params, err := into.copyOut(t.be, 0, t.model.Params())
 	if err != nil {
 		return checkpoint.Snapshot{}, err
 	}
@@ -34,7 +48,7 @@ func (t *Trainer) Snapshot() (checkpoint.Snapshot, error) {
 		s.Model[i].Data = kernels.Cast[float32](params)[p.Offset : p.Offset+p.Len()]
 	}
 	for i, b := range t.opt.State() {
-		data, err := t.copyOut(b.Buffer)
+		data, err := into.copyOut(t.be, 1+i, b.Buffer)
 		if err != nil {
 			return checkpoint.Snapshot{}, err
 		}
@@ -84,12 +98,9 @@ func (t *Trainer) restore(c *checkpoint.Checkpoint) error {
 	if err := RestoreModel(t.be, t.model, c); err != nil {
 		return err
 	}
+	r := restorer{be: t.be}
 	for _, b := range t.opt.State() {
-		host := t.be.HostAlloc(4 * b.Buffer.Len())
-		if err := c.ReadOptimizer(b.Name, kernels.Cast[float32](host)); err != nil {
-			return err
-		}
-		if err := t.be.CopyIn(b.Buffer, host).Wait(); err != nil {
+		if err := r.restore(b.Buffer, b.Name, c.ReadOptimizer); err != nil {
 			return err
 		}
 	}
@@ -101,17 +112,29 @@ func (t *Trainer) restore(c *checkpoint.Checkpoint) error {
 
 // RestoreModel replaces a model's parameters by a checkpoint's.
 func RestoreModel(be kernels.Backend, m *model.Model, c *checkpoint.Checkpoint) error {
-	layout := m.Layout()
-	host := be.HostAlloc(4 * layout.Size)
-	flat := kernels.Cast[float32](host)
-	for _, p := range layout.Params {
-		if err := c.ReadModel(p.Name, flat[p.Offset:p.Offset+p.Len()]); err != nil {
+	r := restorer{be: be}
+	for _, p := range m.Layout().Params {
+		if err := r.restore(m.Params().Slice(p.Offset, p.Offset+p.Len()), p.Name, c.ReadModel); err != nil {
 			return err
 		}
 	}
-	if err := be.CopyIn(m.Params(), host).Wait(); err != nil {
-		return err
-	}
 	m.SyncWork()
 	return be.Sync()
+}
+
+// restorer brings tensors to a device through host memory as large as the largest.
+type restorer struct {
+	be   kernels.Backend
+	host []byte
+}
+
+func (r *restorer) restore(dst kernels.Buffer, name string, read func(name string, dst []float32) error) error {
+	n := 4 * dst.Len()
+	if n > len(r.host) {
+		r.host = r.be.HostAlloc(n)
+	}
+	if err := read(name, kernels.Cast[float32](r.host[:n])); err != nil {
+		return err
+	}
+	return r.be.CopyIn(dst, r.host[:n]).Wait()
 }
