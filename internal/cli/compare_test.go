@@ -169,9 +169,10 @@ func TestEstimate(t *testing.T) {
 			Seconds float64
 			Source  string
 		} `json:"seconds_per_step"`
+		NoRecord string `json:"no_record"`
 	}
 	p.run("estimate", "--preset", "tiny", "--nodes", "2", "--json").want(0).decode(&e)
-	if e.Parameters != 361280 || !e.Fits || len(e.Memory) != 10 || e.Traffic.Gradients < 4*e.Parameters || e.Traffic.Updates == 0 {
+	if e.Parameters != 361280 || !e.Fits || len(e.Memory) != 12 || e.Traffic.Gradients < 4*e.Parameters || e.Traffic.Updates == 0 {
 		t.Errorf("%+v", e)
 	}
 	if len(e.Seconds) != 1 || e.Seconds[0].Seconds <= 0 || !strings.Contains(e.Seconds[0].Source, "measured now") {
@@ -188,8 +189,12 @@ func TestEstimate(t *testing.T) {
 	p.run("estimate", "--link", "-1").refuses(2, "--link -1")
 	p.run("estimate", "--device", "tpu").refuses(2, "tpu", "cpu")
 	p.sim("1", p.writeRun(50, 0)...)
-	p.run("estimate", "--preset", "tiny", "--json").want(0).decode(&e)
-	if len(e.Seconds) != 2 || !strings.Contains(e.Seconds[1].Source, "in the ledger, of run") {
-		t.Errorf("with a ledger: %+v", e.Seconds)
+	p.run("estimate", "--config", "run.toml", "--json").want(0).decode(&e)
+	if e.NoRecord != "" || len(e.Seconds) != 2 || !strings.Contains(e.Seconds[1].Source, "at the rate of whole steps of run") {
+		t.Errorf("with a ledger: %+v, %s", e.Seconds, e.NoRecord)
+	}
+	p.run("estimate", "--preset", "small", "--json").want(0).decode(&e)
+	if len(e.Seconds) != 1 || !strings.Contains(e.NoRecord, "no run of it on this hardware has a model of about this size") {
+		t.Errorf("of another size: %+v, %s", e.Seconds, e.NoRecord)
 	}
 }

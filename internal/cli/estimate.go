@@ -5,16 +5,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"parallax/internal/estimate"
 	"parallax/kernels"
-	"parallax/record"
 )
 
 // estimateFlags are what is estimated, and where it would run.
@@ -36,8 +33,9 @@ func estimateCommand() *cobra.Command {
 		Short: "Say what a run will take: parameters, FLOPs, memory, traffic, time",
 		Long: `estimate counts what a run will need before it is started, for nodes on hosts like this
 one: bytes on every rank, traffic on the ring, seconds per step. The seconds come from
-this host's rate in matrix products, measured now, which no step exceeds; and, where the
-ledger has runs on such a device, from the best rate of their whole steps.
+this host's rate in matrix products, measured now, which no step exceeds; and from whole
+steps that the ledger has of the same hardware and a model of about this size, where it has
+such a run. It is named.
 
 What does not fit in this host's or its device's memory is refused with exit code 2, naming the part that
 takes most.`,
@@ -111,7 +109,7 @@ func (f *estimateFlags) predict() (p prediction, err error) {
 		p.OnDevice = f.shared(e.Memory.Total() - e.Memory.Host())
 		p.Fits = p.Fits && p.OnDevice <= p.DeviceBytes
 	}
-	p.Speeds, err = f.speeds(e, be)
+	p.Speeds, p.NoRecord, err = f.speeds(e, be)
 	return p, err
 }
 
@@ -124,14 +122,8 @@ type prediction struct {
 	OnDevice    int64   `json:"needed_on_device,omitempty"` // in bytes, where the device has memory of its own
 	DeviceBytes int64   `json:"device_bytes,omitempty"`
 	Speeds      []speed `json:"seconds_per_step"`
+	NoRecord    string  `json:"no_record,omitempty"`             // why no run in the ledger tells the time
 	RingSeconds float64 `json:"ring_seconds_per_step,omitempty"` // that the wire alone takes
-}
-
-// speed is how long a step takes, by one way to know.
-type speed struct {
-	Seconds float64 `json:"seconds"`
-	Rate    float64 `json:"flops_per_s"`
-	Source  string  `json:"source"`
 }
 
 // neededHere is what the nodes on this host take of its memory. A device other
@@ -157,70 +149,6 @@ func (f *estimateFlags) ringSeconds(e *estimate.Estimate) float64 {
 		return 0
 	}
 	return 8 * float64(e.Traffic.Total()) / (f.link * 1e9)
-}
-
-func (f *estimateFlags) speeds(e *estimate.Estimate, be kernels.Backend) ([]speed, error) {
-	rate, err := kernels.MatMulRate(be, time.Second/2)
-	if err != nil {
-		return nil, err
-	}
-	all := []speed{{e.SecondsInProducts(rate), rate, fmt.Sprintf("at least: matrix products on this %s, measured now", f.device)}}
-	best, run, err := bestStepRate(f.ledger, f.device)
-	if err == nil && run != "" {
-		all = append(all, speed{e.SecondsAtStepRate(best), best, fmt.Sprintf("at the best rate of whole steps on a host's %s in the ledger, of run %s", f.device, run)})
-	}
-	return all, err
-}
-
-// bestStepRate is the most model FLOP/s that a run in the ledger has made on each
-// of its hosts, over all its steps; run is "" if there is none on such a device.
-func bestStepRate(ledger, device string) (rate float64, run string, err error) {
-	if _, err := os.Stat(ledger); err != nil {
-		return 0, "", nil
-	}
-	err = withLedger(ledger, func(l *record.Ledger) error {
-		runs, err := l.Runs()
-		if err != nil {
-			return err
-		}
-		for _, r := range runs {
-			got, err := stepRate(l, r.ID, device)
-			if err != nil {
-				return err
-			}
-			if got > rate {
-				rate, run = got, r.ID
-			}
-		}
-		return nil
-	})
-	return rate, run, err
-}
-
-// stepRate is a run's model FLOP/s per host; 0 if it was on another device, or has
-// no steps.
-func stepRate(l *record.Ledger, run, device string) (float64, error) {
-	ranks, err := l.Ranks(run)
-	if err != nil || len(ranks) == 0 {
-		return 0, err
-	}
-	hosts := map[string]bool{}
-	for _, r := range ranks {
-		if r.Device != device {
-			return 0, nil
-		}
-		hosts[r.Host] = true
-	}
-	steps, err := l.Steps(run)
-	flops, seconds := 0.0, 0.0
-	for _, s := range steps {
-		flops += s.FLOPs
-		seconds += s.Seconds
-	}
-	if err != nil || !(seconds > 0) {
-		return 0, err
-	}
-	return flops / seconds / float64(len(hosts)), nil
 }
 
 // refuse is the error of a run that does not fit.
@@ -269,6 +197,9 @@ func (p prediction) print(w io.Writer, asJSON bool) error {
 	}
 	for _, s := range p.Speeds {
 		row("time", "%s\ta step, %s for %d, %s (%.4g GFLOP/s)", timeSpan(s.Seconds), timeSpan(s.Seconds*float64(p.Steps)), p.Steps, s.Source, s.Rate/1e9)
+	}
+	if p.NoRecord != "" {
+		row("", "(%s)", p.NoRecord)
 	}
 	return table.Flush()
 }

@@ -59,10 +59,10 @@ const (
 	// Garbage is what a node lets the garbage collector leave until it comes by.
 	Garbage = 16 << 20
 	noLooks = "set diagnostics.every = 0"
-	// program is a node without a run: runtime, tokenizer, connections, and Garbage.
-	// Its code and the token file are mapped, and not counted: the system drops them
-	// when it must.
-	program = Garbage + 16<<20
+	// program is a node without a run: code, runtime, tokenizer, connections, and
+	// Garbage. The token file is mapped, and not counted: the system drops it when it
+	// must.
+	program = Garbage + 32<<20
 )
 
 func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory {

@@ -116,7 +116,7 @@ func (b *Backend) CopyIn(dst kernels.Buffer, src []byte) kernels.Event {
 	if len(src) > len(raw) {
 		panic(fmt.Sprintf("cpu: copy of %d bytes into a buffer of %d", len(src), len(raw)))
 	}
-	copy(raw, src)
+	copyBytes(raw[:len(src)], src)
 	return done{}
 }
 
@@ -126,8 +126,20 @@ func (b *Backend) CopyOut(dst []byte, src kernels.Buffer) kernels.Event {
 	if len(dst) > len(raw) {
 		panic(fmt.Sprintf("cpu: copy of %d bytes out of a buffer of %d", len(dst), len(raw)))
 	}
-	copy(dst, raw)
+	copyBytes(dst, raw[:len(dst)])
 	return done{}
+}
+
+// copyPiece is how many bytes are copied at a time. A goroutine cannot be stopped
+// within a copy: to collect garbage, which stops all for a moment, would have all
+// wait until a gigabyte is copied.
+const copyPiece = 1 << 20
+
+// copyBytes copies src to dst, which are of one length.
+func copyBytes(dst, src []byte) {
+	for lo := 0; lo < len(src); lo += copyPiece {
+		copy(dst[lo:], src[lo:min(lo+copyPiece, len(src))])
+	}
 }
 
 // Mark is done when it returns.
