@@ -45,7 +45,7 @@ func (f *estimateFlags) speeds(e *estimate.Estimate, be kernels.Backend) (all []
 	}
 	return append(all, speed{
 		Seconds: e.SecondsAtStepRate(best.rate), Rate: best.rate, Run: best.run.ID,
-		Source: fmt.Sprintf("at the rate of whole steps of run %s: %s parameters on the same hardware", best.run.ID, count(best.run.Parameters)),
+		Source: fmt.Sprintf("at the rate of whole steps of run %s: %s parameters on the same hardware", best.run.ID, size(best.run.Parameters)),
 	}), "", nil
 }
 
@@ -78,7 +78,7 @@ func choosePace(paces []pace, parameters int64) (best pace, why string) {
 		return best, "no run of it has made steps on this hardware"
 	case best.rate == 0:
 		return best, fmt.Sprintf("no run of it on this hardware has a model of about this size: the nearest, %s, has %s parameters, this one has %s",
-			nearest.run.ID, count(nearest.run.Parameters), count(parameters))
+			nearest.run.ID, size(nearest.run.Parameters), size(parameters))
 	}
 	return best, ""
 }
@@ -132,8 +132,8 @@ var threadCount = regexp.MustCompile(`, \d+ threads?$`)
 // kindOf is a device's summary without what differs between nodes of equal hosts.
 func kindOf(summary string) string { return threadCount.ReplaceAllString(summary, "") }
 
-// count writes a number of parameters.
-func count(n int64) string {
+// size writes a number of parameters.
+func size(n int64) string {
 	switch {
 	case n >= 1e9:
 		return fmt.Sprintf("%.3g B", float64(n)/1e9)
