@@ -9,11 +9,11 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"parallax/collective"
 	"parallax/collective/tcpring"
+	"parallax/internal/direct"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -91,13 +91,13 @@ func (s *Server) acceptPrev(ctx context.Context, cfg *collective.Config) (*prevL
 			return nil, err
 		}
 		if err = checkClaim(a.Claim, cfg, from); err == nil {
-			var direct *tcpring.Edge
-			if direct, err = s.accept(ctx, a); err == nil {
-				return &prevLink{a, direct}, nil
+			var edge *tcpring.Edge
+			if edge, err = s.accept(ctx, a); err == nil {
+				return &prevLink{a, edge}, nil
 			}
 		}
 		a.end(status.Error(codes.FailedPrecondition, err.Error()))
-		if err != errNotDirect {
+		if err != direct.ErrNotTaken {
 			return nil, cfg.Lost(from, err)
 		}
 	}
@@ -197,12 +197,14 @@ func openLink(ctx context.Context, conn *grpc.ClientConn, cfg *collective.Config
 	if err != nil || offer == "" {
 		return link, err
 	}
-	if link.direct, err = o.direct.connect(ctx, cfg.Members[to].Address, offer); err == nil {
+	beside, err := o.direct.Connect(ctx, cfg.Members[to].Address, offer)
+	if err == nil {
+		link.direct = tcpring.NewEdge(beside)
 		return link, nil
 	}
 	link.cancel()
 	if ctx.Err() == nil {
-		o.direct.tell(fmt.Sprintf("the link to rank %d (%s) goes over gRPC: no direct connection to %s came about: %v",
+		o.direct.Tell(fmt.Sprintf("the link to rank %d (%s) goes over gRPC: no direct connection to %s came about: %v",
 			to, cfg.Members[to].Name, cfg.Members[to].Address, err))
 		o.direct = nil
 	}
@@ -213,7 +215,7 @@ func openLink(ctx context.Context, conn *grpc.ClientConn, cfg *collective.Config
 // its offer of a direct connection, if it makes one. The stream outlives ctx.
 func openStream(ctx context.Context, conn *grpc.ClientConn, cfg *collective.Config, to int, direct bool) (*outLink, string, error) {
 	claim := Claim{Generation: cfg.Generation, From: cfg.Rank, To: to, World: len(cfg.Members), Name: cfg.Members[cfg.Rank].Name, direct: direct}
-	own, cancel := context.WithCancel(metadata.NewOutgoingContext(context.Background(), claim.metadata()))
+	own, cancel := context.WithCancel(claim.outgoing())
 	detach := context.AfterFunc(ctx, cancel)
 	stream, err := pb.NewRingClient(conn).Link(own, grpc.ForceCodecV2(codec{}))
 	var offer string
@@ -237,10 +239,7 @@ func accepted(stream grpc.BidiStreamingClient[pb.Frame, pb.Frame]) (offer string
 	if err == nil && md == nil {
 		err = stream.RecvMsg(&message{})
 	}
-	if v := md.Get(keyOffer); err == nil && len(v) == 1 {
-		offer = v[0]
-	}
-	return offer, err
+	return direct.Offered(md), err
 }
 
 // lasting reports whether trying again would get the same answer.

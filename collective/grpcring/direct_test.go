@@ -13,7 +13,7 @@ import (
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
-	"parallax/collective/tcpring"
+	"parallax/internal/direct"
 	"parallax/internal/trust"
 )
 
@@ -30,7 +30,7 @@ func TestFallsBackToGRPC(t *testing.T) {
 		}
 	}
 	comms := connectWith(t, hosts, 7, nil, func(int) []grpcring.Option {
-		return []grpcring.Option{grpcring.WithDirect(grpcring.Direct{Dial: refuse, Notice: notice})}
+		return []grpcring.Option{grpcring.WithDirect(direct.Dialer{Dial: refuse, Notice: notice})}
 	})
 	must(t, comms, func(c *collective.Comm) error { return allCollectives(c, 1000) })
 	if notices.Load() != 2 {
@@ -51,14 +51,14 @@ func TestSecretsAreWanted(t *testing.T) {
 	hosts := newDirectHosts(t, 2)
 	tap := new(tap)
 	comms := connectWith(t, hosts, 7, nil, func(int) []grpcring.Option {
-		return []grpcring.Option{grpcring.WithDirect(grpcring.Direct{Dial: tap.dial})}
+		return []grpcring.Option{grpcring.WithDirect(direct.Dialer{Dial: tap.dial})}
 	})
-	for _, secret := range [][]byte{make([]byte, 32), tap.said[len(tcpring.Magic):]} {
+	for _, secret := range [][]byte{make([]byte, 32), tap.said[len(direct.Magic):]} {
 		conn, err := net.Dial("tcp", tap.address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.Write(append([]byte(tcpring.Magic), secret...))
+		conn.Write(append([]byte(direct.Magic), secret...))
 		if answer, err := io.ReadAll(conn); len(answer) > 0 {
 			t.Errorf("%s was answered %q, %v", hex.EncodeToString(secret), answer, err)
 		}
@@ -89,7 +89,7 @@ type tapped struct {
 }
 
 func (c *tapped) Write(p []byte) (int, error) {
-	if room := len(tcpring.Magic) + 32 - len(c.tap.said); room > 0 {
+	if room := len(direct.Magic) + 32 - len(c.tap.said); room > 0 {
 		c.tap.said = append(c.tap.said, bytes.Clone(p[:min(room, len(p))])...)
 	}
 	return c.Conn.Write(p)
@@ -131,7 +131,7 @@ func TestDirectTLS(t *testing.T) {
 				}
 				return []grpcring.Option{
 					grpcring.WithDialOptions(identity(rank).Node(next).DialOptions()...),
-					grpcring.WithDirect(grpcring.Direct{Credentials: shown.Node(next).Credentials(), Notice: func(s string) { noticed <- s }}),
+					grpcring.WithDirect(direct.Dialer{Credentials: shown.Node(next).Credentials(), Notice: func(s string) { noticed <- s }}),
 				}
 			})
 			must(t, comms, func(c *collective.Comm) error { return allCollectives(c, 1000) })

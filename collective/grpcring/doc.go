@@ -20,9 +20,9 @@
 //
 // # Direct connections
 //
-// gRPC copies what it carries. Where both sides want it (Server.Share, WithDirect),
+// gRPC copies what it carries. Where both sides want it (WithDirectHost, WithDirect),
 // a link's frames go over a connection of their own, package tcpring, which the
-// stream has negotiated; see direct.go for how, and for what proves who it is.
+// stream has negotiated; package internal/direct says how, and what proves who it is.
 //
 // # Where next
 //

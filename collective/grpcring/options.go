@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/experimental"
 
 	"parallax/collective"
+	"parallax/internal/direct"
 )
 
 const (
@@ -48,7 +49,7 @@ type Option func(*options)
 type options struct {
 	creds  credentials.TransportCredentials
 	dial   []grpc.DialOption
-	direct *Direct
+	direct *direct.Dialer
 }
 
 // WithCredentials secures the link to the next rank. The default is plain TCP.
@@ -63,7 +64,7 @@ func WithDialOptions(opts ...grpc.DialOption) Option {
 
 // WithDirect has frames go to the next rank over a direct connection, if it offers
 // one.
-func WithDirect(d Direct) Option {
+func WithDirect(d direct.Dialer) Option {
 	return func(o *options) { o.direct = &d }
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
+	"parallax/internal/direct"
 )
 
 // TestProcessLoss kills or stops a real process in mid-reduction. All others must
@@ -109,7 +110,7 @@ func (j job) connect(h *host, cfg collective.Config) (collective.Transport, erro
 	}
 	if j.direct {
 		notice := func(sentence string) { panic(sentence) }
-		opts = append(opts, grpcring.WithDirect(grpcring.Direct{Credentials: next.Credentials(), Notice: notice}))
+		opts = append(opts, grpcring.WithDirect(direct.Dialer{Credentials: next.Credentials(), Notice: notice}))
 	}
 	return h.ring.Connect(context.Background(), cfg, opts...)
 }

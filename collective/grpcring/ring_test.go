@@ -18,6 +18,7 @@ import (
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
+	"parallax/internal/direct"
 	"parallax/internal/trust"
 )
 
@@ -55,15 +56,17 @@ func listen(opts ...grpcring.ServerOption) (*host, error) {
 }
 
 // listenAs shows and wants the certificates of t.
-func listenAs(t trust.Trust, direct bool, opts ...grpcring.ServerOption) (*host, error) {
+func listenAs(t trust.Trust, straight bool, opts ...grpcring.ServerOption) (*host, error) {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	h := &host{ring: grpcring.NewServer(opts...), addr: lis.Addr().String(), direct: direct}
-	if direct {
-		lis = h.ring.Share(lis, t.ServerCredentials(slog.Default()))
+	h := &host{addr: lis.Addr().String(), direct: straight}
+	if straight {
+		host := direct.NewHost(t.ServerCredentials(slog.Default()))
+		opts, lis = append(opts, grpcring.WithDirectHost(host)), host.Share(lis)
 	}
+	h.ring = grpcring.NewServer(opts...)
 	h.grpc = grpc.NewServer(append(grpcring.ServerOptions(), t.ServerOptions(slog.Default())...)...)
 	h.ring.Register(h.grpc)
 	go h.grpc.Serve(lis)
@@ -110,7 +113,7 @@ func (h *host) options(t testing.TB) []grpcring.Option {
 	if !h.direct {
 		return nil
 	}
-	return []grpcring.Option{grpcring.WithDirect(grpcring.Direct{Notice: func(s string) { t.Error(s) }})}
+	return []grpcring.Option{grpcring.WithDirect(direct.Dialer{Notice: func(s string) { t.Error(s) }})}
 }
 
 // connect seats all hosts.

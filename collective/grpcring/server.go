@@ -8,11 +8,11 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"parallax/collective"
+	"parallax/internal/direct"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -35,18 +35,19 @@ const (
 	keyTo         = "parallax-to"
 	keyWorld      = "parallax-world"
 	keyName       = "parallax-name"
-	keyDirect     = "parallax-direct"
 )
 
-func (c Claim) metadata() metadata.MD {
+// outgoing is the context of the stream that is opened with c.
+func (c Claim) outgoing() context.Context {
 	md := metadata.Pairs(
 		keyGeneration, strconv.FormatUint(c.Generation, 10),
 		keyFrom, strconv.Itoa(c.From), keyTo, strconv.Itoa(c.To),
 		keyWorld, strconv.Itoa(c.World), keyName, c.Name)
+	ctx := metadata.NewOutgoingContext(context.Background(), md)
 	if c.direct {
-		md.Set(keyDirect, "yes")
+		return direct.Ask(ctx)
 	}
-	return md
+	return ctx
 }
 
 func claimOf(md metadata.MD) (c Claim, err error) {
@@ -66,7 +67,7 @@ func claimOf(md metadata.MD) (c Claim, err error) {
 	c = Claim{
 		Generation: number(keyGeneration, 64),
 		From:       int(number(keyFrom, 16)), To: int(number(keyTo, 16)), World: int(number(keyWorld, 17)),
-		Name: text(keyName), direct: text(keyDirect) == "yes",
+		Name: text(keyName), direct: direct.Asked(md),
 	}
 	return c, err
 }
@@ -75,14 +76,12 @@ func claimOf(md metadata.MD) (c Claim, err error) {
 type Server struct {
 	pb.UnimplementedRingServer
 	authorize func(context.Context, Claim) error
+	host      *direct.Host // of direct connections; nil: there are none
 
 	mu      sync.Mutex
 	oldest  uint64             // generation that may still be linked
 	waiting map[place]*arrival // links for views that this node is not in yet
 	waiters map[place]chan *arrival
-	offers  map[*offer]bool // of direct connections, not yet taken up
-
-	creds credentials.TransportCredentials // of direct connections; nil: there are none
 }
 
 // place is whom a link is for.
@@ -116,13 +115,17 @@ func WithAuthorize(f func(context.Context, Claim) error) ServerOption {
 	return func(s *Server) { s.authorize = f }
 }
 
+// WithDirectHost has the Server offer direct connections, which host accepts.
+func WithDirectHost(host *direct.Host) ServerOption {
+	return func(s *Server) { s.host = host }
+}
+
 // NewServer returns a Server that no link has reached yet.
 func NewServer(opts ...ServerOption) *Server {
 	s := &Server{
 		authorize: func(context.Context, Claim) error { return nil },
 		waiting:   map[place]*arrival{},
 		waiters:   map[place]chan *arrival{},
-		offers:    map[*offer]bool{},
 	}
 	for _, opt := range opts {
 		opt(s)

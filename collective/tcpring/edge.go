@@ -1,13 +1,13 @@
 package tcpring
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
 
 	"parallax/collective"
+	"parallax/internal/direct"
 )
 
 // Edge is one rank's end of a link. It implements collective.Placer.
@@ -53,7 +53,7 @@ func (e *Edge) Recv() (collective.Frame, error) {
 // taken for what it announces.
 func (e *Edge) RecvInto(place func(collective.Header) []byte) (collective.Frame, error) {
 	if _, err := io.ReadFull(e.conn, e.head[:]); err != nil {
-		return collective.Frame{}, ended(err)
+		return collective.Frame{}, direct.Ended(err)
 	}
 	h, err := collective.ParseHeader(e.head[:])
 	if err != nil {
@@ -70,17 +70,9 @@ func (e *Edge) RecvInto(place func(collective.Header) []byte) (collective.Frame,
 	f.Payload = e.pool.get(int(h.Length), dst)
 	if _, err := io.ReadFull(e.conn, f.Payload.Parts[0]); err != nil {
 		f.Payload.Release()
-		return collective.Frame{}, fmt.Errorf("within %v: %w", h, ended(err))
+		return collective.Frame{}, fmt.Errorf("within %v: %w", h, direct.Ended(err))
 	}
 	return f, nil
-}
-
-// ended says in words how a connection has ended.
-func ended(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return errors.New("the other side has closed the connection")
-	}
-	return err
 }
 
 // pool keeps the payloads of one edge.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -109,88 +108,4 @@ func FuzzRecv(f *testing.F) {
 			frame.Payload.Release()
 		}
 	})
-}
-
-// TestSplit: each kind of connection goes its way with all of its bytes.
-func TestSplit(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	direct := make(chan string, 1)
-	both := Split(lis, time.Minute, func(conn net.Conn) {
-		defer conn.Close()
-		all, _ := io.ReadAll(conn)
-		direct <- string(all)
-	})
-	defer both.Close()
-	say(t, lis, Magic+"secret")
-	if got := <-direct; got != "secret" {
-		t.Errorf("the direct connection says %q", got)
-	}
-	for _, text := range []string{"PRI * HTTP/2.0", "PLXRING0 almost", "\x16\x03\x01 and so on", "PLX"} {
-		say(t, lis, text)
-		conn, err := both.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if all, err := io.ReadAll(conn); err != nil || string(all) != text {
-			t.Errorf("%q came as %q, %v", text, all, err)
-		}
-		conn.Close()
-	}
-}
-
-func say(t *testing.T, lis net.Listener, text string) {
-	t.Helper()
-	conn, err := net.Dial("tcp", lis.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := conn.Write([]byte(text)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestSplitCloses: also while connections have said nothing, or wait to be accepted.
-func TestSplitCloses(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	both := Split(lis, time.Hour, func(conn net.Conn) { conn.Close() })
-	silent, err := net.Dial("tcp", lis.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	say(t, lis, "PRI * HTTP/2.0")
-	if err := both.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := both.Accept(); err == nil {
-		t.Error("a closed listener accepts")
-	}
-}
-
-func TestSecrets(t *testing.T) {
-	a, b := NewSecret(), NewSecret()
-	if a.Equal(b) || !a.Equal(a) {
-		t.Error("secrets are not told apart")
-	}
-	here, there := net.Pipe()
-	defer here.Close()
-	heard := make(chan Secret, 1)
-	go func() {
-		s, _ := Hear(there)
-		heard <- s
-		there.Close()
-	}()
-	if err := Present(here, a); err == nil || !strings.Contains(err.Error(), "the secret was not accepted") {
-		t.Errorf("a secret that nobody accepts: %v", err)
-	}
-	if !(<-heard).Equal(a) {
-		t.Error("another secret was heard")
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"parallax/collective/grpcring"
+	"parallax/internal/direct"
 	"parallax/internal/gossip"
 	"parallax/internal/network"
 	"parallax/internal/train"
@@ -157,18 +158,20 @@ func (a *agent) listen(context.Context) (err error) {
 	case err != nil:
 		return usage("cannot listen on %s: %w", a.o.Listen, err)
 	}
-	a.ring = grpcring.NewServer(grpcring.WithAuthorize(func(ctx context.Context, c grpcring.Claim) error {
-		return trust.CheckPeer(ctx, c.Name)
-	}))
 	creds := a.o.Trust.ServerCredentials(a.log)
-	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(creds))...)
-	a.ring.Register(a.server)
-	a.source = transfer.NewSource(trust.CheckPeer)
-	a.source.Register(a.server)
-	serving := a.listener
+	serving, options := a.listener, []grpcring.ServerOption{grpcring.WithAuthorize(func(ctx context.Context, c grpcring.Claim) error {
+		return trust.CheckPeer(ctx, c.Name)
+	})}
+	var host *direct.Host
 	if a.o.Transport != GRPC {
-		serving = a.ring.Share(serving, creds)
+		host = direct.NewHost(creds)
+		serving, options = host.Share(serving), append(options, grpcring.WithDirectHost(host))
 	}
+	a.server = grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(creds))...)
+	a.ring = grpcring.NewServer(options...)
+	a.ring.Register(a.server)
+	a.source = transfer.NewSource(trust.CheckPeer, host)
+	a.source.Register(a.server)
 	go a.server.Serve(serving)
 	return nil
 }

@@ -45,7 +45,7 @@ func (j *joining) run(ctx context.Context) error {
 	}
 	defer conn.Close()
 	f := &transfer.Fetch{
-		Conn: conn, RunID: j.welcome.RunId, Node: j.o.Name,
+		Conn: conn, Address: j.order.Address, Direct: j.directDialer(j.order.NodeId), RunID: j.welcome.RunId, Node: j.o.Name,
 		Target: j.trainer, Alloc: j.device.HostAlloc, Silence: j.failureTimeout(),
 		Near: j.near, Left: j.arrived, Doing: j.doing(),
 	}

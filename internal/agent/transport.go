@@ -5,10 +5,11 @@ import (
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
+	"parallax/internal/direct"
 	"parallax/internal/network"
 )
 
-// Transport is what carries the ring's frames. It changes no result.
+// Transport is what carries the ring's frames, and states to joiners. It changes no result.
 type Transport string
 
 const (
@@ -42,12 +43,20 @@ func (a *agent) peerOptions(name string) []grpcring.Option {
 func (t *training) linkOptions(cfg collective.Config) []grpcring.Option {
 	next := cfg.Members[(cfg.Rank+1)%len(cfg.Members)].Name
 	options := t.peerOptions(next)
-	if t.o.Transport == GRPC {
-		return options
+	if dialer := t.directDialer(next); dialer != nil {
+		options = append(options, grpcring.WithDirect(*dialer))
 	}
-	return append(options, grpcring.WithDirect(grpcring.Direct{
-		Credentials: t.o.Trust.Node(next).Credentials(),
-		Dial:        network.Dialer(t.o.Network),
-		Notice:      func(sentence string) { t.log.Warn(sentence) },
-	}))
+	return options
+}
+
+// directDialer makes direct connections to another node; nil: there are to be none.
+func (a *agent) directDialer(name string) *direct.Dialer {
+	if a.o.Transport == GRPC {
+		return nil
+	}
+	return &direct.Dialer{
+		Credentials: a.o.Trust.Node(name).Credentials(),
+		Dial:        network.Dialer(a.o.Network),
+		Notice:      func(sentence string) { a.log.Warn(sentence) },
+	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
+	"parallax/internal/direct"
 	"parallax/internal/trust"
 )
 
@@ -53,13 +54,15 @@ func (s Seat) Measure(ctx context.Context, lis net.Listener, trial collective.Tr
 
 // serve lets the previous rank in.
 func (s Seat) serve(lis net.Listener) (server *grpcring.Server, stop func()) {
-	server = grpcring.NewServer(grpcring.WithAuthorize(func(ctx context.Context, c grpcring.Claim) error {
-		return trust.CheckPeer(ctx, c.Name)
-	}))
 	creds := s.Trust.ServerCredentials(s.Log)
+	options := []grpcring.ServerOption{grpcring.WithAuthorize(func(ctx context.Context, c grpcring.Claim) error {
+		return trust.CheckPeer(ctx, c.Name)
+	})}
 	if s.Direct {
-		lis = server.Share(lis, creds)
+		host := direct.NewHost(creds)
+		options, lis = append(options, grpcring.WithDirectHost(host)), host.Share(lis)
 	}
+	server = grpcring.NewServer(options...)
 	g := grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(creds))...)
 	server.Register(g)
 	go g.Serve(lis)
@@ -91,7 +94,7 @@ func (s Seat) options() (options []grpcring.Option) {
 		options = append(options, grpcring.WithDialOptions(next.DialOptions()...))
 	}
 	if s.Direct {
-		options = append(options, grpcring.WithDirect(grpcring.Direct{
+		options = append(options, grpcring.WithDirect(direct.Dialer{
 			Credentials: next.Credentials(),
 			Notice:      func(sentence string) { s.Log.Warn(sentence) },
 		}))

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"parallax/collective"
 	"parallax/collective/grpcring"
+	"parallax/internal/direct"
 	"parallax/internal/ringbench"
 )
 
@@ -22,7 +24,8 @@ const benchBytes = 256 << 20
 // process on loopback, against that from one rank to another in a ring, over gRPC and
 // over direct connections.
 func BenchmarkFetch(b *testing.B) {
-	b.Run("snapshot", benchSnapshot)
+	b.Run("snapshot over gRPC", func(b *testing.B) { benchSnapshot(b, false) })
+	b.Run("snapshot over TCP", func(b *testing.B) { benchSnapshot(b, true) })
 	b.Run("ring over gRPC", func(b *testing.B) { benchOneWay(b, false) })
 	b.Run("ring over TCP", func(b *testing.B) { benchOneWay(b, true) })
 }
@@ -40,15 +43,22 @@ func (m *memory) Fill(offset int64, data []byte) error {
 	return nil
 }
 
-func benchSnapshot(b *testing.B) {
-	source := NewSource(func(context.Context, string) error { return nil })
+func benchSnapshot(b *testing.B, straight bool) {
+	listener := listen(b)
+	serving := listener
+	var host *direct.Host
+	var dialer *direct.Dialer
+	if straight {
+		host, dialer = direct.NewHost(insecure.NewCredentials()), &direct.Dialer{Notice: func(s string) { b.Error(s) }}
+		serving = host.Share(listener)
+	}
+	source := NewSource(func(context.Context, string) error { return nil }, host)
 	source.Open("r", time.Second)
 	source.Permit([]string{"a"})
 	source.Offer(Record{0, [][]byte{make([]byte, benchBytes)}})
-	listener := listen(b)
 	server := grpc.NewServer(grpcring.ServerOptions()...)
 	source.Register(server)
-	go server.Serve(listener)
+	go server.Serve(serving)
 	defer server.Stop()
 	conn, err := grpc.NewClient("passthrough:///"+listener.Addr().String(), grpcring.DialOptions()...)
 	if err != nil {
@@ -60,7 +70,7 @@ func benchSnapshot(b *testing.B) {
 	for b.Loop() {
 		ctx, cancel := context.WithCancel(b.Context())
 		f := &Fetch{
-			Conn: conn, RunID: "r", Node: "a", Target: target, Silence: time.Minute,
+			Conn: conn, Address: listener.Addr().String(), Direct: dialer, RunID: "r", Node: "a", Target: target, Silence: time.Minute,
 			Alloc: func(n int) []byte { return make([]byte, n) },
 			Near:  func(Account) { cancel() }, Left: func(uint64, int64) error { return nil },
 		}

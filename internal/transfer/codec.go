@@ -11,7 +11,7 @@ import (
 // subtype names the codec in a stream's content type.
 const subtype = "parallax-state"
 
-// codec writes a request as protobuf, and a piece as its header and payload and
+// codec writes a request as protobuf, and a piece as its header, payload and sum, and
 // nothing else. gRPC finds it by subtype on the server.
 type codec struct{}
 
@@ -19,35 +19,14 @@ func init() { encoding.RegisterCodecV2(codec{}) }
 
 func (codec) Name() string { return subtype }
 
-// outgoing is a piece to send. Its parts are not changed any more once they are
-// served, so gRPC may keep them for as long as it likes.
-type outgoing struct {
-	head  []byte
-	parts [][]byte
-}
-
-func pack(h Header, parts ...[]byte) *outgoing {
-	head := make([]byte, HeaderSize)
-	h.put(head, parts)
-	return &outgoing{head, parts}
-}
-
-// incoming is a piece received.
-type incoming struct {
-	Header
-	payload []byte // the first Length bytes of memory for PieceBytes
-	bad     error  // it is none, or damaged
-}
-
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case *outgoing:
-		out := make(mem.BufferSlice, 1, 1+len(m.parts))
-		out[0] = mem.SliceBuffer(m.head)
+		out := mem.BufferSlice{mem.SliceBuffer(m.head)}
 		for _, part := range m.parts {
 			out = append(out, mem.SliceBuffer(part))
 		}
-		return out, nil
+		return append(out, mem.SliceBuffer(m.sum)), nil
 	case proto.Message:
 		b, err := proto.Marshal(m)
 		return mem.BufferSlice{mem.SliceBuffer(b)}, err
@@ -68,19 +47,17 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return fmt.Errorf("a state travels in pieces, not as %T", v)
 }
 
-func (m *incoming) read(data mem.BufferSlice) (err error) {
-	var head [HeaderSize]byte
-	n := data.CopyTo(head[:])
-	if m.Header, err = parseHeader(head[:n], data.Len()-n); err != nil {
-		return err
+func (m *incoming) read(data mem.BufferSlice) error {
+	r := data.Reader()
+	defer r.Close()
+	if r.Remaining() < HeaderSize+sumSize {
+		return fmt.Errorf("a piece has %d bytes, header and sum alone have %d", r.Remaining(), HeaderSize+sumSize)
 	}
-	m.payload = m.payload[:m.Length]
-	skip, at := HeaderSize, 0
-	for _, b := range data {
-		part := b.ReadOnlyData()
-		drop := min(skip, len(part))
-		skip -= drop
-		at += copy(m.payload[at:], part[drop:])
+	if m.scan(r) != nil {
+		return fmt.Errorf("a piece ends before the %d bytes that its header speaks of", m.Length)
 	}
-	return m.verify(head[:], m.payload)
+	if m.bad == nil && r.Remaining() > 0 {
+		return fmt.Errorf("a piece has %d bytes more than its header speaks of", r.Remaining())
+	}
+	return m.bad
 }

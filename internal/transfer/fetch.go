@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"parallax/internal/direct"
 )
 
 // Target is the state that is fetched into. Its methods are called one at a time.
@@ -29,6 +31,8 @@ type Target interface {
 // Fetch is a joiner's end.
 type Fetch struct {
 	Conn    grpc.ClientConnInterface // to the source, with the limits of grpcring.DialOptions
+	Address string                   // of the source, for Direct
+	Direct  *direct.Dialer           // has pieces come over direct connections; nil: they come over Conn
 	RunID   string
 	Node    string // who we are
 	Target  Target
@@ -44,6 +48,8 @@ type Fetch struct {
 
 	newest atomic.Int64 // step that the source has applied, as last heard
 	told   bool         // Near
+
+	refused atomic.Bool // a direct connection did not come about
 }
 
 // Account is what a fetch has cost.

@@ -4,13 +4,18 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"io"
 )
 
-// HeaderSize is the length of an encoded header.
-const HeaderSize = 41
+// A piece travels as header, payload and sum: the CRC-32C of both, little-endian. The
+// sum comes last so that it is taken of bytes that sending them has brought into the
+// processor's cache.
 
-// PieceBytes is the longest payload of a piece.
-const PieceBytes = 1 << 20
+const (
+	HeaderSize = 37      // length of an encoded header
+	sumSize    = 4       // of the sum
+	PieceBytes = 1 << 20 // the longest payload of a piece
+)
 
 // Kind says what a piece is of.
 type Kind uint8
@@ -31,7 +36,6 @@ const (
 //	17  offset  8
 //	25  total   8
 //	33  length  4   of the payload
-//	37  sum     4   CRC-32C of the 37 bytes before it and the payload
 type Header struct {
 	Kind   Kind
 	Step   int64 // steps applied: to the snapshot, or with the change
@@ -39,45 +43,34 @@ type Header struct {
 	Offset int64 // of the payload in its record
 	Total  int64 // bytes of the record
 	Length int   // bytes of the payload
-	Sum    uint32
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// put encodes h, whose sum goes over the parts of the payload too.
-func (h *Header) put(b []byte, payload [][]byte) {
+func (h *Header) put(b []byte) {
 	b[0] = byte(h.Kind)
 	for i, v := range []int64{h.Step, h.Newest, h.Offset, h.Total} {
 		binary.LittleEndian.PutUint64(b[1+8*i:], uint64(v))
 	}
 	binary.LittleEndian.PutUint32(b[33:], uint32(h.Length))
-	h.Sum = crc32.Checksum(b[:37], castagnoli)
-	for _, part := range payload {
-		h.Sum = crc32.Update(h.Sum, castagnoli, part)
-	}
-	binary.LittleEndian.PutUint32(b[37:], h.Sum)
 }
 
-// parseHeader reads the header of a message with so many bytes behind it, and says
-// why it cannot be one.
-func parseHeader(b []byte, behind int) (h Header, err error) {
-	if len(b) != HeaderSize {
-		return h, fmt.Errorf("a piece has %d bytes, its header alone has %d", len(b), HeaderSize)
-	}
+// parseHeader reads an encoded header, and says why it cannot be one.
+func parseHeader(b *[HeaderSize]byte) (Header, error) {
 	number := func(i int) int64 { return int64(binary.LittleEndian.Uint64(b[1+8*i:])) }
-	h = Header{
+	h := Header{
 		Kind: Kind(b[0]), Step: number(0), Newest: number(1), Offset: number(2), Total: number(3),
-		Length: int(binary.LittleEndian.Uint32(b[33:])), Sum: binary.LittleEndian.Uint32(b[37:]),
+		Length: int(binary.LittleEndian.Uint32(b[33:])),
 	}
-	return h, h.check(behind)
+	return h, h.check()
 }
 
-func (h Header) check(behind int) error {
+func (h Header) check() error {
 	switch {
 	case h.Kind < Snapshot || h.Kind >= kindEnd:
 		return fmt.Errorf("a piece is of kind %#x, which is unknown", uint8(h.Kind))
-	case h.Length != behind || h.Length > PieceBytes:
-		return fmt.Errorf("a piece has %d bytes behind its header, which speaks of %d; the limit is %d", behind, h.Length, PieceBytes)
+	case h.Length > PieceBytes:
+		return fmt.Errorf("a piece has %d bytes behind its header; the limit is %d", h.Length, PieceBytes)
 	case h.Step < 0 || h.Newest < 0 || h.Offset < 0 || h.Total < 0:
 		return fmt.Errorf("a piece has a negative number: step %d of %d, bytes from %d of %d", h.Step, h.Newest, h.Offset, h.Total)
 	case h.Kind >= Left:
@@ -93,10 +86,66 @@ func (h Header) check(behind int) error {
 	return nil
 }
 
-// verify holds a header and its payload, as they came, against the sum.
-func (h Header) verify(head, payload []byte) error {
-	if sum := crc32.Update(crc32.Checksum(head[:37], castagnoli), castagnoli, payload); sum != h.Sum {
-		return fmt.Errorf("bytes %d to %d have the sum %08x instead of %08x: they were damaged on the way", h.Offset, h.Offset+int64(h.Length), sum, h.Sum)
+// outgoing is a piece to send. Its parts are not changed any more once they are
+// served, so gRPC may keep them for as long as it likes.
+type outgoing struct {
+	head  []byte
+	parts [][]byte
+	sum   []byte // nil: not taken yet
+}
+
+func pack(h Header, parts ...[]byte) *outgoing {
+	m := &outgoing{head: make([]byte, HeaderSize), parts: parts}
+	h.put(m.head)
+	return m
+}
+
+// seal takes the sum.
+func (m *outgoing) seal() *outgoing {
+	sum := crc32.Checksum(m.head, castagnoli)
+	for _, part := range m.parts {
+		sum = crc32.Update(sum, castagnoli, part)
+	}
+	m.sum = binary.LittleEndian.AppendUint32(nil, sum)
+	return m
+}
+
+// incoming is a piece received.
+type incoming struct {
+	Header
+	payload []byte // the first Length bytes of memory for PieceBytes
+	bad     error  // it is none, or damaged
+
+	head [HeaderSize]byte
+	sum  [sumSize]byte
+}
+
+// scan reads a piece. It believes a header as far as that the payload fits the
+// memory that is there for it. Its error is the reader's; what is wrong with the
+// piece is in m.bad.
+func (m *incoming) scan(r io.Reader) error {
+	if _, err := io.ReadFull(r, m.head[:]); err != nil {
+		return err
+	}
+	if m.Header, m.bad = parseHeader(&m.head); m.bad != nil {
+		return nil
+	}
+	m.payload = m.payload[:m.Length]
+	if _, err := io.ReadFull(r, m.payload); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(r, m.sum[:]); err != nil {
+		return err
+	}
+	m.bad = m.verify()
+	return nil
+}
+
+// verify holds what came against the sum.
+func (m *incoming) verify() error {
+	sum := crc32.Update(crc32.Checksum(m.head[:], castagnoli), castagnoli, m.payload)
+	if want := binary.LittleEndian.Uint32(m.sum[:]); sum != want {
+		return fmt.Errorf("bytes %d to %d have the sum %08x instead of %08x: they were damaged on the way", m.Offset, m.Offset+int64(m.Length), sum, want)
 	}
 	return nil
 }

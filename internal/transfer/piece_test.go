@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,8 +10,8 @@ import (
 )
 
 func encoded(h Header, payload []byte) []byte {
-	m := pack(h, payload)
-	return append(m.head, payload...)
+	m := pack(h, payload).seal()
+	return slices.Concat(m.head, payload, m.sum)
 }
 
 // read parses a message that lies in pieces of so many bytes.
@@ -29,7 +30,6 @@ func TestPieceComesBack(t *testing.T) {
 	h := Header{Kind: Change, Step: 812, Newest: 815, Offset: 1 << 40, Total: 1<<40 + 5, Length: 5}
 	for _, width := range []int{1, 7, 40, 41, 42, 100} {
 		got := read(encoded(h, []byte("hello")), width)
-		h.Sum = got.Sum
 		if got.bad != nil || got.Header != h || string(got.payload) != "hello" {
 			t.Errorf("in pieces of %d it comes back as %+v, %q, %v", width, got.Header, got.payload, got.bad)
 		}
@@ -46,7 +46,9 @@ func TestBadPieces(t *testing.T) {
 		"negative": {func(h *Header, _ *[]byte) { h.Step = -1 }, "negative"},
 		"beyond":   {func(h *Header, _ *[]byte) { h.Offset = 6 }, "bytes 6 to 11 of 10"},
 		"overflow": {func(h *Header, _ *[]byte) { h.Offset = 1<<63 - 1 }, "of 10"},
-		"length":   {func(h *Header, _ *[]byte) { h.Length = 6 }, "speaks of 6"},
+		"length":   {func(h *Header, _ *[]byte) { h.Length = 6 }, "ends before"},
+		"short":    {func(h *Header, _ *[]byte) { h.Length = 4 }, "damaged"},
+		"longer":   {func(_ *Header, b *[]byte) { *b = append(*b, "not more"...) }, "damaged"},
 		"empty":    {func(h *Header, b *[]byte) { h.Length, *b = 0, nil }, "no bytes"},
 		"long":     {func(h *Header, b *[]byte) { *b = make([]byte, PieceBytes+1); h.Length = len(*b) }, "the limit is"},
 		"idle":     {func(h *Header, _ *[]byte) { h.Kind = Idle }, "without a record"},
@@ -65,8 +67,8 @@ func TestBadPieces(t *testing.T) {
 			t.Errorf("byte %d is changed, and nobody notices", i)
 		}
 	}
-	if m := read(whole[:HeaderSize-1], 64); m.bad == nil {
-		t.Error("half a header is none")
+	if m := read(whole[:HeaderSize+sumSize-1], 64); m.bad == nil {
+		t.Error("a piece is cut short, and nobody notices")
 	}
 }
 
@@ -102,7 +104,7 @@ func FuzzFetch(f *testing.F) {
 			if h.Kind >= Left {
 				h.Total, h.Length = 0, 0
 			}
-			if h.check(h.Length) != nil {
+			if h.check() != nil {
 				continue
 			}
 			s.piece.Header, s.piece.payload = h, payload[:h.Length]

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"parallax/internal/direct"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -24,12 +25,14 @@ func (f *Fetch) receive(ctx context.Context, open call, r *pb.StateRequest, p *i
 	silent := time.AfterFunc(f.Silence, func() { cancel(unfit{fmt.Errorf("it has said nothing for %v", f.Silence)}) })
 	defer silent.Stop()
 	r.RunId, r.NodeId = f.RunID, f.Node
-	stream, err := open(pb.NewStateClient(f.Conn), ctx, r, grpc.ForceCodecV2(codec{}))
+	from, err := f.open(ctx, open, r)
 	if err != nil {
 		return false, causeOf(ctx, err)
 	}
+	defer from.close()
+	defer cancel(nil)
 	for {
-		switch err := stream.RecvMsg(p); {
+		switch err := from.next(p); {
 		case errors.Is(err, io.EOF):
 			return came, nil
 		case err != nil:
@@ -47,6 +50,19 @@ func (f *Fetch) receive(ctx context.Context, open call, r *pb.StateRequest, p *i
 		}
 		silent.Reset(f.Silence)
 	}
+}
+
+// open makes a call, and the inlet of its pieces.
+func (f *Fetch) open(ctx context.Context, open call, r *pb.StateRequest) (inlet, error) {
+	asking := ctx
+	if f.direct() {
+		asking = direct.Ask(ctx)
+	}
+	stream, err := open(pb.NewStateClient(f.Conn), asking, r, grpc.ForceCodecV2(codec{}))
+	if err != nil {
+		return nil, err
+	}
+	return f.inlet(ctx, stream)
 }
 
 // causeOf is why a call was cancelled from here, else err.

@@ -45,6 +45,10 @@ func (s *Source) Snapshot(r *pb.StateRequest, out grpc.ServerStreamingServer[pb.
 	if err := s.admit(out.Context(), r); err != nil {
 		return err
 	}
+	return s.answer(out, r.NodeId, func(to outlet) error { return s.sendSnapshot(out.Context(), to, r) })
+}
+
+func (s *Source) sendSnapshot(ctx context.Context, to outlet, r *pb.StateRequest) error {
 	on := new(stream)
 	for {
 		held, newest, wait, err := s.snapshot(r.Step, on)
@@ -52,9 +56,9 @@ func (s *Source) Snapshot(r *pb.StateRequest, out grpc.ServerStreamingServer[pb.
 		case err != nil:
 			return err
 		case held != nil:
-			return s.send(out, Snapshot, *held, newest, r.Offset)
+			return s.send(to, Snapshot, *held, newest, r.Offset)
 		}
-		if err := s.idle(out, r, newest, wait); err != nil {
+		if err := s.idle(ctx, to, r, newest, wait); err != nil {
 			return err
 		}
 	}
@@ -65,6 +69,10 @@ func (s *Source) Changes(r *pb.StateRequest, out grpc.ServerStreamingServer[pb.P
 	if err := s.admit(out.Context(), r); err != nil {
 		return err
 	}
+	return s.answer(out, r.NodeId, func(to outlet) error { return s.sendChanges(out.Context(), to, r) })
+}
+
+func (s *Source) sendChanges(ctx context.Context, to outlet, r *pb.StateRequest) error {
 	on, after, offset := new(stream), r.GetStep(), r.Offset
 	for {
 		change, newest, left, wait, err := s.change(after, on)
@@ -72,12 +80,12 @@ func (s *Source) Changes(r *pb.StateRequest, out grpc.ServerStreamingServer[pb.P
 		case err != nil:
 			return err
 		case change != nil:
-			err = s.send(out, Change, *change, newest, offset)
+			err = s.send(to, Change, *change, newest, offset)
 			after, offset = change.Step, 0
 		case left != nil:
-			err = out.SendMsg(pack(Header{Kind: Left, Step: left.step, Newest: newest, Offset: int64(left.generation)}))
+			err = say(to, Header{Kind: Left, Step: left.step, Newest: newest, Offset: int64(left.generation)})
 		default:
-			err = s.idle(out, r, newest, wait)
+			err = s.idle(ctx, to, r, newest, wait)
 		}
 		if err != nil {
 			return err
@@ -86,7 +94,7 @@ func (s *Source) Changes(r *pb.StateRequest, out grpc.ServerStreamingServer[pb.P
 }
 
 // send sends a record from an offset on.
-func (s *Source) send(out grpc.ServerStream, kind Kind, r Record, newest, offset int64) error {
+func (s *Source) send(to outlet, kind Kind, r Record, newest, offset int64) error {
 	total := r.Bytes()
 	if offset > total {
 		return status.Errorf(codes.InvalidArgument, "byte %d is asked for of %d", offset, total)
@@ -94,25 +102,33 @@ func (s *Source) send(out grpc.ServerStream, kind Kind, r Record, newest, offset
 	for lo := offset; lo < total; lo += PieceBytes {
 		hi := min(lo+PieceBytes, total)
 		h := Header{Kind: kind, Step: r.Step, Newest: newest, Offset: lo, Total: total, Length: int(hi - lo)}
-		if err := out.SendMsg(pack(h, r.slice(lo, hi)...)); err != nil {
+		if err := to.send(pack(h, r.slice(lo, hi)...)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return to.flush()
+}
+
+// say sends a piece that is of no record.
+func say(to outlet, h Header) error {
+	if err := to.send(pack(h)); err != nil {
+		return err
+	}
+	return to.flush()
 }
 
 // idle waits until something has changed, and says so now and then to a node that may
 // still fetch.
-func (s *Source) idle(out grpc.ServerStream, r *pb.StateRequest, newest int64, changed <-chan struct{}) error {
+func (s *Source) idle(ctx context.Context, to outlet, r *pb.StateRequest, newest int64, changed <-chan struct{}) error {
 	timer := time.NewTimer(s.pace())
 	defer timer.Stop()
 	select {
-	case <-out.Context().Done():
-		return status.FromContextError(out.Context().Err()).Err()
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
 	case <-changed:
 		return s.allows(r)
 	case <-timer.C:
-		return out.SendMsg(pack(Header{Kind: Idle, Step: newest, Newest: newest}))
+		return say(to, Header{Kind: Idle, Step: newest, Newest: newest})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"parallax/internal/direct"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -45,6 +46,7 @@ func (r Record) slice(lo, hi int64) (parts [][]byte) {
 type Source struct {
 	pb.UnimplementedStateServer
 	authorize func(ctx context.Context, node string) error
+	host      *direct.Host
 	logBytes  int64 // bounds the log; 0: see logLimit
 
 	mu      sync.Mutex
@@ -71,9 +73,10 @@ type departure struct {
 const minLogBytes = 256 << 20
 
 // NewSource returns a source that serves nobody. Authorize says why a call, whose
-// context it is, does not come from the node of that name.
-func NewSource(authorize func(ctx context.Context, node string) error) *Source {
-	return &Source{authorize: authorize, changed: make(chan struct{})}
+// context it is, does not come from the node of that name. Host, unless it is nil,
+// accepts direct connections for those who ask for them.
+func NewSource(authorize func(ctx context.Context, node string) error, host *direct.Host) *Source {
+	return &Source{authorize: authorize, host: host, changed: make(chan struct{})}
 }
 
 // Open says which run the state is of, before anybody is permitted to fetch it. A

@@ -15,6 +15,8 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"parallax/internal/direct"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -100,6 +102,8 @@ type rig struct {
 	source *Source
 	server *grpc.Server
 	conn   *grpc.ClientConn
+	addr   string
+	dialer *direct.Dialer // nil: pieces come over gRPC
 
 	strangers map[string]error // who shows no certificate of their name
 	mu        sync.Mutex
@@ -110,17 +114,19 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t}
-	r.source = NewSource(func(_ context.Context, node string) error { return r.strangers[node] })
+	host := direct.NewHost(insecure.NewCredentials())
+	r.source = NewSource(func(_ context.Context, node string) error { return r.strangers[node] }, host)
 	r.source.Open("r", 10*time.Millisecond)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.addr = listener.Addr().String()
 	r.server = grpc.NewServer(grpc.StreamInterceptor(r.intercept))
 	r.source.Register(r.server)
 	var served sync.WaitGroup
-	served.Go(func() { _ = r.server.Serve(listener) })
-	r.conn, err = grpc.NewClient("passthrough:///"+listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	served.Go(func() { _ = r.server.Serve(host.Share(listener)) })
+	r.conn, err = grpc.NewClient("passthrough:///"+r.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +198,7 @@ func (r *rig) join(node string) *joiner {
 
 func (r *rig) fetch(node string, j *joiner) *Fetch {
 	return &Fetch{
-		Conn: r.conn, RunID: "r", Node: node, Target: j.toy, Silence: 20 * time.Second,
+		Conn: r.conn, Address: r.addr, Direct: r.dialer, RunID: "r", Node: node, Target: j.toy, Silence: 20 * time.Second,
 		Alloc: func(n int) []byte { return make([]byte, n) },
 		Near:  func(a Account) { j.near <- a },
 		Left:  func(_ uint64, step int64) error { j.left <- step; return nil },

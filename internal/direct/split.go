@@ -1,4 +1,4 @@
-package tcpring
+package direct
 
 import (
 	"bytes"
@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Split returns a listener for what comes to lis and is not a direct connection.
+// split returns a listener for what comes to lis and is not a direct connection.
 // Those are given to direct, each on a goroutine of its own, with Magic read; it
 // owns the connection. Who takes longer than patience to begin is cut off. Close
 // ends lis, waits until direct has returned everywhere, and drops what nobody has
 // accepted.
-func Split(lis net.Listener, patience time.Duration, direct func(net.Conn)) net.Listener {
-	s := &split{Listener: lis, patience: patience, direct: direct, others: make(chan net.Conn), closed: make(chan struct{})}
+func split(lis net.Listener, patience time.Duration, direct func(net.Conn)) net.Listener {
+	s := &splitter{Listener: lis, patience: patience, direct: direct, others: make(chan net.Conn), closed: make(chan struct{})}
 	s.tasks.Go(s.accept)
 	return s
 }
 
-type split struct {
+type splitter struct {
 	net.Listener
 	patience time.Duration
 	direct   func(net.Conn)
@@ -31,7 +31,7 @@ type split struct {
 }
 
 // Accept implements net.Listener.
-func (s *split) Accept() (net.Conn, error) {
+func (s *splitter) Accept() (net.Conn, error) {
 	select {
 	case conn := <-s.others:
 		return conn, nil
@@ -41,21 +41,21 @@ func (s *split) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener.
-func (s *split) Close() error {
+func (s *splitter) Close() error {
 	s.end(net.ErrClosed)
 	err := s.Listener.Close()
 	s.tasks.Wait()
 	return err
 }
 
-func (s *split) end(err error) {
+func (s *splitter) end(err error) {
 	s.closing.Do(func() {
 		s.failed = err
 		close(s.closed)
 	})
 }
 
-func (s *split) accept() {
+func (s *splitter) accept() {
 	for {
 		conn, err := s.Listener.Accept()
 		if temporary, ok := err.(interface{ Temporary() bool }); ok && temporary.Temporary() && s.pause() {
@@ -70,7 +70,7 @@ func (s *split) accept() {
 }
 
 // pause waits a little, and reports false when the listener is closed meanwhile.
-func (s *split) pause() bool {
+func (s *splitter) pause() bool {
 	timer := time.NewTimer(50 * time.Millisecond)
 	defer timer.Stop()
 	select {
@@ -82,7 +82,7 @@ func (s *split) pause() bool {
 }
 
 // sort reads how a connection begins. While it waits, Close cuts it off.
-func (s *split) sort(conn net.Conn) {
+func (s *splitter) sort(conn net.Conn) {
 	sorted := make(chan struct{})
 	defer close(sorted)
 	go func() {
@@ -116,7 +116,7 @@ func readWhileMagic(conn net.Conn, head []byte) (n int, err error) {
 	return n, err
 }
 
-func (s *split) pass(conn net.Conn) {
+func (s *splitter) pass(conn net.Conn) {
 	select {
 	case s.others <- conn:
 	case <-s.closed:

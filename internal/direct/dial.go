@@ -1,0 +1,89 @@
+package direct
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"net"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+)
+
+// Dialer makes direct connections. The zero value makes plain ones.
+type Dialer struct {
+	Credentials credentials.TransportCredentials                // nil: no TLS
+	Dial        func(context.Context, string) (net.Conn, error) // to host:port; nil: TCP
+	Notice      func(string)                                    // told where gRPC has to do instead; nil: nobody is
+}
+
+// Tell tells Notice.
+func (d *Dialer) Tell(sentence string) {
+	if d.Notice != nil {
+		d.Notice(sentence)
+	}
+}
+
+// Ask has the stream that is opened with the context ask for a direct connection.
+func Ask(ctx context.Context) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, keyAsk, "yes")
+}
+
+// Offered is the offer in the header of a stream that was opened with [Ask]; empty:
+// there is none.
+func Offered(header metadata.MD) string {
+	if v := header.Get(keyOffer); len(v) == 1 {
+		return v[0]
+	}
+	return ""
+}
+
+// Connect takes up an offer of whoever is reached at an address.
+func (d *Dialer) Connect(ctx context.Context, address, offer string) (net.Conn, error) {
+	var s secret
+	if n, err := hex.Decode(s[:], []byte(offer[:min(len(offer), 2*len(s))])); err != nil || n != len(s) {
+		return nil, errors.New("what it offered makes no sense")
+	}
+	ctx, cancel := context.WithTimeout(ctx, greetingPatience)
+	defer cancel()
+	conn, err := d.dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	greeted, err := d.greet(ctx, conn, s)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return greeted, nil
+}
+
+func (d *Dialer) dial(ctx context.Context, address string) (net.Conn, error) {
+	if d.Dial != nil {
+		return d.Dial(ctx, address)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
+}
+
+// greet says what a direct connection begins with. When ctx ends it is cut short.
+func (d *Dialer) greet(ctx context.Context, conn net.Conn, s secret) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := conn.Write([]byte(Magic)); err != nil {
+		return nil, err
+	}
+	if d.Credentials != nil {
+		secured, _, err := d.Credentials.ClientHandshake(ctx, cmp.Or(d.Credentials.Info().ServerName, conn.RemoteAddr().String()), conn)
+		if err != nil {
+			return nil, err
+		}
+		conn = secured
+	}
+	err := present(conn, s)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	return conn, err
+}

@@ -1,0 +1,131 @@
+package direct
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+)
+
+// greetingPatience is how long a connection may take from its first byte to its
+// welcome.
+const greetingPatience = 5 * time.Second
+
+// Host accepts the direct connections of a process.
+type Host struct {
+	creds credentials.TransportCredentials
+
+	mu     sync.Mutex
+	offers map[*offer]bool // not yet taken up
+}
+
+// NewHost returns a Host that shows, and wants, what the process's grpc.Server does.
+func NewHost(creds credentials.TransportCredentials) *Host {
+	return &Host{creds: creds, offers: map[*offer]bool{}}
+}
+
+// Share returns the listener for the grpc.Server, on which its services are reached
+// as ever. Direct connections come to the same port.
+func (h *Host) Share(lis net.Listener) net.Listener {
+	return split(lis, greetingPatience, h.greeted)
+}
+
+// ErrNotTaken is why a stream ended that had asked for a direct connection: whoever
+// opened it made none.
+var ErrNotTaken = errors.New("the direct connection did not come")
+
+// Accept sends the header of a stream that was opened with [Ask], with an offer, and
+// waits until it is taken up, the stream ends ([ErrNotTaken]) or ctx does (its cause).
+// Authorize says why a connection, whose peer is in its context, is not whom the
+// offer is meant for.
+func (h *Host) Accept(ctx context.Context, stream grpc.ServerStream, authorize func(context.Context) error) (net.Conn, error) {
+	o := &offer{secret: newSecret(), authorize: authorize, taken: make(chan net.Conn, 1)}
+	h.put(o)
+	defer h.revoke(o)
+	if err := stream.SendHeader(metadata.Pairs(keyOffer, hex.EncodeToString(o.secret[:]))); err != nil {
+		return nil, err
+	}
+	select {
+	case conn := <-o.taken:
+		return conn, nil
+	case <-stream.Context().Done():
+		return nil, ErrNotTaken
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// offer is a direct connection that somebody may make.
+type offer struct {
+	secret    secret
+	authorize func(context.Context) error
+	taken     chan net.Conn
+}
+
+func (h *Host) put(o *offer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.offers[o] = true
+}
+
+// revoke ends an offer. A connection that has taken it up unseen is dropped.
+func (h *Host) revoke(o *offer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.offers, o)
+	select {
+	case conn := <-o.taken:
+		conn.Close()
+	default:
+	}
+}
+
+// greeted hears out a connection that has begun as a direct one.
+func (h *Host) greeted(conn net.Conn) {
+	if err := h.hear(conn); err != nil {
+		conn.Close()
+	}
+}
+
+func (h *Host) hear(raw net.Conn) error {
+	raw.SetDeadline(time.Now().Add(greetingPatience))
+	conn, info, err := h.creds.ServerHandshake(raw)
+	if err != nil {
+		return err
+	}
+	said, err := hear(conn)
+	if err != nil {
+		return err
+	}
+	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: raw.RemoteAddr(), AuthInfo: info})
+	return h.take(ctx, conn, said)
+}
+
+// take hands a connection to who has offered it, once.
+func (h *Host) take(ctx context.Context, conn net.Conn, said secret) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for o := range h.offers {
+		if !o.secret.equal(said) {
+			continue
+		}
+		if err := o.authorize(ctx); err != nil {
+			return err
+		}
+		delete(h.offers, o)
+		if err := accept(conn); err != nil {
+			return err
+		}
+		conn.SetDeadline(time.Time{})
+		o.taken <- conn
+		return nil
+	}
+	return errors.New("nobody has offered that")
+}

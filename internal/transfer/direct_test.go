@@ -1,0 +1,127 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"parallax/internal/direct"
+)
+
+// newDirectRig is a rig whose pieces come over direct connections, which spoil may
+// tamper with.
+func newDirectRig(t *testing.T, spoil func(net.Conn) net.Conn) *rig {
+	r := newRig(t)
+	r.tamper = func(int, *outgoing) error { return errors.New("a piece goes over gRPC") }
+	r.dialer = &direct.Dialer{
+		Notice: func(s string) { t.Error(s) },
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			if err != nil || spoil == nil {
+				return conn, err
+			}
+			return spoil(conn), nil
+		},
+	}
+	return r
+}
+
+// follow fetches the state after step 0 and follows for two steps.
+func (r *rig) follow(t *testing.T) {
+	t.Helper()
+	r.serve(0, "a")
+	j := r.join("a")
+	if got := await(t, j, j.near); got.Bytes != toyBytes {
+		t.Errorf("near with %+v", got)
+	}
+	r.step(1)
+	r.step(2)
+	r.source.Leave(1, 2)
+	await(t, j, j.left)
+	j.want(t, 2)
+	j.close(t)
+}
+
+func TestDirect(t *testing.T) { newDirectRig(t, nil).follow(t) }
+
+// spoiled is a connection on which things go wrong once its greeting is over.
+type spoiled struct {
+	net.Conn
+	*spoiler
+	greeted bool
+}
+
+// spoiler is shared by all connections of a test.
+type spoiler struct {
+	mu   sync.Mutex
+	do   func(read []byte) error
+	came int64 // bytes of pieces, good or bad
+}
+
+func (s *spoiled) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.greeted || err != nil {
+		s.greeted = true
+		return n, err
+	}
+	s.came += int64(n)
+	if err := s.do(p[:n]); err != nil {
+		s.Conn.Close()
+		return 0, err
+	}
+	return n, nil
+}
+
+// What is damaged on a direct connection, or breaks off, is asked for again from the
+// last piece that was good.
+func TestDirectDamage(t *testing.T) {
+	for name, odds := range map[string]struct{ flip, cut int }{"flips": {flip: 20}, "cuts": {cut: 10}} {
+		t.Run(name, func(t *testing.T) {
+			rng, faults := rand.New(rand.NewPCG(1, 2)), int64(0)
+			s := &spoiler{do: func(read []byte) error {
+				switch {
+				case odds.flip > 0 && faults < 8 && rng.IntN(odds.flip) == 0:
+					faults++
+					read[len(read)/2] ^= 1
+				case odds.cut > 0 && faults < 8 && rng.IntN(odds.cut) == 0:
+					faults++
+					return errors.New("cut")
+				}
+				return nil
+			}}
+			r := newDirectRig(t, func(conn net.Conn) net.Conn { return &spoiled{Conn: conn, spoiler: s} })
+			r.follow(t)
+			if faults == 0 {
+				t.Error("nothing went wrong")
+			}
+			least := int64(toyBytes + 2*changeBytes)
+			if most := least + (faults+1)*(2+readAhead)*PieceBytes; s.came > most {
+				t.Errorf("%d bytes came where %d do, after %d faults", s.came, least, faults)
+			}
+		})
+	}
+}
+
+// Where the connection is refused the pieces come over gRPC, and it is said once.
+func TestDirectRefused(t *testing.T) {
+	r := newRig(t)
+	said := make(chan string, 8)
+	r.dialer = &direct.Dialer{
+		Notice: func(s string) { said <- s },
+		Dial:   func(context.Context, string) (net.Conn, error) { return nil, errors.New("connection refused") },
+	}
+	r.follow(t)
+	close(said)
+	if s := <-said; !strings.HasSuffix(s, "came about: connection refused") {
+		t.Errorf("it says %q", s)
+	}
+	if s, more := <-said; more {
+		t.Errorf("it says more: %q", s)
+	}
+}
