@@ -42,8 +42,12 @@ func toyChange(step int64) []byte {
 }
 
 func advance(state, change []byte) {
-	for i := range state {
-		state[i] += change[i%len(change)]
+	for len(state) > 0 {
+		n := min(len(state), len(change))
+		for i, c := range change[:n] {
+			state[i] += c
+		}
+		state = state[n:]
 	}
 }
 
