@@ -16,7 +16,8 @@
 // Operations are coarse, so that a training step on a GPU is one queue of
 // launches without a host round trip inside: see [MatMul], [Attention],
 // [RMSNorm], [HeadRotary], [SwiGLU], [Embedding], [HeadLoss], [AdamW],
-// [Momentum], [Normalize], [Update], [Quantize].
+// [Momentum], [Normalize], [Update], [Quantize]. Sequences of small ones that do not
+// depend on each other can be dealt out to parts of a device, see [Deal].
 //
 // # Precision
 //

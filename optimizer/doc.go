@@ -14,7 +14,8 @@
 //
 // Begin changes neither the parameters, the gradient nor the state: where the
 // gathering breaks, the step has not happened, and Begin can be called again, under
-// another plan too. The result does not depend on the plan, to the last bit.
+// another plan too. The result does not depend on the plan, to the last bit. A rank
+// whose device has lanes ([kernels.Lanes]) gives each of them a matrix at a time.
 //
 // The package moves no bytes between ranks and knows no model: a [Param] says
 // where a parameter lies in the flat buffers and what kind it is.

@@ -1,8 +1,6 @@
 package optimizer
 
-import (
-	"parallax/kernels"
-)
+import "parallax/kernels"
 
 // coefficients are of one step X <- a X + b (X X^T) X + c (X X^T)^2 X.
 type coefficients struct{ a, b, c float64 }
@@ -33,7 +31,6 @@ var coefficientSets = map[string]coefficientSet{
 // newtonSchulz orthogonalises matrices: it replaces the singular values by numbers
 // near 1. Its scratch is as large as the largest matrix needs.
 type newtonSchulz struct {
-	be         kernels.Backend
 	set        coefficientSet
 	x          kernels.Buffer // Compute, the iterate
 	gram, poly kernels.Buffer // Compute, min(rows, cols) squared
@@ -60,24 +57,24 @@ func (ns *newtonSchulz) prepare(dst, u kernels.Buffer, rows, cols int) iteration
 }
 
 // orthogonalize writes the orthogonalised u to y.
-func (ns *newtonSchulz) orthogonalize(it *iteration) {
+func (ns *newtonSchulz) orthogonalize(be kernels.Backend, it *iteration) {
 	x, y := it.x, it.y
-	ns.be.SumSquares(ns.squares, it.u, false)
-	ns.be.Normalize(kernels.Normalize{Y: x.Buf, X: it.u, SumSquares: ns.squares, Factor: ns.set.factor, Eps: 1e-7})
+	be.SumSquares(ns.squares, it.u, false)
+	be.Normalize(kernels.Normalize{Y: x.Buf, X: it.u, SumSquares: ns.squares, Factor: ns.set.factor, Eps: 1e-7})
 	for _, k := range ns.set.steps {
-		ns.step(it, y, x, k)
+		it.step(be, y, x, k)
 		x, y = y, x
 	}
 }
 
 // step writes one step from x to y, in three products. For a tall x it is the
 // products of x^T, read transposed: y = a x + x (b X + c X^2) with X = x^T x.
-func (ns *newtonSchulz) step(it *iteration, y, x kernels.Matrix, k coefficients) {
-	ns.be.MatMul(kernels.MatMul{C: it.gram, A: x, B: x, TransA: it.tall, TransB: !it.tall, Alpha: 1, Symmetric: true})
-	ns.be.MatMul(kernels.MatMul{C: it.poly, A: it.gram, B: it.gram, Alpha: k.c, Beta: k.b, Add: it.gram, Symmetric: true})
+func (it *iteration) step(be kernels.Backend, y, x kernels.Matrix, k coefficients) {
+	be.MatMul(kernels.MatMul{C: it.gram, A: x, B: x, TransA: it.tall, TransB: !it.tall, Alpha: 1, Symmetric: true})
+	be.MatMul(kernels.MatMul{C: it.poly, A: it.gram, B: it.gram, Alpha: k.c, Beta: k.b, Add: it.gram, Symmetric: true})
 	last := kernels.MatMul{C: y, A: it.poly, B: x, Alpha: 1, Beta: k.a, Add: x}
 	if it.tall {
 		last.A, last.B = x, it.poly
 	}
-	ns.be.MatMul(last)
+	be.MatMul(last)
 }

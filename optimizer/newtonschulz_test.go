@@ -17,7 +17,7 @@ func orthogonalized(t *testing.T, be kernels.Backend, set string, u dense) []flo
 	precision := be.Info().Precision
 	side := min(u.rows, u.cols)
 	ns := newtonSchulz{
-		be: be, set: coefficientSets[set],
+		set:     coefficientSets[set],
 		x:       alloc(t, be, precision.Compute, make([]float64, len(u.x))),
 		gram:    alloc(t, be, precision.Compute, make([]float64, side*side)),
 		poly:    alloc(t, be, precision.Compute, make([]float64, side*side)),
@@ -25,7 +25,7 @@ func orthogonalized(t *testing.T, be kernels.Backend, set string, u dense) []flo
 	}
 	dst := alloc(t, be, precision.Compute, make([]float64, len(u.x)))
 	it := ns.prepare(dst, alloc(t, be, precision.Master, u.x), u.rows, u.cols)
-	ns.orthogonalize(&it)
+	ns.orthogonalize(be, &it)
 	return read(t, be, dst)
 }
 

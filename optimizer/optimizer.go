@@ -37,11 +37,15 @@ type Optimizer struct {
 	momentum      kernels.Buffer // Master, of the runs under Muon; nil where there are none
 	m, v          kernels.Buffer // Master, of the other runs
 	updates       kernels.Buffer // Compute, by the plan
-	// Scratch, Master: momentum and update of the matrix at hand.
-	nextMomentum, direction kernels.Buffer
-	ns                      newtonSchulz
-	ops                     operations
-	owned                   []kernels.Buffer
+	lanes         []lane
+	ops           operations
+	owned         []kernels.Buffer
+}
+
+// lane is the scratch of one of the device's lanes, for the matrix at hand.
+type lane struct {
+	momentum, direction kernels.Buffer // Master: the step's momentum, and what is orthogonalised
+	ns                  newtonSchulz
 }
 
 // New allocates an optimizer, with zero state, for a single rank; see
@@ -103,11 +107,14 @@ func (o *Optimizer) Close() {
 type sizes struct {
 	muon, adam    int // momentum; each of the two moments
 	updates       int
+	lanes         int // each with the following
 	largest, gram int // of the matrices orthogonalised: elements, and shorter side squared
 	whole         int // elements of the largest parameter under Muon
 }
 
-func measure(c Config, params []Param) sizes {
+// measure is for a device of some lanes, of which no more are used than there are
+// parameters under Muon.
+func measure(c Config, params []Param, lanes int) sizes {
 	var s sizes
 	_, s.muon, s.adam = split(c, params)
 	for _, p := range params {
@@ -117,6 +124,7 @@ func measure(c Config, params []Param) sizes {
 		rows := p.Rows / c.blocks(p)
 		side := min(rows, p.Cols)
 		s.updates += roundUp(p.Len())
+		s.lanes = min(s.lanes+1, lanes)
 		s.largest = max(s.largest, rows*p.Cols)
 		s.gram = max(s.gram, side*side)
 		s.whole = max(s.whole, p.Len())
@@ -126,37 +134,53 @@ func measure(c Config, params []Param) sizes {
 
 func (o *Optimizer) allocate() error {
 	o.runs, _, _ = split(o.cfg, o.params)
-	s := measure(o.cfg, o.params)
+	s := measure(o.cfg, o.params, kernels.Lanes(o.be))
 	precision := o.be.Info().Precision
-	o.ns = newtonSchulz{be: o.be, set: coefficientSets[o.cfg.Coefficients]}
-	for _, w := range []struct {
-		to *kernels.Buffer
-		dt kernels.DType
-		n  int
-	}{
+	wanted := []want{
 		{&o.squares, precision.Master, 1},
 		{&o.clip, precision.Master, 1},
 		{&o.momentum, precision.Master, s.muon},
 		{&o.m, precision.Master, s.adam},
 		{&o.v, precision.Master, s.adam},
 		{&o.updates, precision.Compute, s.updates},
-		{&o.nextMomentum, precision.Master, s.whole},
-		{&o.direction, precision.Master, s.whole},
-		{&o.ns.x, precision.Compute, s.largest},
-		{&o.ns.gram, precision.Compute, s.gram},
-		{&o.ns.poly, precision.Compute, s.gram},
-		{&o.ns.squares, precision.Master, 1},
-	} {
-		if w.n == 0 {
-			continue
-		}
-		b, err := o.be.Alloc(w.dt, w.n)
-		if err != nil {
+	}
+	o.lanes = make([]lane, s.lanes)
+	for i := range o.lanes {
+		l := &o.lanes[i]
+		l.ns.set = coefficientSets[o.cfg.Coefficients]
+		wanted = append(wanted,
+			want{&l.momentum, precision.Master, s.whole},
+			want{&l.direction, precision.Master, s.whole},
+			want{&l.ns.x, precision.Compute, s.largest},
+			want{&l.ns.gram, precision.Compute, s.gram},
+			want{&l.ns.poly, precision.Compute, s.gram},
+			want{&l.ns.squares, precision.Master, 1})
+	}
+	for _, w := range wanted {
+		if err := o.alloc(w); err != nil {
 			return fmt.Errorf("optimizer %s: %w", o.cfg.Name, err)
 		}
-		*w.to = b
-		o.owned = append(o.owned, b)
 	}
+	return nil
+}
+
+// want is a buffer of n elements to allocate, unless n is 0.
+type want struct {
+	to *kernels.Buffer
+	dt kernels.DType
+	n  int
+}
+
+func (o *Optimizer) alloc(w want) error {
+	if w.n == 0 {
+		return nil
+	}
+	b, err := o.be.Alloc(w.dt, w.n)
+	if err != nil {
+		return err
+	}
+	*w.to = b
+	o.owned = append(o.owned, b)
 	return nil
 }
 
@@ -169,12 +193,13 @@ type Bytes struct {
 // Total is the sum.
 func (b Bytes) Total() int64 { return b.State + b.Scratch }
 
-// MemoryBytes is what [New] will allocate on a backend of the given precision.
-func MemoryBytes(c Config, params []Param, p kernels.Precision) Bytes {
-	s := measure(c, params)
+// MemoryBytes is what [New] will allocate on a backend of the given precision and
+// number of lanes.
+func MemoryBytes(c Config, params []Param, p kernels.Precision, lanes int) Bytes {
+	s := measure(c, params, lanes)
 	compute, master := int64(p.Compute.Size()), int64(p.Master.Size())
 	return Bytes{
 		State:   master * int64(s.muon+2*s.adam),
-		Scratch: master*int64(2*s.whole+3) + compute*int64(s.updates+s.largest+2*s.gram),
+		Scratch: master*int64(2+s.lanes*(2*s.whole+1)) + compute*int64(s.updates+s.lanes*(s.largest+2*s.gram)),
 	}
 }

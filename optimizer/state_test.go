@@ -47,9 +47,10 @@ func TestStateNames(t *testing.T) {
 	}
 }
 
-// meter is a backend that adds up the bytes it is asked for.
+// meter is a backend with some lanes that adds up the bytes it is asked for.
 type meter struct {
 	kernels.Backend
+	lanes int
 	bytes int64
 }
 
@@ -58,30 +59,39 @@ func (m *meter) Alloc(dt kernels.DType, n int) (kernels.Buffer, error) {
 	return m.Backend.Alloc(dt, n)
 }
 
+func (m *meter) Lanes() int                                      { return m.lanes }
+func (m *meter) Deal(int, func(be kernels.Backend, lane, i int)) {}
+
 func TestMemoryBytesIsWhatIsAllocated(t *testing.T) {
 	for name, c := range settings() {
 		for _, backend := range []kernels.Backend{oracle(t), mixed{oracle(t)}} {
-			be := &meter{Backend: backend}
-			precision := be.Info().Precision
-			target := Target{Grads: alloc(t, be, precision.Master, make([]float64, someSize))}
-			target.Params, target.Work = target.Grads, target.Grads
-			be.bytes = 0
-			o, err := New(be, c, someParams(), target)
-			if err != nil {
-				t.Fatal(err)
-			}
-			count := MemoryBytes(c, someParams(), precision)
-			if be.bytes != count.Total() {
-				t.Errorf("%s: %d bytes allocated, %d counted", name, be.bytes, count.Total())
-			}
-			var state int64
-			for _, b := range o.StateBuffers() {
-				state += int64(b.Len() * b.DType().Size())
-			}
-			if state != count.State {
-				t.Errorf("%s: %d bytes of state, %d counted", name, state, count.State)
+			for _, lanes := range []int{1, 2, 100} {
+				checkMemoryBytes(t, name, c, &meter{Backend: backend, lanes: lanes})
 			}
 		}
+	}
+}
+
+func checkMemoryBytes(t *testing.T, name string, c Config, be *meter) {
+	t.Helper()
+	precision := be.Info().Precision
+	target := Target{Grads: alloc(t, be, precision.Master, make([]float64, someSize))}
+	target.Params, target.Work = target.Grads, target.Grads
+	be.bytes = 0
+	o, err := New(be, c, someParams(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := MemoryBytes(c, someParams(), precision, be.lanes)
+	if be.bytes != count.Total() {
+		t.Errorf("%s, %d lanes: %d bytes allocated, %d counted", name, be.lanes, be.bytes, count.Total())
+	}
+	var state int64
+	for _, b := range o.StateBuffers() {
+		state += int64(b.Len() * b.DType().Size())
+	}
+	if state != count.State {
+		t.Errorf("%s: %d bytes of state, %d counted", name, state, count.State)
 	}
 }
 
@@ -91,7 +101,7 @@ func TestStateIsCompact(t *testing.T) {
 	f32 := kernels.Precision{Compute: kernels.F32, Master: kernels.F32}
 	// Muon: q to up is [48, 182), down to square [208, 308). AdamW: embed, norm0, norm1, head.
 	const muon, adam = 144 + 112, 32 + 16 + 16 + 32
-	if got := MemoryBytes(muonConfig(), someParams(), f32).State; got != 4*(muon+2*adam) {
+	if got := MemoryBytes(muonConfig(), someParams(), f32, 1).State; got != 4*(muon+2*adam) {
 		t.Errorf("%d bytes of state, want %d", got, 4*(muon+2*adam))
 	}
 }

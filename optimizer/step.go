@@ -1,31 +1,44 @@
 package optimizer
 
-import "parallax/kernels"
+import (
+	"cmp"
+	"slices"
+
+	"parallax/kernels"
+)
 
 // operations are those of a step, made once for a plan: a step fills in its numbers,
 // and nothing is allocated.
 type operations struct {
 	muon    []kernels.Momentum // of the runs
 	adam    []kernels.AdamW    // of the runs, without step and rate
-	mine    []matrix
-	updates []kernels.Update // of all slots, without decay and rate
-	rules   []float64        // what the scale rule says of each slot
+	mine    []matrix           // the costliest first
+	dealt   bool               // to the lanes, whole, rather than each shared out among them
+	updates []kernels.Update   // of all slots, without decay and rate
+	rules   []float64          // what the scale rule says of each slot
 
 	begin, finish func()
+	matrix        func(be kernels.Backend, lane, i int)
 	step          int     // that finish applies
 	scale         float64 // likewise
 }
 
 // matrix is what Begin computes of one of this rank's slots.
 type matrix struct {
-	state    kernels.Buffer   // its momentum
-	momentum kernels.Momentum // the step's, in scratch
+	cost  int64
+	state kernels.Buffer // its momentum
+	on    []matrixOn     // the lanes
+}
+
+// matrixOn are a matrix' operations in one lane's scratch.
+type matrixOn struct {
+	momentum kernels.Momentum // the step's
 	blocks   []iteration
 }
 
 // prepare makes the operations of the plan.
 func (o *Optimizer) prepare() {
-	o.ops = operations{begin: o.compute, finish: o.apply}
+	o.ops = operations{begin: o.compute, finish: o.apply, matrix: o.computeMatrix}
 	for _, r := range o.runs {
 		if r.rule == muonRule {
 			g := o.target.Grads.Slice(r.lo, r.hi)
@@ -44,6 +57,18 @@ func (o *Optimizer) prepare() {
 		})
 		o.ops.rules = append(o.ops.rules, scaleRules[o.cfg.Scale](float64(p.Rows/o.cfg.blocks(p)), float64(p.Cols)))
 	}
+	slices.SortStableFunc(o.ops.mine, func(a, b matrix) int { return cmp.Compare(b.cost, a.cost) })
+	o.ops.dealt = worthDealing(o.ops.mine, len(o.lanes))
+}
+
+// worthDealing says whether lanes end at about the same time when each computes whole
+// matrices: the costliest is no more than a lane's share.
+func worthDealing(mine []matrix, lanes int) bool {
+	total := int64(0)
+	for _, m := range mine {
+		total += m.cost
+	}
+	return lanes > 1 && len(mine) > 0 && mine[0].cost*int64(lanes) <= total
 }
 
 // prepareMatrix is for one matrix' update: its momentum, advanced in scratch, made
@@ -51,16 +76,22 @@ func (o *Optimizer) prepare() {
 func (o *Optimizer) prepareMatrix(s Slot) matrix {
 	p := o.params[s.Param]
 	at := stateOffset(o.runs, p)
-	u := o.direction.Slice(0, p.Len())
-	m := matrix{
-		state:    o.momentum.Slice(at, at+p.Len()),
-		momentum: o.momentumOp(u, o.nextMomentum.Slice(0, p.Len()), o.target.Grads.Slice(p.Offset, p.end())),
+	m := matrix{cost: s.Cost, state: o.momentum.Slice(at, at+p.Len())}
+	for i := range o.lanes {
+		m.on = append(m.on, o.prepareOn(&o.lanes[i], s))
 	}
+	return m
+}
+
+func (o *Optimizer) prepareOn(l *lane, s Slot) matrixOn {
+	p := o.params[s.Param]
+	u := l.direction.Slice(0, p.Len())
+	m := matrixOn{momentum: o.momentumOp(u, l.momentum.Slice(0, p.Len()), o.target.Grads.Slice(p.Offset, p.end()))}
 	blocks := o.cfg.blocks(p)
 	n := p.Len() / blocks
 	for b := range blocks {
 		dst := o.updates.Slice(s.Offset+b*n, s.Offset+(b+1)*n)
-		m.blocks = append(m.blocks, o.ns.prepare(dst, u.Slice(b*n, (b+1)*n), p.Rows/blocks, p.Cols))
+		m.blocks = append(m.blocks, l.ns.prepare(dst, u.Slice(b*n, (b+1)*n), p.Rows/blocks, p.Cols))
 	}
 	return m
 }
@@ -98,13 +129,23 @@ func (o *Optimizer) Begin() { kernels.Repeat(o.be, o, 0, o.ops.begin) }
 func (o *Optimizer) compute() {
 	o.be.SumSquares(o.squares, o.target.Grads, false)
 	o.be.ClipScale(o.clip, o.squares, o.cfg.ClipNorm)
+	if o.ops.dealt {
+		kernels.Deal(o.be, len(o.ops.mine), o.ops.matrix)
+		return
+	}
 	for i := range o.ops.mine {
-		m := &o.ops.mine[i]
-		o.be.Copy(m.momentum.M, m.state)
-		o.be.Momentum(m.momentum)
-		for j := range m.blocks {
-			o.ns.orthogonalize(&m.blocks[j])
-		}
+		o.computeMatrix(o.be, 0, i)
+	}
+}
+
+// computeMatrix orthogonalises the i-th of this rank's matrices in a lane's scratch.
+func (o *Optimizer) computeMatrix(be kernels.Backend, lane, i int) {
+	m := &o.ops.mine[i]
+	on := &m.on[lane]
+	be.Copy(on.momentum.M, m.state)
+	be.Momentum(on.momentum)
+	for j := range on.blocks {
+		o.lanes[lane].ns.orthogonalize(be, &on.blocks[j])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"parallax/kernels"
@@ -25,6 +26,7 @@ type splitter struct {
 	kernels.Backend
 	on    bool
 	parts map[string]*Part
+	flops atomic.Int64 // of products in lanes
 }
 
 func newSplitter(be kernels.Backend) *splitter {
@@ -67,6 +69,41 @@ func (s *splitter) measure(name string, flops int64, run func()) {
 	p.flops += flops
 }
 
+// Lanes and Deal pass on what is dealt to the device's lanes, which is Newton-Schulz, and
+// time it as one operation.
+func (s *splitter) Lanes() int { return kernels.Lanes(s.Backend) }
+
+func (s *splitter) Deal(n int, sequence func(be kernels.Backend, lane, i int)) {
+	if !s.on {
+		kernels.Deal(s.Backend, n, sequence)
+		return
+	}
+	before := s.flops.Load()
+	s.measure("Newton-Schulz, a matrix a lane", 0, func() {
+		kernels.Deal(s.Backend, n, func(be kernels.Backend, lane, i int) { sequence(counter{be, &s.flops}, lane, i) })
+	})
+	s.parts["Newton-Schulz, a matrix a lane"].flops += s.flops.Load() - before
+}
+
+// counter counts what must be computed of products.
+type counter struct {
+	kernels.Backend
+	flops *atomic.Int64
+}
+
+func (c counter) MatMul(op kernels.MatMul) {
+	c.flops.Add(needed(op))
+	c.Backend.MatMul(op)
+}
+
+// needed is half of a symmetric product's operations.
+func needed(op kernels.MatMul) int64 {
+	if op.Symmetric {
+		return op.FLOPs() / 2
+	}
+	return op.FLOPs()
+}
+
 // Repeat lets the device repeat sequences only while nothing is timed.
 func (s *splitter) Repeat(owner any, part int, sequence func()) {
 	if s.on {
@@ -86,11 +123,10 @@ func (s *splitter) MatMul(op kernels.MatMul) {
 	m, n, k := op.Dims()
 	letter := map[bool]string{false: "N", true: "T"}
 	name := fmt.Sprintf("matmul %s%s %dx%dx%d", letter[op.TransA], letter[op.TransB], m, n, k)
-	flops := op.FLOPs()
 	if op.Symmetric {
-		name, flops = name+", symmetric", flops/2
+		name += ", symmetric"
 	}
-	s.measure(name, flops, func() { s.Backend.MatMul(op) })
+	s.measure(name, needed(op), func() { s.Backend.MatMul(op) })
 }
 
 func (s *splitter) Attention(op kernels.Attention) {

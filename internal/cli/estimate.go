@@ -89,7 +89,7 @@ func (f *estimateFlags) predict() (p prediction, err error) {
 		return p, &exitError{exitUsage, err}
 	}
 	defer be.Close()
-	r := estimate.Run{Spec: loaded.Spec, Model: m, Nodes: f.nodes, OneHost: f.oneHost, Precision: be.Info().Precision}
+	r := estimate.Run{Spec: loaded.Spec, Model: m, Nodes: f.nodes, OneHost: f.oneHost, Precision: be.Info().Precision, Lanes: kernels.Lanes(be)}
 	sizer, sized := be.(kernels.Sizer)
 	if sized {
 		r.Overhead = sizer.Overhead(r.Spec.Train.MicroBatch*r.Spec.Train.SeqLen, m.Width, m.Vocabulary)

@@ -18,6 +18,7 @@ type Run struct {
 	Model     model.Config
 	Nodes     int
 	Precision kernels.Precision // of the device
+	Lanes     int               // likewise
 	// OneHost says that all nodes share this host, as parallax sim has them;
 	// otherwise each has a host like this one to itself.
 	OneHost bool

@@ -51,7 +51,7 @@ func testRun(t *testing.T, nodes int, set ...string) Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Run{Spec: loaded.Spec, Model: m, Nodes: nodes, Precision: kernels.Precision{Compute: kernels.F32, Master: kernels.F32}}
+	return Run{Spec: loaded.Spec, Model: m, Nodes: nodes, Precision: kernels.Precision{Compute: kernels.F32, Master: kernels.F32}, Lanes: 1}
 }
 
 func estimate(t *testing.T, r Run) *Estimate {

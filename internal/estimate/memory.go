@@ -69,7 +69,7 @@ func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory
 	t := r.Spec.Train
 	cfg, params := train.OptimizerConfig(r.Spec), train.OptimizerParams(layout)
 	m := r.Model.Bytes(r.Precision, t.MicroBatch, t.SeqLen)
-	o := optimizer.MemoryBytes(cfg, params, r.Precision)
+	o := optimizer.MemoryBytes(cfg, params, r.Precision, r.Lanes)
 	batches, remedy := batchBytes(r, slots), shorter
 	if !r.Model.Recompute {
 		remedy += again

@@ -25,6 +25,7 @@ type Backend struct {
 	forced    bool   // the environment named the kernel set
 	processor string // what it calls itself
 	shared    arena  // operands and partial sums that all workers see
+	lanes     lanes
 
 	// One of each kind of job: an operation fills its own and runs it.
 	gemm          gemmJob

@@ -16,7 +16,9 @@
 // n tasks, and whoever is free takes the next. What a task computes depends on
 // the shapes alone, never on who runs it or on how many there are; sums that
 // cross tasks are kept apart and added in the order of the tasks. So the bits of
-// a result do not depend on the number of threads or on timing.
+// a result do not depend on the number of threads or on timing. Independent sequences
+// of small operations, such as the orthogonalisation of one matrix, are dealt out whole, a
+// thread each (lanes.go).
 //
 // # The product at the bottom
 //

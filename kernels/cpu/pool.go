@@ -33,6 +33,7 @@ type pool struct {
 
 // worker is what one goroutine of the pool owns.
 type worker struct {
+	index    int
 	tile     tile
 	block    partsBlock
 	backward partsBackwardHead
@@ -51,6 +52,9 @@ const (
 
 func newPool(threads int) *pool {
 	p := &pool{workers: make([]worker, min(threads, maxHelpers))}
+	for i := range p.workers {
+		p.workers[i].index = i
+	}
 	p.caller.init()
 	return p
 }

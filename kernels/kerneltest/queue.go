@@ -28,6 +28,7 @@ var queueChecks = []struct {
 	{"copies beside the queue", checkConcurrentCopies},
 	{"nan stays nan", checkNaN},
 	{"bad shape panics", checkBadShape},
+	{"lanes", checkLanes},
 }
 
 var elementTypes = []kernels.DType{kernels.F32, kernels.BF16, kernels.I32}
