@@ -2,9 +2,7 @@ package kernels
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 )
 
 // Options are what a user may say about a device beyond its name.
@@ -15,33 +13,14 @@ type Options struct {
 // Opener opens device index of one kind.
 type Opener func(index int, opt Options) (Backend, error)
 
-var registry = struct {
-	sync.Mutex
-	openers map[string]Opener
-}{openers: map[string]Opener{}}
+var openers kinds[Opener]
 
 // Register makes a kind of device known, under the name before the colon in
 // "cuda:0". Backends call it from init.
-func Register(kind string, open Opener) {
-	registry.Lock()
-	defer registry.Unlock()
-	if _, twice := registry.openers[kind]; twice {
-		panic("kernels: backend " + kind + " registered twice")
-	}
-	registry.openers[kind] = open
-}
+func Register(kind string, open Opener) { openers.add(kind, "backend", open) }
 
 // Kinds lists the registered kinds of device, sorted.
-func Kinds() []string {
-	registry.Lock()
-	defer registry.Unlock()
-	kinds := make([]string, 0, len(registry.openers))
-	for k := range registry.openers {
-		kinds = append(kinds, k)
-	}
-	slices.Sort(kinds)
-	return kinds
-}
+func Kinds() []string { return openers.names() }
 
 // Open opens a device by name: "cpu", "cuda", "cuda:1".
 func Open(device string, opt Options) (Backend, error) {
@@ -63,10 +42,8 @@ func find(device string) (open Opener, index int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	registry.Lock()
-	open = registry.openers[kind]
-	registry.Unlock()
-	if open != nil {
+	open, known := openers.get(kind)
+	if known {
 		return open, index, nil
 	}
 	hint := ""

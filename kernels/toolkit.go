@@ -1,11 +1,6 @@
 package kernels
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-	"sync"
-)
+import "fmt"
 
 // Toolkit is what a kind of device needs on a host beside the device: it can be
 // looked at, and prepared, where no device can be opened.
@@ -27,31 +22,23 @@ type Part struct {
 	Next   string // what to do about Err; "" where devices work without it
 }
 
-var toolkits = struct {
-	sync.Mutex
-	byKind map[string]Toolkit
-}{byKind: map[string]Toolkit{}}
+var toolkits kinds[Toolkit]
 
 // RegisterToolkit makes a kind's toolkit known. Backends call it from init.
-func RegisterToolkit(kind string, t Toolkit) {
-	toolkits.Lock()
-	defer toolkits.Unlock()
-	if _, twice := toolkits.byKind[kind]; twice {
-		panic("kernels: toolkit " + kind + " registered twice")
-	}
-	toolkits.byKind[kind] = t
-}
+func RegisterToolkit(kind string, t Toolkit) { toolkits.add(kind, "toolkit", t) }
 
-// ToolkitOf is the toolkit of a device's kind. The error says which kinds have one.
+// ToolkitOf is the toolkit of a device's kind. The error says why there is none:
+// this binary does not have the kind, or the kind needs nothing.
 func ToolkitOf(device string) (Toolkit, error) {
 	kind, _, err := ParseDevice(device)
 	if err != nil {
 		return nil, err
 	}
-	toolkits.Lock()
-	defer toolkits.Unlock()
-	if t := toolkits.byKind[kind]; t != nil {
+	if t, has := toolkits.get(kind); has {
 		return t, nil
 	}
-	return nil, fmt.Errorf("%s needs nothing of a host beside itself in this binary; kinds that do: %v", kind, slices.Sorted(maps.Keys(toolkits.byKind)))
+	if err := Check(device); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%s needs nothing of a host beside itself", kind)
 }

@@ -1,9 +1,6 @@
 package kernels
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 type emptyToolkit struct{}
 
@@ -15,20 +12,18 @@ func TestToolkitOf(t *testing.T) {
 	if got, err := ToolkitOf("toolkit-test:3"); err != nil || got != (emptyToolkit{}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := ToolkitOf("abacus"); err == nil || !strings.Contains(err.Error(), "toolkit-test") {
-		t.Errorf("error %v: want one that names the kinds that there are", err)
-	}
-	if _, err := ToolkitOf("abacus:x"); err == nil {
-		t.Error("a device that is none: taken")
+	Register("plain-test-device", nil)
+	for device, want := range map[string]string{
+		"plain-test-device": "plain-test-device needs nothing of a host beside itself",
+		"abacus":            `unknown device "abacus": this binary has `,
+		"abacus:x":          "want a kind and an index",
+	} {
+		_, err := ToolkitOf(device)
+		wantError(t, err, want)
 	}
 }
 
 func TestRegisterToolkitTwice(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("a second toolkit of a kind: taken")
-		}
-	}()
 	RegisterToolkit("toolkit-twice", emptyToolkit{})
-	RegisterToolkit("toolkit-twice", emptyToolkit{})
+	wantPanic(t, "kernels: toolkit toolkit-twice registered twice", func() { RegisterToolkit("toolkit-twice", emptyToolkit{}) })
 }
