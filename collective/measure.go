@@ -21,8 +21,7 @@ type Trial struct {
 // rates that follow, named and defined as in NCCL's tests.
 type Measurement struct {
 	World            int
-	Bytes            int64 // of the tensor
-	Op               Op
+	Bytes            int64     // of the tensor
 	Seconds          []float64 // sorted, one per repetition
 	Median, Min, Max float64   // seconds
 	AlgGBps          float64   // Bytes / Median
@@ -64,7 +63,7 @@ func (t Trial) check() error {
 }
 
 func (t Trial) measure(ctx context.Context, c *Comm, bus float64, once func(Point) error) (*Measurement, error) {
-	m := &Measurement{World: c.Size(), Bytes: 4 * int64(t.Elements), Op: t.Op}
+	m := &Measurement{World: c.Size(), Bytes: 4 * int64(t.Elements)}
 	var total cost
 	for i := range t.Repeat + 1 {
 		at := Point{Step: int64(i), Phase: "measure", Bucket: -1}
@@ -135,9 +134,4 @@ func together(ctx context.Context, c *Comm, at Point, own cost) (cost, error) {
 		sum.sent += field(2)
 	}
 	return sum, nil
-}
-
-func (m *Measurement) String() string {
-	return fmt.Sprintf("%v of %.0f MB over %d ranks: median %.1f ms (%.1f to %.1f), algorithm %.3f GB/s, bus %.3f GB/s",
-		m.Op, float64(m.Bytes)/1e6, m.World, 1e3*m.Median, 1e3*m.Min, 1e3*m.Max, m.AlgGBps, m.BusGBps)
 }

@@ -26,6 +26,6 @@
 //
 // # Where next
 //
-// Who may link is for transport credentials (WithCredentials, and those of the
+// Who may link is for transport credentials (WithDialOptions, and those of the
 // grpc.Server) and for WithAuthorize. Package collective is what runs on it.
 package grpcring

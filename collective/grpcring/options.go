@@ -5,7 +5,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/experimental"
 
@@ -47,17 +46,12 @@ func ServerOptions() []grpc.ServerOption {
 type Option func(*options)
 
 type options struct {
-	creds  credentials.TransportCredentials
 	dial   []grpc.DialOption
 	direct *direct.Dialer
 }
 
-// WithCredentials secures the link to the next rank. The default is plain TCP.
-func WithCredentials(creds credentials.TransportCredentials) Option {
-	return func(o *options) { o.creds = creds }
-}
-
-// WithDialOptions adds to how the next rank is dialled, e.g. per-call credentials.
+// WithDialOptions adds to how the next rank is dialled: transport credentials, in
+// place of plain TCP, or those of each call.
 func WithDialOptions(opts ...grpc.DialOption) Option {
 	return func(o *options) { o.dial = append(o.dial, opts...) }
 }
@@ -75,7 +69,7 @@ func DialOptions(opts ...Option) []grpc.DialOption {
 }
 
 func gather(opts []Option) options {
-	o := options{creds: insecure.NewCredentials()}
+	var o options
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -84,7 +78,7 @@ func gather(opts []Option) options {
 
 func (o *options) dialOptions() []grpc.DialOption {
 	return append([]grpc.DialOption{
-		grpc.WithTransportCredentials(o.creds),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithInitialWindowSize(streamWindow),
 		grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(ioBuffer),
