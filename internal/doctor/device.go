@@ -1,10 +1,6 @@
 package doctor
 
-import (
-	"fmt"
-
-	"parallax/kernels"
-)
+import "parallax/kernels"
 
 // Toolkit looks at what a device needs on its host: driver, libraries. A device that
 // needs nothing has no findings.
@@ -31,7 +27,7 @@ func Device(name string, threads int) Finding {
 	what := "device " + name
 	be, err := kernels.Open(name, kernels.Options{Threads: threads})
 	if err != nil {
-		return ill(what, err, fmt.Sprintf("this binary knows %v", kernels.Kinds()))
+		return ill(what, err, "choose another with --device")
 	}
 	defer be.Close()
 	p, can := be.(kernels.Peaker)

@@ -19,7 +19,7 @@ func TestDevice(t *testing.T) {
 	if f := Device("cpu", 1); !f.Well || !strings.Contains(f.Detail, "GFLOP/s") {
 		t.Errorf("the CPU: %+v", f)
 	}
-	if f := Device("abacus", 1); f.Well || !strings.Contains(f.Next, "cpu") {
+	if f := Device("abacus", 1); f.Well || !strings.Contains(f.Next, "--device") {
 		t.Errorf("a device that there is not: %+v", f)
 	}
 }
