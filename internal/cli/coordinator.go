@@ -72,7 +72,7 @@ func (f *coordinatorFlags) declare(cmd *cobra.Command) {
 	flags.IntVar(&o.MinNodes, "min-nodes", 0, "how many nodes do: the run starts with them once --join-timeout has passed, and goes on with them when others are lost (default: --nodes)")
 	flags.DurationVar(&o.JoinTimeout, "join-timeout", 0, "how long all --nodes are waited for (default: for ever)")
 	flags.DurationVar(&o.QuorumTimeout, "quorum-timeout", 0, "how long a run with fewer than --min-nodes waits for more (default: 30 failure timeouts, or not at all where all nodes are needed)")
-	config.AddFailureTimeout(flags)
+	flags.DurationVar(&o.FailureTimeout, "failure-timeout", config.DefaultFailureTimeout, "how long to wait for a silent peer; every deadline is derived from it")
 	flags.Float64Var(&o.StragglerFactor, "straggler-factor", 1.5, "a node that computes so many times slower than the others is named, and gets fewer micro-batches where train.reduction is sum-exact; 0 leaves stragglers alone")
 	flags.StringVar(&o.RunDir, "run-dir", "", "`folder` of the run's checkpoints (default: runs/ and the run's id)")
 	flags.StringVar(&o.RunID, "run-id", "", "`id` of a new run (default: from the time of its start)")
@@ -86,9 +86,6 @@ func (f *coordinatorFlags) declare(cmd *cobra.Command) {
 func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
 	o := &f.options
 	o.Log = newLogger(f.verbose)
-	if o.FailureTimeout, err = cmd.Flags().GetDuration("failure-timeout"); err != nil {
-		return err
-	}
 	if err := f.secure(); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type reach struct {
 func (f *daemonFlags) daemon(cmd *cobra.Command, run func(*cobra.Command) error) {
 	cmd.Args = exactly()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if _, err := config.Daemon(cmd.Flags(), f.settings); err != nil {
+		if err := config.Daemon(cmd.Flags(), f.settings); err != nil {
 			return err
 		}
 		return run(cmd)

@@ -11,46 +11,35 @@ import (
 	"github.com/spf13/viper"
 )
 
-// FailureTimeout is the key of the one deadline that a deployment sets: how long
-// a silent peer is waited for. Every other deadline is derived from it.
-const FailureTimeout = "failure_timeout"
-
-// DefaultFailureTimeout lets a run go on within 2 s of a host that has stopped or is
-// cut off; a process that dies is noticed at once. It is no limit on a step: nodes
-// show that they live while they compute.
+// DefaultFailureTimeout, for how long a silent peer is waited for, lets a run go on
+// within 2 s of a host that has stopped or is cut off; a process that dies is noticed
+// at once. It is the one deadline that a deployment sets: every other is derived from
+// it. It is no limit on a step: nodes show that they live while they compute.
 const DefaultFailureTimeout = 1500 * time.Millisecond
-
-// AddFailureTimeout declares the flag of [FailureTimeout].
-func AddFailureTimeout(flags *pflag.FlagSet) {
-	flags.Duration("failure-timeout", DefaultFailureTimeout, "how long to wait for a silent peer; every deadline is derived from it")
-}
 
 // Daemon merges how a process is deployed: the flags given, over PARALLAX_*
 // variables, over a TOML file ("" for none), over the flags' defaults. Flag
 // --failure-timeout is PARALLAX_FAILURE_TIMEOUT and the file's failure_timeout,
-// and so on for every flag of the set; the file can hold nothing else. The
-// result is read by those keys (failure_timeout), and the flags' own variables
-// have the merged values too. A value that does not fit its flag is an [*Error].
-func Daemon(flags *pflag.FlagSet, file string) (*viper.Viper, error) {
-	v := viper.New()
+// and so on for every flag of the set; the file can hold nothing else. Afterwards
+// the flags' variables have the merged values. A value that does not fit its flag
+// is an [*Error].
+func Daemon(flags *pflag.FlagSet, file string) error {
 	d, err := readFile(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	v := viper.New()
 	if d != nil {
 		if err := mergeFile(v, d, flags); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	flags.VisitAll(func(f *pflag.Flag) {
 		if err == nil && f.Name != "help" {
-			err = bind(v, f, d)
+			err = settle(v, f, d)
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return v, nil
+	return err
 }
 
 func settingName(f *pflag.Flag) string { return strings.ReplaceAll(f.Name, "-", "_") }
@@ -77,41 +66,30 @@ func mergeFile(v *viper.Viper, d *document, flags *pflag.FlagSet) error {
 	return v.MergeConfigMap(values)
 }
 
-// bind ties flag, variable and file together, and passes the winner through the
-// flag's own parser, so that it is checked wherever it came from.
-func bind(v *viper.Viper, f *pflag.Flag, d *document) error {
+// settle gives a flag the value that variable or file have for it, unless it was
+// given itself. The value goes through the flag's own parser, so that it is checked
+// wherever it came from.
+func settle(v *viper.Viper, f *pflag.Flag, d *document) error {
 	key, env := settingName(f), envName(f.Name)
 	if inSection(env) {
 		return &Error{Key: key, Msg: fmt.Sprintf("--%s: %s would be read as a key of the run specification; rename the flag", f.Name, env)}
 	}
-	if err := v.BindPFlag(key, f); err != nil {
-		return err
-	}
 	if err := v.BindEnv(key, env); err != nil {
 		return err
 	}
-	if text, set := os.LookupEnv(env); set && text != "" && !f.Changed {
-		if err := f.Value.Set(text); err != nil {
-			return &Error{Key: key, Err: err, Msg: fmt.Sprintf("environment: %s=%s: %v", env, text, err)}
-		}
+	if f.Changed || !v.IsSet(key) {
 		return nil
 	}
-	if f.Changed || d == nil {
+	value := v.Get(key)
+	err := f.Value.Set(flagText(value))
+	if err == nil {
 		return nil
 	}
-	return setFromFile(f, key, d)
-}
-
-func setFromFile(f *pflag.Flag, key string, d *document) error {
-	for _, e := range d.values {
-		if e.key != key {
-			continue
-		}
-		if err := f.Value.Set(flagText(e.value)); err != nil {
-			return d.fail(e.line, key, "%s = %s: %v", key, showTOML(e.value), err)
-		}
+	if text := os.Getenv(env); text != "" {
+		return &Error{Key: key, Err: err, Msg: fmt.Sprintf("environment: %s=%s: %v", env, text, err)}
 	}
-	return nil
+	line := slices.IndexFunc(d.values, func(e entry) bool { return e.key == key })
+	return d.fail(d.values[line].line, key, "%s = %s: %v", key, showTOML(value), err)
 }
 
 // flagText writes a TOML value as it would be typed behind a flag.

@@ -8,47 +8,51 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func nodeFlags() (*pflag.FlagSet, *string) {
-	flags := pflag.NewFlagSet("node", pflag.ContinueOnError)
-	AddFailureTimeout(flags)
-	device := flags.String("device", "cpu", "")
-	flags.Int("threads", 0, "")
-	flags.StringSlice("join-address", nil, "")
+// deployed is what the flags of a made-up daemon say.
+type deployed struct {
+	timeout   time.Duration
+	device    string
+	threads   int
+	addresses []string
+}
+
+func nodeFlags() (*pflag.FlagSet, *deployed) {
+	flags, d := pflag.NewFlagSet("node", pflag.ContinueOnError), &deployed{}
+	flags.DurationVar(&d.timeout, "failure-timeout", time.Second, "")
+	flags.StringVar(&d.device, "device", "cpu", "")
+	flags.IntVar(&d.threads, "threads", 0, "")
+	flags.StringSliceVar(&d.addresses, "join-address", []string{"z:9"}, "")
 	flags.Bool("help", false, "")
-	return flags, device
+	return flags, d
 }
 
 func TestDaemonLayers(t *testing.T) {
-	flags, device := nodeFlags()
+	flags, got := nodeFlags()
 	file := writeFile(t, "device = \"cuda:0\"\nthreads = 3\nfailure_timeout = \"2s\"\njoin_address = [\"a:1\", \"b:2\"]\n")
 	t.Setenv("PARALLAX_THREADS", "5")
+	t.Setenv("PARALLAX_DEVICE", "") // as if it were not set
 	t.Setenv("PARALLAX_FAILURE_TIMEOUT", "7s")
 	if err := flags.Parse([]string{"--failure-timeout", "9s"}); err != nil {
 		t.Fatal(err)
 	}
-	v, err := Daemon(flags, file)
-	if err != nil {
+	if err := Daemon(flags, file); err != nil {
 		t.Fatal(err)
 	}
-	if d := v.GetDuration(FailureTimeout); d != 9*time.Second {
-		t.Errorf("failure timeout %v, want the flag's", d)
+	if got.timeout != 9*time.Second {
+		t.Errorf("failure timeout %v, want the flag's", got.timeout)
 	}
-	if n := v.GetInt("threads"); n != 5 {
-		t.Errorf("threads %d, want the environment's", n)
+	if got.threads != 5 {
+		t.Errorf("threads %d, want the environment's", got.threads)
 	}
-	if v.GetString("device") != "cuda:0" || *device != "cuda:0" {
-		t.Errorf("device %q, its flag %q, want the file's", v.GetString("device"), *device)
-	}
-	if got := strings.Join(v.GetStringSlice("join_address"), " "); got != "a:1 b:2" {
-		t.Errorf("addresses %q", got)
+	if got.device != "cuda:0" || strings.Join(got.addresses, " ") != "a:1 b:2" {
+		t.Errorf("device %q and addresses %q, want the file's", got.device, got.addresses)
 	}
 }
 
 func TestDaemonDefaults(t *testing.T) {
-	flags, _ := nodeFlags()
-	v, err := Daemon(flags, "")
-	if err != nil || v.GetDuration(FailureTimeout) != DefaultFailureTimeout || v.GetString("device") != "cpu" {
-		t.Errorf("%v, %v", v.AllSettings(), err)
+	flags, got := nodeFlags()
+	if err := Daemon(flags, ""); err != nil || got.timeout != time.Second || got.device != "cpu" || got.addresses[0] != "z:9" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -61,7 +65,7 @@ func TestDaemonFileIsStrict(t *testing.T) {
 	} {
 		flags, _ := nodeFlags()
 		file := writeFile(t, c.text)
-		_, err := Daemon(flags, file)
+		err := Daemon(flags, file)
 		checkRefused(t, err, file+c.want)
 	}
 }
@@ -69,13 +73,13 @@ func TestDaemonFileIsStrict(t *testing.T) {
 func TestDaemonEnvironmentIsStrict(t *testing.T) {
 	flags, _ := nodeFlags()
 	t.Setenv("PARALLAX_FAILURE_TIMEOUT", "soon")
-	_, err := Daemon(flags, "")
+	err := Daemon(flags, "")
 	checkRefused(t, err, `environment: PARALLAX_FAILURE_TIMEOUT=soon: must be a duration like "30s" or "5m"`)
 }
 
 func TestDaemonFlagMustNotLookLikeASpecKey(t *testing.T) {
 	flags := pflag.NewFlagSet("node", pflag.ContinueOnError)
 	flags.String("data-dir", "", "")
-	_, err := Daemon(flags, "")
+	err := Daemon(flags, "")
 	checkRefused(t, err, `--data-dir: PARALLAX_DATA_DIR would be read as a key of the run specification; rename the flag`)
 }
