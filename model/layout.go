@@ -141,6 +141,3 @@ func (l Layout) Find(name string) (Param, bool) {
 func (l Layout) View(flat kernels.Buffer, p Param) kernels.Matrix {
 	return kernels.Mat(flat.Slice(p.Offset, p.Offset+p.Len()), p.Rows, p.Cols)
 }
-
-// LayerRange is the part of the flat buffer that layer i's parameters fill.
-func (l Layout) LayerRange(i int) (lo, hi int) { return l.layers[i], l.layers[i+1] }

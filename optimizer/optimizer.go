@@ -83,9 +83,6 @@ func (o *Optimizer) SetPlan(p Plan, rank int) {
 	o.prepare()
 }
 
-// Plan is the plan in force.
-func (o *Optimizer) Plan() Plan { return o.plan }
-
 // Updates is the buffer to gather between Begin and Finish, of the Compute type;
 // see [Plan.Bounds]. It is nil where no parameter is under Muon.
 func (o *Optimizer) Updates() kernels.Buffer { return o.updates }
@@ -189,9 +186,6 @@ type Bytes struct {
 	State   int64 // momentum and moments
 	Scratch int64 // updates and Newton-Schulz
 }
-
-// Total is the sum.
-func (b Bytes) Total() int64 { return b.State + b.Scratch }
 
 // MemoryBytes is what [New] will allocate on a backend of the given precision and
 // number of lanes.

@@ -174,7 +174,7 @@ func (all ranks) begin(t *testing.T, step int) {
 
 // gather copies every owner's part to everybody, as an all-gather does.
 func (all ranks) gather(t *testing.T) {
-	bounds := all[0].Plan().Bounds()
+	bounds := all[0].plan.Bounds()
 	for owner, from := range all {
 		lo, hi := bounds[owner], bounds[owner+1]
 		if lo == hi {

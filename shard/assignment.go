@@ -26,10 +26,7 @@ func (s *Sampler) Assign(slots []int) (Assignment, error) {
 	return Assignment{sampler: s, slots: slices.Clone(slots)}, nil
 }
 
-// Slots are the micro-batch slots of every step that the rank computes.
-func (a Assignment) Slots() []int { return slices.Clone(a.slots) }
-
-// Step returns the rank's micro-batches of a step, in the order of Slots: the
+// Step returns the rank's micro-batches of a step, in the order of its slots: the
 // indices of their training sequences.
 func (a Assignment) Step(step int64) [][]int {
 	batches := make([][]int, len(a.slots))

@@ -55,7 +55,7 @@ func stepInRandomWorld(t *testing.T, r *rand.Rand, s *Sampler, step int64) []int
 			t.Fatal(err)
 		}
 		for i, indices := range a.Step(step) {
-			bySlot[a.Slots()[i]] = indices
+			bySlot[a.slots[i]] = indices
 		}
 	}
 	return slices.Concat(bySlot...)

@@ -21,7 +21,7 @@ type Writer struct {
 }
 
 // NewWriter writes the header for tensors (Name, DType and Shape) whose data
-// then follow by [Write] or [Writer.Raw], in this order.
+// then follow by [Write], in this order.
 func NewWriter(dst io.Writer, tensors []Tensor, metadata map[string]string) (*Writer, error) {
 	h := &header{metadata: metadata}
 	seen, at := map[string]bool{metadataKey: true}, int64(0)
@@ -56,18 +56,6 @@ func (w *Writer) put(parts ...[]byte) error {
 		}
 	}
 	return nil
-}
-
-// Raw writes the bytes of the next tensor, as the file is to have them.
-func (w *Writer) Raw(name string, data []byte) error {
-	t, err := w.take(name)
-	if err == nil && int64(len(data)) != t.Bytes() {
-		err = fmt.Errorf("tensor %.80q has %d bytes, got %d", name, t.Bytes(), len(data))
-	}
-	if err != nil {
-		return err
-	}
-	return w.put(data)
 }
 
 // Write writes the elements of the next tensor, whose dtype must be T's.

@@ -74,9 +74,6 @@ func (d *Dataset) SeqLen() int { return d.options.SeqLen }
 // Vocabulary implements shard.Source.
 func (d *Dataset) Vocabulary() int { return d.options.Vocabulary }
 
-// Documents reports whether document boundaries are marked.
-func (d *Dataset) Documents() bool { return d.options.Documents }
-
 // Sequences implements shard.Source.
 func (d *Dataset) Sequences(split shard.Split) int {
 	if split == shard.Validation {

@@ -42,7 +42,7 @@ func fill(d *Dataset, split shard.Split, indices ...int) (tokens, targets, start
 
 func TestSequences(t *testing.T) {
 	d := dataset(t, Options{SeqLen: 4, ValidationShare: 0.4}, sequence(23)...) // 5 sequences, 2 tokens over
-	if d.Sequences(shard.Train) != 3 || d.Sequences(shard.Validation) != 2 || d.SeqLen() != 4 || d.Vocabulary() != 1000 || d.Documents() {
+	if d.Sequences(shard.Train) != 3 || d.Sequences(shard.Validation) != 2 || d.SeqLen() != 4 || d.Vocabulary() != 1000 {
 		t.Fatalf("%d and %d sequences of %d", d.Sequences(shard.Train), d.Sequences(shard.Validation), d.SeqLen())
 	}
 	tokens, targets, starts, scored := fill(d, shard.Train, 2, shard.Padding, 0)
