@@ -58,6 +58,7 @@ var walls = []wall{
 	{"internal/trust", "internal/certs", grpcModules, "who may talk to whom is decided below every protocol"},
 	{"internal/checkpoint", "kernels model internal/safetensors", "github.com/google/renameio", "a checkpoint is tensors and a manifest"},
 	{"internal/train", "kernels model optimizer collective shard shard/corpus shard/task shard/tokenizer internal/config internal/checkpoint", "", "a training step never knows a concrete backend or a concrete network"},
+	{"internal/train/traintest", "internal/config", "", "what tests train is settings and a text"},
 	{"internal/coord", "internal/config proto/... shard record internal/gossip internal/network internal/trust internal/version", grpcModules, "the coordinator decides; it touches no tensors"},
 	{"internal/agent", "kernels model shard/... collective collective/grpcring internal/train internal/config internal/checkpoint internal/direct internal/gossip internal/network internal/transfer internal/trust internal/version proto/...", grpcModules, "the node daemon knows the network, and any backend only by name"},
 	{"launch", "internal/config", "golang.org/x/sys", "launching knows commands and files, not what they do"},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"parallax/internal/agent"
 	"parallax/internal/config"
 	"parallax/internal/coord"
+	"parallax/internal/train/traintest"
 	_ "parallax/kernels/cpu"
 	pb "parallax/proto/parallax/v1"
 )
@@ -38,31 +38,10 @@ type rig struct {
 	drain      context.CancelFunc // interrupts the nodes
 }
 
-func writeText(t *testing.T, bytes int) string {
-	t.Helper()
-	r := rand.New(rand.NewPCG(1, 2))
-	words := strings.Fields("the ring carries what the nodes have learnt and every node adds its share of it")
-	var text strings.Builder
-	for text.Len() < bytes {
-		text.WriteString(words[r.IntN(len(words))] + " ")
-	}
-	path := filepath.Join(t.TempDir(), "text.txt")
-	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func testSpec(t *testing.T, data string, set ...string) config.Spec {
 	t.Helper()
-	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: append([]string{
-		"model.layers=1", "model.width=32", "model.q_heads=2", "model.kv_heads=1", "model.head_dim=16", "model.ffn=32",
-		"train.seq_len=16", "train.micro_batch=2", "train.slots=4", "train.steps=8", "schedule.warmup=2",
-		"eval.batches=2", "eval.every=4", "checkpoint.every=4", "data.path=" + data}, set...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return loaded.Spec
+	return traintest.Spec(t, data, append([]string{"train.seq_len=16", "train.micro_batch=2", "train.slots=4", "train.steps=8",
+		"eval.batches=2", "eval.every=4", "checkpoint.every=4"}, set...)...)
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -160,7 +139,7 @@ func checkpointBytes(t *testing.T, dir string) string {
 }
 
 func TestTrainsToTheEnd(t *testing.T) {
-	spec := testSpec(t, writeText(t, 20000))
+	spec := testSpec(t, traintest.WriteWords(t, 20000))
 	r := newRig(t, spec, 3, t.TempDir(), false)
 	h := r.watch(nil)
 	r.wantNodes(3)
@@ -178,7 +157,7 @@ func TestTrainsToTheEnd(t *testing.T) {
 // A run that is stopped and resumed ends with the same bits as one that is not.
 func TestStopAndResume(t *testing.T) {
 	const steps = 300 // more than are made while the order to stop is under way
-	spec := testSpec(t, writeText(t, 20000), fmt.Sprintf("train.steps=%d", steps), "eval.every=0", "checkpoint.every=0")
+	spec := testSpec(t, traintest.WriteWords(t, 20000), fmt.Sprintf("train.steps=%d", steps), "eval.every=0", "checkpoint.every=0")
 	straight := newRig(t, spec, 2, t.TempDir(), false).watch(nil)
 
 	dir := t.TempDir()

@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,9 +14,9 @@ import (
 	"parallax/internal/agent"
 	"parallax/internal/config"
 	"parallax/internal/coord"
-	"parallax/internal/gossip"
 	"parallax/internal/network"
 	"parallax/internal/train"
+	"parallax/internal/train/traintest"
 	pb "parallax/proto/parallax/v1"
 	"parallax/shard"
 )
@@ -181,28 +178,10 @@ func (e *elastic) wantLost(generation, node int) {
 	}
 }
 
-// wantFollowed wants a node to have come into its last view with the state that it had
-// fetched while the others went on.
-func (e *elastic) wantFollowed(i int) {
-	e.t.Helper()
-	for _, v := range slices.Backward(e.views) {
-		for _, m := range v.Members {
-			if m.NodeId != nodeName(i) {
-				continue
-			}
-			if m.Fetch {
-				e.t.Errorf("%s takes the state in the ring: %s", m.NodeId, v.Reason)
-			}
-			return
-		}
-	}
-	e.t.Errorf("node-%d is in no view:\n%s", i, e.reasons())
-}
-
 // elasticSpec is a run of some steps with exact reduction.
 func elasticSpec(t *testing.T, steps int, set ...string) config.Spec {
 	t.Helper()
-	return testSpec(t, writeText(t, 20000), append([]string{"train.reduction=sum-exact", "train.slots=6",
+	return testSpec(t, traintest.WriteWords(t, 20000), append([]string{"train.reduction=sum-exact", "train.slots=6",
 		fmt.Sprintf("train.steps=%d", steps), "eval.every=10", "checkpoint.every=0"}, set...)...)
 }
 
@@ -288,25 +267,6 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 }
 
-// A node that was killed comes back, under its name, also when only one was left.
-func TestComesBack(t *testing.T) {
-	t.Parallel()
-	spec := elasticSpec(t, 600, "eval.every=50")
-	want := undisturbed(t, spec)
-	for _, most := range []int{2, 3} {
-		e := newElastic(t, spec, most, 1)
-		kill := at(15, func() { e.kill(most - 1) })
-		wantSame(t, e.follow(func(event *pb.RunEvent) {
-			kill(event)
-			if v := event.GetView(); v.GetGeneration() == 2 {
-				e.launch(most - 1)
-			}
-		}), want)
-		e.wantReasons(nodeName(most-1)+" joins", fmt.Sprintf("%d nodes go on", most))
-		e.wantFollowed(most - 1)
-	}
-}
-
 // A node that its host asks to leave does so, and its end is a good one.
 func TestLeavesAlone(t *testing.T) {
 	t.Parallel()
@@ -345,152 +305,6 @@ func TestSlowNodeHasFewerSlots(t *testing.T) {
 	}
 }
 
-// onFetch calls what when the coordinator has ordered a node to fetch, once.
-func onFetch(i int, what func()) func(*pb.RunEvent) {
-	done := false
-	return func(e *pb.RunEvent) {
-		if !done && strings.HasPrefix(e.GetNotice().GetText(), nodeName(i)+" is ready, and fetches") {
-			done = true
-			what()
-		}
-	}
-}
-
-// A joiner that dies while it fetches the state hurts nobody: no view ends for that.
-func TestJoinerDies(t *testing.T) {
-	t.Parallel()
-	spec := elasticSpec(t, 300, "eval.every=50")
-	e := newElastic(t, spec, 3, 2)
-	kill := at(15, func() { e.kill(2) })
-	again := onFetch(2, func() { e.kill(2) })
-	wantSame(t, e.follow(func(event *pb.RunEvent) {
-		kill(event)
-		again(event)
-		if event.GetView().GetGeneration() == 2 {
-			e.launch(2)
-		}
-	}), undisturbed(t, spec))
-	for _, v := range e.views[2:] {
-		if !strings.Contains(v.Reason, "node-2 joins") && !strings.Contains(v.Reason, "node-2 ") && !strings.Contains(v.Reason, "nobody comes or goes after all") {
-			t.Errorf("a view ended for another reason: %s", v.Reason)
-		}
-	}
-}
-
-// gate is a network on which nothing comes from other nodes before it is opened.
-type gate struct {
-	coordinator string
-	opened      chan struct{}
-}
-
-func (gate) Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
-func (gate) Gossip() gossip.Transport                    { return nil }
-
-func (g gate) Dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err != nil || address == g.coordinator {
-		return conn, err
-	}
-	return &gated{Conn: conn, opened: g.opened, closed: make(chan struct{})}, nil
-}
-
-type gated struct {
-	net.Conn
-	opened <-chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (c *gated) Read(b []byte) (int, error) {
-	select {
-	case <-c.opened:
-	case <-c.closed:
-	}
-	return c.Conn.Read(b)
-}
-
-func (c *gated) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() { close(c.closed) })
-	return err
-}
-
-// However long a joiner takes to fetch, the others make their steps.
-func TestStepsGoOnWhileItFetches(t *testing.T) {
-	t.Parallel()
-	spec := elasticSpec(t, 600, "eval.every=0")
-	e := newElastic(t, spec, 3, 2)
-	link := gate{e.coord.Address(), make(chan struct{})}
-	const meanwhile = 50 // steps
-	kill := at(15, func() { e.kill(2) })
-	open := func(*pb.RunEvent) {}
-	var last, began int64
-	fetches := onFetch(2, func() {
-		began = last
-		open = at(began+meanwhile, func() { close(link.opened) })
-	})
-	wantSame(t, e.follow(func(event *pb.RunEvent) {
-		last = max(last, event.GetStep().GetStep())
-		kill(event)
-		fetches(event)
-		open(event)
-		if event.GetView().GetGeneration() == 2 {
-			e.network = link
-			e.launch(2)
-		}
-	}), undisturbed(t, spec))
-	for step := began + 1; step <= began+meanwhile; step++ {
-		if e.by[step] != 2 {
-			t.Errorf("step %d, while node-2 could not fetch, was made in generation %d", step, e.by[step])
-		}
-	}
-	e.wantFollowed(2)
-}
-
-// The member that serves the state dies meanwhile: the joiner fetches from another.
-func TestSourceDies(t *testing.T) {
-	t.Parallel()
-	spec := elasticSpec(t, 900, "eval.every=0")
-	e := newElastic(t, spec, 4, 2)
-	kill := at(15, func() { e.kill(3) })
-	source := onFetch(3, func() { e.kill(2) })
-	wantSame(t, e.follow(func(event *pb.RunEvent) {
-		kill(event)
-		source(event)
-		if event.GetView().GetGeneration() == 2 {
-			e.launch(3)
-		}
-	}), undisturbed(t, spec))
-	e.wantReasons("node-3 joins")
-	e.wantFollowed(3)
-}
-
-// Two nodes come at once. Both follow the run, with plain float32 sums too.
-func TestTwoJoin(t *testing.T) {
-	t.Parallel()
-	for _, reduction := range []string{"sum-exact", "sum-f32"} {
-		spec := elasticSpec(t, 900, "eval.every=0", "train.reduction="+reduction)
-		e := newElastic(t, spec, 4, 1)
-		kill := at(15, func() { e.kill(2); e.kill(3) })
-		got := e.follow(func(event *pb.RunEvent) {
-			kill(event)
-			if v := event.GetView(); v.GetGeneration() > 1 && len(v.Members) == 2 {
-				kill = func(*pb.RunEvent) {}
-				if e.nodes[nodeName(2)].dead {
-					e.launch(2)
-					e.launch(3)
-				}
-			}
-		})
-		if reduction == "sum-exact" {
-			wantSame(t, got, undisturbed(t, spec))
-		}
-		e.wantReasons("4 nodes go on")
-		e.wantFollowed(2)
-		e.wantFollowed(3)
-	}
-}
-
 // With too few nodes left the run waits, and goes on when one comes.
 func TestWaitsForNodes(t *testing.T) {
 	t.Parallel()
@@ -506,82 +320,5 @@ func TestWaitsForNodes(t *testing.T) {
 	wantSame(t, got, undisturbed(t, spec))
 	if len(got.checkpoints) < 2 {
 		t.Errorf("the checkpoints are %v; one was due before it waited", got.checkpoints)
-	}
-}
-
-// chaos kills nodes, asks them to leave and starts them again, at random.
-type chaos struct {
-	*elastic
-	*rand.Rand
-	settled bool // the newest view has made a step, so all of its members hold the state
-}
-
-func (c *chaos) on(event *pb.RunEvent) {
-	if event.GetView() != nil {
-		c.settled = false
-	}
-	step := event.GetStep()
-	if step == nil || len(c.views) == 0 {
-		return
-	}
-	c.settled = c.settled || step.Generation == c.views[len(c.views)-1].Generation
-	if !c.settled || c.IntN(6) > 0 {
-		return
-	}
-	staying, away := c.parties()
-	switch {
-	case c.IntN(2) == 0 && len(away) > 0:
-		c.launch(away[0])
-	case len(staying) > 1:
-		c.settled = false
-		c.lose(staying)
-	}
-}
-
-// parties are the nodes of the newest view that stay, and those that can be started
-// again, in random order.
-func (c *chaos) parties() (staying, away []int) {
-	view := c.views[len(c.views)-1]
-	for _, i := range c.Perm(4) {
-		n := c.nodes[nodeName(i)]
-		in := slices.ContainsFunc(view.Members, func(m *pb.Member) bool { return m.NodeId == nodeName(i) })
-		switch {
-		case in && !n.dead:
-			staying = append(staying, i)
-		case !in && n.in:
-			away = append(away, i)
-		}
-	}
-	return staying, away
-}
-
-// lose kills some of the nodes, but one, or has one leave.
-func (c *chaos) lose(staying []int) {
-	if c.IntN(3) == 0 {
-		n := c.nodes[nodeName(staying[0])]
-		n.dead = true
-		n.drain()
-		return
-	}
-	for _, i := range staying[:1+c.IntN(len(staying)-1)] {
-		c.kill(i)
-	}
-}
-
-// Whatever happens to the nodes, as long as one is left each sample is used once and
-// the result is that of an undisturbed run.
-func TestRandomFailures(t *testing.T) {
-	t.Parallel()
-	spec := elasticSpec(t, 150, "eval.every=50")
-	want := undisturbed(t, spec)
-	for seed := range uint64(4) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			c := &chaos{elastic: newElastic(t, spec, 4, 1), Rand: rand.New(rand.NewPCG(seed, 5))}
-			wantSame(t, c.follow(c.on), want)
-			if t.Failed() || len(c.views) < 2 {
-				t.Errorf("it led to %d views, of at least 2 that it should:\n%s", len(c.views), c.reasons())
-			}
-		})
 	}
 }

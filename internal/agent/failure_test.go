@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parallax/internal/agent"
+	"parallax/internal/train/traintest"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -58,7 +59,7 @@ func TestNoData(t *testing.T) {
 
 // A node whose name is taken is refused; the run goes on without it.
 func TestRefusal(t *testing.T) {
-	spec := testSpec(t, writeText(t, 20000), "train.steps=100000", "eval.every=0", "checkpoint.every=0")
+	spec := testSpec(t, traintest.WriteWords(t, 20000), "train.steps=100000", "eval.every=0", "checkpoint.every=0")
 	r := newRig(t, spec, 1, t.TempDir(), false)
 	r.watch(func(e *pb.RunEvent) {
 		if e.GetStarted() == nil {
@@ -77,7 +78,7 @@ func TestRefusal(t *testing.T) {
 // Numbers that grow beyond all bounds end the run with a reason, and a failure
 // that a supervisor sees.
 func TestDivergedRun(t *testing.T) {
-	spec := testSpec(t, writeText(t, 20000), "optimizer.lr=1e30", "optimizer.adam_lr=1e30", "schedule.warmup=0")
+	spec := testSpec(t, traintest.WriteWords(t, 20000), "optimizer.lr=1e30", "optimizer.adam_lr=1e30", "schedule.warmup=0")
 	r := newRig(t, spec, 2, t.TempDir(), false)
 	h := r.watch(nil)
 	r.wantErrors(2, 1, "has diverged")
@@ -91,7 +92,7 @@ func TestNowhereToSave(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, testSpec(t, writeText(t, 20000)), 1, filepath.Join(file, "run"), false)
+	r := newRig(t, testSpec(t, traintest.WriteWords(t, 20000)), 1, filepath.Join(file, "run"), false)
 	r.unwritable = true
 	h := r.watch(nil)
 	r.wantErrors(1, 1, "cannot save the checkpoint of step 8")
@@ -119,7 +120,7 @@ func TestNobodyThere(t *testing.T) {
 // A node that is interrupted drains: the cluster stops after the step under way,
 // saves, and asks to be requeued.
 func TestDrain(t *testing.T) {
-	spec := testSpec(t, writeText(t, 20000), "train.steps=100000", "eval.every=0", "checkpoint.every=0")
+	spec := testSpec(t, traintest.WriteWords(t, 20000), "train.steps=100000", "eval.every=0", "checkpoint.every=0")
 	r := newRig(t, spec, 1, t.TempDir(), false)
 	h := r.watch(func(e *pb.RunEvent) {
 		if e.GetStep().GetStep() == 3 {

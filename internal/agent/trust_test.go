@@ -18,6 +18,7 @@ import (
 	"parallax/internal/agent"
 	"parallax/internal/certs"
 	"parallax/internal/coord"
+	"parallax/internal/train/traintest"
 	"parallax/internal/trust"
 	pb "parallax/proto/parallax/v1"
 )
@@ -49,7 +50,7 @@ func newFortress(t *testing.T, nodes int) *fortress {
 	o := coord.Options{
 		Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", Nodes: nodes, FailureTimeout: 5 * time.Second,
 		GossipKeys: [][]byte{[]byte("0123456789abcdef"), []byte("fedcba9876543210")},
-		RunDir:     t.TempDir(), Run: &coord.Submission{Spec: testSpec(t, writeText(t, 20000))}, Log: quiet,
+		RunDir:     t.TempDir(), Run: &coord.Submission{Spec: testSpec(t, traintest.WriteWords(t, 20000))}, Log: quiet,
 		Trust: f.load(f.issue(f.ours, certs.Coordinator, "coordinator", "127.0.0.1")),
 	}
 	var err error

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"parallax/internal/train/traintest"
 )
 
 // badInput is a command that must be refused with exit code and one sentence,
@@ -88,7 +90,7 @@ var badInputs = []badInput{
 
 	// Places.
 	{name: "nothing to resume", args: "sim --resume", code: 2, words: []string{"no run to go on with", "runs", "leave --resume out"}},
-	{name: "unwritable folder", args: "sim --dir file/runs --data text.txt", files: map[string]string{"file": "", "text.txt": someText(20000)},
+	{name: "unwritable folder", args: "sim --dir file/runs --data text.txt", files: map[string]string{"file": "", "text.txt": traintest.Words(20000)},
 		code: 2, words: []string{"file/runs", "cannot be made"}},
 	{name: "folder of an earlier run", program: "coordinator", args: "--run-dir run --spec run.toml",
 		files: map[string]string{"run.toml": "", "run/checkpoints/step-00000050/manifest.json": ""}, code: 2, words: []string{"run holds the checkpoints", "--resume", "--run-dir"}},

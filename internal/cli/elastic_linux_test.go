@@ -27,6 +27,14 @@ func (p place) elasticFlags() []string {
 	return append(p.writeRun(shrinkingSteps, 0), "--set", "train.reduction=sum-exact")
 }
 
+// undisturbed is the same run on one node that nobody disturbs.
+func undisturbed(t *testing.T, flags ...string) told {
+	t.Helper()
+	p := newPlace(t)
+	return p.sim("1", append(p.elasticFlags(), flags...)...)
+}
+
+// shrink starts the run, and returns once it has made some steps.
 func shrink(t *testing.T, flags ...string) shrinking {
 	t.Helper()
 	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
@@ -66,8 +74,7 @@ func (s *shrinking) wantSame(want told) {
 // some, and ends with exit code 0 and the bits of a run that lost nobody.
 func TestGoingOnWithout(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	want := p.sim("1", p.elasticFlags()...)
+	want := undisturbed(t)
 	for _, c := range []struct {
 		name    string
 		signal  syscall.Signal
@@ -105,8 +112,7 @@ func TestGoingOnWithout(t *testing.T) {
 // A node that is started again takes part again.
 func TestComingBack(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	want := p.sim("1", p.elasticFlags()...)
+	want := undisturbed(t)
 	s := shrink(t)
 	s.children["node-2"].signal(syscall.SIGKILL)
 	s.view(3)

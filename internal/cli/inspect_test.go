@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"parallax/internal/train/traintest"
 )
 
 // trained is a place with a run of 150 steps, and what it told.
@@ -159,7 +161,7 @@ func TestDataPrepare(t *testing.T) {
 	long(t)
 	t.Parallel()
 	p := newPlace(t)
-	p.write("text.txt", someText(5000))
+	p.write("text.txt", traintest.Words(5000))
 	told := strings.Split(p.run("data", "prepare", "text.txt", "--cache", "tokens").want(0).stdout.String(), "\n")
 	if len(told) != 3 || strings.Contains(told[0], "cached") || !strings.Contains(told[0], "byte tokens") {
 		t.Fatalf("data prepare says %q", told)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parallax/internal/cli"
+	"parallax/internal/train/traintest"
 	_ "parallax/kernels/cpu"
 )
 
@@ -363,19 +363,8 @@ every = %d
 func (p place) writeRun(steps, checkpointEvery int) []string {
 	p.t.Helper()
 	p.write("run.toml", fmt.Sprintf(specText, steps, checkpointEvery))
-	p.write("text.txt", someText(20000))
+	p.write("text.txt", traintest.Words(20000))
 	return []string{"--config", "run.toml", "--data", "text.txt", "--http=", "--json"}
-}
-
-// someText is words in random order.
-func someText(size int) string {
-	r := rand.New(rand.NewPCG(1, 2))
-	words := strings.Fields("the ring carries what the nodes have learnt and every node adds its share of it")
-	var text strings.Builder
-	for text.Len() < size {
-		text.WriteString(words[r.IntN(len(words))] + " ")
-	}
-	return text.String()
 }
 
 // stateOf is the bytes of a checkpoint's tensors.

@@ -86,8 +86,7 @@ const restartedSteps = 1200
 // training has gone on meanwhile, and nothing is lost.
 func TestCoordinatorComesBack(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	want := p.sim("1", append(p.elasticFlags(), "--steps", fmt.Sprint(restartedSteps))...)
+	want := undisturbed(t, "--steps", fmt.Sprint(restartedSteps))
 	s := shrink(t, "--steps", fmt.Sprint(restartedSteps))
 	coordinator := s.children["coordinator"]
 	for range 3 {
@@ -107,8 +106,7 @@ func TestCoordinatorComesBack(t *testing.T) {
 // The coordinator and a node are killed together: the others wait for it, and go on.
 func TestCoordinatorAndNodeKilled(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	want := p.sim("1", p.elasticFlags()...)
+	want := undisturbed(t)
 	s := shrink(t)
 	s.children["coordinator"].signal(syscall.SIGKILL)
 	s.children["node-2"].signal(syscall.SIGKILL)

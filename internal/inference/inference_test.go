@@ -16,6 +16,7 @@ import (
 	"parallax/internal/config"
 	"parallax/internal/inference"
 	"parallax/internal/train"
+	"parallax/internal/train/traintest"
 	"parallax/kernels"
 	_ "parallax/kernels/cpu"
 	"parallax/shard"
@@ -46,23 +47,18 @@ func newTrained(t *testing.T, set ...string) trained {
 	if err := os.WriteFile(data, []byte(strings.Repeat(sentence, 400)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: append([]string{
-		"model.layers=1", "model.width=32", "model.q_heads=2", "model.kv_heads=1", "model.head_dim=16", "model.ffn=32",
-		"train.seq_len=24", "train.micro_batch=2", "train.slots=2", "train.steps=60", "schedule.warmup=2",
-		"eval.batches=1000", "data.validation=0.3", "data.path=" + data}, set...)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	spec := traintest.Spec(t, data, append([]string{"train.seq_len=24", "train.micro_batch=2", "train.slots=2", "train.steps=60",
+		"eval.batches=1000", "data.validation=0.3"}, set...)...)
 	text, err := corpus.Prepare(context.Background(), corpus.Request{Path: data, Tokenizer: "bytes", CacheDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { text.File.Close() })
-	source, err := train.Dataset(loaded.Spec, text.File)
+	source, err := train.Dataset(spec, text.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trained{open(t, 1), source, train.Evaluation{}, filepath.Join(dir, "checkpoints")}.train(t, loaded.Spec)
+	return trained{open(t, 1), source, train.Evaluation{}, filepath.Join(dir, "checkpoints")}.train(t, spec)
 }
 
 func open(t *testing.T, threads int) kernels.Backend {

@@ -1,44 +1,20 @@
 package sim_test
 
 import (
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"parallax/internal/config"
 	"parallax/internal/sim"
+	"parallax/internal/train/traintest"
 	_ "parallax/kernels/cpu"
 )
 
 func testSpec(t *testing.T, data string, set ...string) config.Spec {
 	t.Helper()
-	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: append([]string{
-		"model.layers=1", "model.width=32", "model.q_heads=2", "model.kv_heads=1", "model.head_dim=16", "model.ffn=32",
-		"train.seq_len=8", "train.micro_batch=1", "train.slots=6", "train.steps=10", "schedule.warmup=2", "train.reduction=sum-exact",
-		"eval.batches=1", "eval.every=4", "checkpoint.every=4", "data.path=" + data}, set...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return loaded.Spec
-}
-
-func writeText(t *testing.T, bytes int) string {
-	t.Helper()
-	r := rand.New(rand.NewPCG(1, 2))
-	words := strings.Fields("the ring carries what the nodes have learnt and every node adds its share of it")
-	var text strings.Builder
-	for text.Len() < bytes {
-		text.WriteString(words[r.IntN(len(words))] + " ")
-	}
-	path := filepath.Join(t.TempDir(), "text.txt")
-	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return traintest.Spec(t, data, append([]string{"train.seq_len=8", "train.micro_batch=1", "train.slots=6", "train.steps=10",
+		"train.reduction=sum-exact", "eval.batches=1", "eval.every=4", "checkpoint.every=4"}, set...)...)
 }
 
 // bench is what scenarios have in common: a run spec, its tokens, and the outcome of
@@ -52,7 +28,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{cache: t.TempDir()}
-	data := writeText(t, 5000)
+	data := traintest.WriteWords(t, 5000)
 	b.spec = testSpec(t, data)
 	every := testSpec(t, data, "checkpoint.every=1", "checkpoint.keep=100") // neither changes the state
 	dir := t.TempDir()
