@@ -1,7 +1,7 @@
 package record
 
 // all are the tables of a run, the run itself first.
-var all = []anyTable{runTable, rankTable, stepTable, evalTable, layerTable, eventTable}
+var all = []anyTable{runTable, rankTable, stepTable, evalTable, layerTable, rateTable, eventTable}
 
 var runTable = table[Run]{"runs", 1, []column[Run]{
 	{"id", func(r *Run) any { return &r.ID }, 1},
@@ -84,4 +84,16 @@ var layerTable = table[Layer]{"layers", 2, []column[Layer]{
 	{"entropy", func(l *Layer) any { return &l.Entropy }, 1},
 	{"first_token", func(l *Layer) any { return &l.FirstToken }, 1},
 	{"time", func(l *Layer) any { return &l.Time }, 1},
+}}
+
+var rateTable = table[Rate]{"rates", 2, []column[Rate]{
+	{"step", func(r *Rate) any { return &r.Step }, 1},
+	{"rank", func(r *Rate) any { return &r.Rank }, 1},
+	{"generation", func(r *Rate) any { return &r.Generation }, 1},
+	{"steps", func(r *Rate) any { return &r.Steps }, 1},
+	{"tokens_per_second", func(r *Rate) any { return &r.TokensPerSecond }, 1},
+	{"link_bytes", func(r *Rate) any { return &r.LinkBytes }, 1},
+	{"send", func(r *Rate) any { return &r.Send }, 1},
+	{"receive", func(r *Rate) any { return &r.Receive }, 1},
+	{"time", func(r *Rate) any { return &r.Time }, 1},
 }}

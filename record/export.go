@@ -91,7 +91,7 @@ func (l *Ledger) ExportCSV(w io.Writer, run, table string) error {
 
 // ExportJSONL writes all that the ledger has of a run, found as [Ledger.Run]
 // does, one JSON object a line, for [Ledger.Import] or any other reader: the
-// run, then its ranks, steps, evaluations, layers and events, each with the name of
+// run, then its ranks, steps, evaluations, layers, rates and events, each with the name of
 // its table. Nothing is lost but the coordinator's state.
 func (l *Ledger) ExportJSONL(w io.Writer, run string) error {
 	r, err := l.Run(run)

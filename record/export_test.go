@@ -28,6 +28,7 @@ func fill(t *testing.T, l *Ledger, id string) {
 	}
 	must(t, l.AppendRank(id, Rank{Generation: 1 << 62, Rank: 1, Node: "a\nb", Device: `"`, Hardware: "EPYC", Peak: 1e12 / 3}))
 	must(t, l.AppendLayer(id, Layer{Step: 2, Layer: 1, Generation: 9, Correction: math.NaN(), RankQ: 1 / 3.0, RankR: math.NaN(), Entropy: math.Inf(1), FirstToken: 5e-324, Time: start}))
+	must(t, l.AppendRate(id, Rate{Step: 2, Rank: 1, Generation: 9, Steps: 7, TokensPerSecond: 1 / 3.0, LinkBytes: math.NaN(), Send: math.Inf(1), Receive: 5e-324, Time: start}))
 	must(t, l.AppendEvent(id, Event{Sequence: 1, Time: start, Text: "<é>\u2028, \t", Payload: []byte(`{"x":[1,null,12345678901234567890]}`)}))
 	must(t, l.AppendEvent(id, Event{Sequence: 2}))
 }
@@ -53,6 +54,7 @@ func TestExportAndImportLoseNothing(t *testing.T) {
 		"steps":  func(l *Ledger) (any, error) { return l.Steps(id) },
 		"evals":  func(l *Ledger) (any, error) { return l.Evals(id) },
 		"layers": func(l *Ledger) (any, error) { return l.Layers(id) },
+		"rates":  func(l *Ledger) (any, error) { return l.Rates(id) },
 		"events": func(l *Ledger) (any, error) { return l.Events(id) },
 	} {
 		want, err1 := rows(a)
@@ -101,7 +103,7 @@ func TestBadImportsAreRefusedWhole(t *testing.T) {
 func TestCSV(t *testing.T) {
 	l := openNew(t)
 	fill(t, l, "r")
-	for table, rows := range map[string]int{"ranks": 1, "steps": 9, "evals": 9, "layers": 1, "events": 2} {
+	for table, rows := range map[string]int{"ranks": 1, "steps": 9, "evals": 9, "layers": 1, "rates": 1, "events": 2} {
 		var b bytes.Buffer
 		must(t, l.ExportCSV(&b, "r", table))
 		got, err := csv.NewReader(&b).ReadAll()
@@ -118,7 +120,7 @@ func TestCSV(t *testing.T) {
 	if err := l.ExportCSV(&b, "x", "steps"); !errors.Is(err, ErrNoRun) {
 		t.Errorf("got %v", err)
 	}
-	if err := l.ExportCSV(&b, "r", "state"); err == nil || err.Error() != `there is no table "state": choose one of ranks, steps, evals, layers, events` {
+	if err := l.ExportCSV(&b, "r", "state"); err == nil || err.Error() != `there is no table "state": choose one of ranks, steps, evals, layers, rates, events` {
 		t.Errorf("got %v", err)
 	}
 }
@@ -128,7 +130,7 @@ func TestCSV(t *testing.T) {
 func TestColumnsAreTheSchemas(t *testing.T) {
 	l := openNew(t)
 	for table, mapped := range map[string]string{
-		"runs": runTable.names(), "ranks": rankTable.names(), "steps": stepTable.names(), "evals": evalTable.names(), "layers": layerTable.names(), "events": eventTable.names(),
+		"runs": runTable.names(), "ranks": rankTable.names(), "steps": stepTable.names(), "evals": evalTable.names(), "layers": layerTable.names(), "rates": rateTable.names(), "events": eventTable.names(),
 	} {
 		rows, err := l.db.Query("SELECT name FROM pragma_table_info(?) WHERE name != 'run'", table)
 		must(t, err)

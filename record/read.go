@@ -92,6 +92,11 @@ func (l *Ledger) Layers(run string) ([]Layer, error) {
 	return collect(l, layerTable, layerTable.get(), run)
 }
 
+// Rates lists how fast a run's ranks and links were, step by step.
+func (l *Ledger) Rates(run string) ([]Rate, error) {
+	return collect(l, rateTable, rateTable.get(), run)
+}
+
 // Events lists a run's events in order.
 func (l *Ledger) Events(run string) ([]Event, error) {
 	return collect(l, eventTable, eventTable.get(), run)

@@ -107,3 +107,17 @@ type Layer struct {
 	FirstToken float64 // attention's weight on a document's first token, likewise
 	Time       time.Time
 }
+
+// Rate is how fast a rank was, and its link to the next rank, in some steps in a
+// row: means over them. NaN is what nobody has told.
+type Rate struct {
+	Step            int64 // the last of them
+	Rank            int
+	Generation      uint64
+	Steps           int     // how many they were
+	TokensPerSecond float64 // while it computed
+	LinkBytes       float64 // a step, over the link
+	Send            float64 // seconds a step, that the link took for them
+	Receive         float64 // seconds a step, that the next rank waited for what had begun to come
+	Time            time.Time
+}

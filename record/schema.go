@@ -63,6 +63,13 @@ CREATE TABLE history (
 	key TEXT NOT NULL, sequence INTEGER NOT NULL, event BLOB NOT NULL,
 	PRIMARY KEY (key, sequence)
 ) STRICT, WITHOUT ROWID;
+`, `
+CREATE TABLE rates (
+	run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+	step INTEGER NOT NULL, rank INTEGER NOT NULL, generation INTEGER NOT NULL, steps INTEGER NOT NULL,
+	tokens_per_second REAL, link_bytes REAL, send REAL, receive REAL, time INTEGER NOT NULL,
+	PRIMARY KEY (run, step, rank)
+) STRICT, WITHOUT ROWID;
 `}
 
 // inspect refuses what is no sound ledger of a known version, without changing

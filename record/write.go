@@ -32,6 +32,9 @@ func (l *Ledger) AppendRank(run string, r Rank) error { return queue(l, rankTabl
 // AppendLayer queues a look into a layer.
 func (l *Ledger) AppendLayer(run string, d Layer) error { return queue(l, layerTable, run, d) }
 
+// AppendRate queues how fast a rank and its link were.
+func (l *Ledger) AppendRate(run string, r Rate) error { return queue(l, rateTable, run, r) }
+
 // AppendEvent queues an event.
 func (l *Ledger) AppendEvent(run string, e Event) error {
 	if e.Payload != nil {

@@ -49,6 +49,7 @@ func TestThePageInABrowser(t *testing.T) {
 	b.until(`Number(text("f-step")) >= `+strconv.Itoa(n+20)+` && Number(text("f-loss")) < `+first, "f-loss")
 	b.until(`document.querySelectorAll("#ring .node").length === 3 && document.querySelectorAll("#ring .link").length === 3`, "ring")
 	b.until(`document.querySelector("#ring .rate").textContent.endsWith("B/s")`, "ring")
+	b.until(`document.querySelector("#chart-ranks canvas") && text("ranks-legend").includes("node-2") && text("ranks-legend").includes("tokens/s")`, "ranks-legend")
 	b.until(`document.querySelectorAll("#members li").length === 3 && text("members").includes("node-2")`, "members")
 	b.until(`text("run").includes("watched") && text("sentence").startsWith("generation 1")`, "sentence")
 	b.until(drawn, "chart-loss")
@@ -98,6 +99,10 @@ func recordLongRun(t *testing.T, path string) (id string) {
 			s.Loss = 9
 		}
 		errs = append(errs, l.AppendStep(id, s))
+		for rank := 0; n%10 == 9 && rank < 8; rank++ {
+			errs = append(errs, l.AppendRate(id, record.Rate{Step: n + 1, Rank: rank, Generation: 1, Steps: 10, TokensPerSecond: 20000 - float64(rank),
+				LinkBytes: 1 << 22, Send: 0.01 * float64(1+rank), Receive: 0.01, Time: s.Time}))
+		}
 		for layer := 0; n%100 == 99 && layer < 28; layer++ {
 			errs = append(errs, l.AppendLayer(id, record.Layer{Step: n + 1, Layer: layer, Correction: 0.1 * float64(layer), RankQ: 20, RankR: 10, RankK: 8, Entropy: 3, FirstToken: 0.2, Time: s.Time}))
 		}
@@ -122,6 +127,10 @@ func TestThePageOfALongRun(t *testing.T) {
 	b.until(`text("loss-hint").includes("range of each 8 steps") && text("f-step") === "10000"`, "loss-hint")
 	b.until(`document.querySelectorAll("#layers canvas").length === 6 && text("layers-hint").includes("step 100 to 10000")`, "layers-hint")
 	b.until(`document.querySelectorAll("#ring .node").length === 8`, "ring")
+	b.until(`document.querySelector("#ring .rate").textContent === "52.4 MB/s to 419 MB/s"`, "ring")
+	b.until(`text("ranks-legend").includes("slowest, now gpu07") && text("ranks-legend").includes("20.0 k tokens/s")`, "ranks-legend")
+	b.eval(`document.querySelector("[data-of=links]").click(), true`, new(bool))
+	b.until(`text("ranks-legend").includes("52.4 MB/s")`, "ranks-legend")
 	var spike float64
 	b.eval(`fetch("/api/runs/`+id+`").then((a) => a.json()).then((r) => Math.max(...r.series.loss_high))`, &spike)
 	if spike != 9 {

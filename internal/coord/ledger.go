@@ -24,6 +24,7 @@ type recorder struct {
 	steps    int64    // of the whole run
 	before   int64    // number of the last event of an earlier part of the run
 	progress Progress // up to the newest step
+	rates    rates
 }
 
 // begin records that a job was submitted, or that it goes on, and gives it its id.
@@ -92,6 +93,9 @@ func (r *recorder) append(e *pb.RunEvent) error {
 	case *pb.RunEvent_View:
 		return r.view(e, kind.View)
 	case *pb.RunEvent_Step:
+		if err := r.record(r.rates.add(kind.Step, at)); err != nil {
+			return err
+		}
 		return r.ledger.AppendStep(r.run.ID, r.step(kind.Step, at))
 	case *pb.RunEvent_Eval:
 		v := kind.Eval
@@ -133,7 +137,21 @@ func (r *recorder) started(e *pb.RunEvent, s *pb.RunStarted) error {
 	return r.event(e, "started", fmt.Sprintf("run %s has started on %s", s.RunId, s.DataSummary), s)
 }
 
+// record writes how fast ranks and links were.
+func (r *recorder) record(rates []record.Rate) error {
+	for _, rate := range rates {
+		if err := r.ledger.AppendRate(r.run.ID, rate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *recorder) view(e *pb.RunEvent, v *pb.View) error {
+	if err := r.record(r.rates.take()); err != nil {
+		return err
+	}
+	r.rates.enter(v)
 	for rank, m := range v.Members {
 		err := r.ledger.AppendRank(r.run.ID, record.Rank{
 			Generation: v.Generation, Rank: rank, Node: m.NodeId, Host: m.Host, Device: m.Device, Slots: len(m.Slots),
@@ -181,6 +199,9 @@ func (r *recorder) diagnosis(d *pb.Diagnosis, at time.Time) error {
 }
 
 func (r *recorder) done(e *pb.RunEvent, d *pb.Done) error {
+	if err := r.record(r.rates.take()); err != nil {
+		return err
+	}
 	if err := r.event(e, "done", d.Reason, d); err != nil {
 		return err
 	}

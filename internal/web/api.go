@@ -74,11 +74,12 @@ func (s *Server) getRuns(w http.ResponseWriter, r *http.Request) {
 // recorded is a whole recorded run, as the page takes it.
 type recorded struct {
 	recordedRun
-	Series columns    `json:"series"`
-	Evals  evals      `json:"evals"`
-	Looks  looks      `json:"looks"`
-	Ranks  []member   `json:"members"` // of the last view
-	Events []happened `json:"events"`  // the last sentences, oldest first
+	Series columns     `json:"series"`
+	Evals  evals       `json:"evals"`
+	Looks  looks       `json:"looks"`
+	Rates  rateColumns `json:"rates"`
+	Ranks  []member    `json:"members"` // of the last view
+	Events []happened  `json:"events"`  // the last sentences, oldest first
 }
 
 type member struct {
@@ -139,6 +140,11 @@ func readRun(l *record.Ledger, run record.Run) (recorded, error) {
 			answer.Ranks = append(answer.Ranks, member{k.Rank, k.Node, k.Host, k.Device, k.Slots, k.Hardware, k.Peak})
 		}
 	}
+	var fast rates
+	if err := fast.addRecorded(l, run.ID, func(record.Rate) bool { return true }); err != nil {
+		return answer, err
+	}
+	answer.Rates = fast.columns()
 	events, err := l.Events(run.ID)
 	for _, e := range events {
 		answer.Events = append(answer.Events, happened{e.Time, e.Kind, e.Text})

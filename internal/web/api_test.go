@@ -133,6 +133,9 @@ func TestRecordedRuns(t *testing.T) {
 	for layer := range 2 {
 		must(t, l.AppendLayer("20261123-000001-bbbb", record.Layer{Step: 30, Layer: layer, Entropy: 1.5, Correction: math.NaN(), Time: start.Add(2 * time.Second)}))
 	}
+	for rank := range 8 {
+		must(t, l.AppendRate("20261123-000001-bbbb", record.Rate{Step: 30, Rank: rank, Generation: 2, Steps: 30, TokensPerSecond: 100, LinkBytes: 50, Send: 0.5, Receive: 0.25}))
+	}
 	_, url := serve(t, Options{Ledger: l})
 
 	var runs []struct{ Run, Status string }
@@ -157,6 +160,7 @@ func TestRecordedRuns(t *testing.T) {
 			Step                []float64
 			Entropy, Correction [][]*float64
 		}
+		Rates rateColumns
 	}
 	must(t, json.Unmarshal([]byte(body), &run))
 	if n := len(run.Series.Step); code != 200 || n != 40 || run.Series.Step[n-1] != 40 || run.Series.Tokens[n-1] != 40000 {
@@ -171,6 +175,9 @@ func TestRecordedRuns(t *testing.T) {
 	}
 	if l := run.Looks; len(l.Step) != 1 || len(l.Entropy[0]) != 2 || *l.Entropy[0][1] != 1.5 || l.Correction[0][0] != nil {
 		t.Errorf("looks %+v", l)
+	}
+	if r := run.Rates; len(r.Nodes) != 8 || r.Nodes[7] != "node-7" || r.Tokens[7][0] != 100 || r.Link[7][0] != 100 || r.Links[7] != (linked{7, 50, 0.5, 0.25}) {
+		t.Errorf("rates %+v", r)
 	}
 	if code, body := get(t, url+"/api/runs/2026"); code != 404 || !strings.Contains(body, "fits several runs") {
 		t.Errorf("%d %s", code, body)

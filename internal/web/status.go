@@ -31,6 +31,7 @@ type status struct {
 	series    series
 	evals     evals
 	looks     looks
+	rates     rates
 	totals    totals
 }
 
@@ -53,6 +54,9 @@ func (s *status) apply(e *pb.RunEvent) (err error) {
 		err = s.recall(k.Started.RunId, time.Unix(0, e.UnixNanos))
 	case *pb.RunEvent_Step:
 		s.series.add(stepOf(k.Step))
+		if p, told := ratesOf(k.Step, s.totals.view); told {
+			s.rates.add(p)
+		}
 	case *pb.RunEvent_Eval:
 		s.evals.add(k.Eval.Step, k.Eval.Loss)
 	case *pb.RunEvent_Diagnosis:
@@ -118,7 +122,10 @@ func (s *status) recall(run string, began time.Time) error {
 	for _, d := range looksOf(slices.DeleteFunc(layers, func(l record.Layer) bool { return !l.Time.Before(began) })) {
 		s.looks.add(d)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.rates.addRecorded(s.ledger, run, func(r record.Rate) bool { return r.Time.Before(began) })
 }
 
 // snapshot is a run as it stands, as the page takes it.
@@ -131,6 +138,7 @@ type snapshot struct {
 	Series columns          `json:"series"`
 	Evals  evals            `json:"evals"`
 	Looks  looks            `json:"looks"`
+	Rates  rateColumns      `json:"rates"`
 }
 
 // snapshot returns the number of the last event too.
@@ -144,6 +152,7 @@ func (s *status) snapshot() (state snapshot, sequence int64) {
 		Series: s.series.columns(),
 		Evals:  s.evals.clone(),
 		Looks:  s.looks.clone(),
+		Rates:  s.rates.columns(),
 	}, s.sequence
 }
 

@@ -41,6 +41,7 @@ func fill(t *testing.T, l *record.Ledger) {
 	}
 	must(t, l.AppendRank("r1", record.Rank{Generation: 1 << 62, Rank: 1, Node: "a\nb", Device: `"`, Peak: 1e12 / 3}))
 	must(t, l.AppendLayer("r1", record.Layer{Step: 2, Layer: 1, Correction: math.NaN(), Entropy: 1 / 3.0, Time: start}))
+	must(t, l.AppendRate("r1", record.Rate{Step: 2, Rank: 1, Steps: 3, TokensPerSecond: math.NaN(), LinkBytes: 1 / 3.0, Time: start}))
 	must(t, l.AppendEvent("r1", record.Event{Sequence: 1, Time: start, Text: "<é>\u2028", Payload: []byte(`{"x":[1,null,12345678901234567890]}`)}))
 	must(t, l.AppendEvent("r1", record.Event{Sequence: 2}))
 }

@@ -7,8 +7,8 @@ import { escape, tick } from "./format.js";
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 /**
- * A chart in an element. Its lines are {label, color, fill, dash, points, hidden,
- * width}; describe(u, x, values) makes the tip's HTML.
+ * A chart in an element. Its lines are {label, color, fill, dash, points, width,
+ * gaps}; describe(u, x, values) makes the tip's HTML.
  */
 export class Chart {
   constructor(element, { describe, yRange, xTime }) {
@@ -90,7 +90,7 @@ export class Chart {
 
 function line(l) {
   return {
-    label: l.label, stroke: l.color, width: l.width ?? 1.6, fill: l.fill, dash: l.dash, alpha: l.alpha ?? 1, spanGaps: true,
+    label: l.label, stroke: l.color, width: l.width ?? 1.6, fill: l.fill, dash: l.dash, alpha: l.alpha ?? 1, spanGaps: !l.gaps,
     points: l.points ? { show: true, size: 7, width: 1.6, stroke: l.color, fill: css("card") } : { show: false },
   };
 }

@@ -1,6 +1,6 @@
 // Which lines of which runs the three charts show.
 
-import { Chart, css, entry, join } from "./charts.js";
+import { Chart, css, entry, join, paint } from "./charts.js";
 import * as f from "./format.js";
 import { coarsen, smooth } from "./series.js";
 
@@ -92,6 +92,55 @@ export class SplitGraph {
     const i = this.steps.indexOf(x);
     return `<p>step ${x}</p>${split.map(([name, color], k) => entry(color, name, f.duration(this.each[k][i]))).join("")}`;
   }
+}
+
+/** What the graph of the ranks can show of each node. */
+export const ofRanks = {
+  ranks: { quantity: "tokens_per_s", unit: "tokens/s", hint: "tokens per second of each while it computes" },
+  links: { quantity: "link_bytes_per_s", unit: "B/s", hint: "bytes per second from each to the next while the link sends" },
+};
+const most = 7; // nodes, at most, that have a line each
+
+/** How fast each node, or its link, was: a line each or, of many, the fastest, the middle and the slowest. */
+export class RankGraph {
+  constructor(element, legend) {
+    this.chart = new Chart(element, { yRange: fromZero, describe: (_, x, values) => this.describe(x, values) });
+    this.legend = legend;
+  }
+
+  show(run, choice) {
+    const { quantity, unit } = ofRanks[choice], { nodes, step } = run.rates;
+    this.unit = unit;
+    const told = [...nodes].filter(([, t]) => t[quantity].some(f.known)).map(([node, t]) => [node, t[quantity]]);
+    this.rows = told.length <= most
+      ? told.map(([name, values], i) => ({ name, values, color: palette[i] }))
+      : ordered(told, step.length);
+    const columns = coarsen([step, ...this.rows.map((r) => r.values)], 160);
+    this.steps = columns[0];
+    this.chart.show(columns, this.rows.map((r) => ({ label: r.name, color: css(r.color), width: 1.6, gaps: true })));
+    const html = this.rows.map((r) => entry(r.color, r.name, f.unit(r.values.findLast(f.known), unit))).join("");
+    if (this.legend.innerHTML !== html) {
+      this.legend.innerHTML = html;
+      paint(this.legend);
+    }
+  }
+
+  describe(x, values) {
+    return `<p>step ${x}</p>${this.rows.map((r, i) => (f.known(values[i + 1]) ? entry(r.color, r.name, f.unit(values[i + 1], this.unit)) : "")).join("")}`;
+  }
+}
+
+/** The fastest, the middle and the slowest of many at each point; who is slowest in the end is named. */
+function ordered(told, length) {
+  const rows = [["fastest", "green"], ["middle", "accent"], ["slowest", "rose"]].map(([name, color]) => ({ name, color, values: [] }));
+  let last = "";
+  for (let i = 0; i < length; i++) {
+    const here = told.filter(([, values]) => f.known(values[i])).sort((a, b) => b[1][i] - a[1][i]);
+    [here[0], here[here.length >> 1], here.at(-1)].forEach((at, k) => rows[k].values.push(at ? at[1][i] : null));
+    last = here.at(-1)?.[0] ?? last;
+  }
+  rows[2].name = `slowest, now ${last}`;
+  return rows;
 }
 
 /** A colour, thin enough to lie under its line. */

@@ -2,7 +2,7 @@
 
 import { paint } from "./charts.js";
 import * as f from "./format.js";
-import { LossGraph, palette, RateGraph, split, SplitGraph } from "./graphs.js";
+import { LossGraph, ofRanks, palette, RankGraph, RateGraph, split, SplitGraph } from "./graphs.js";
 import { Layers } from "./layers.js";
 import * as records from "./records.js";
 import { Ring } from "./ring.js";
@@ -17,10 +17,14 @@ const page = {
   live: false, // events are to come
   lost: false, // the connection is broken
   axis: localStorage.getItem("axis") || "tokens",
+  ofRanks: "ranks", // or "links"
   recorded: [], // the list
   over: new Map(), // runs laid over, by id
 };
-const graphs = { loss: new LossGraph($("chart-loss")), rate: new RateGraph($("chart-rate")), split: new SplitGraph($("chart-split")) };
+const graphs = {
+  loss: new LossGraph($("chart-loss")), rate: new RateGraph($("chart-rate")), split: new SplitGraph($("chart-split")),
+  ranks: new RankGraph($("chart-ranks"), $("ranks-legend")),
+};
 const ring = new Ring($("ring"));
 const layers = new Layers($("layers-card"), $("layers"), $("layers-hint"));
 
@@ -42,6 +46,7 @@ function show() {
   graphs.loss.show(shown(), page.axis);
   graphs.rate.show(run);
   graphs.split.show(run);
+  showRanks(run);
   layers.show(run);
   ring.show(run, page.live && !run.latest.done && !page.lost);
   showMembers(run);
@@ -118,6 +123,14 @@ function showSplit(run, pace) {
   paint($("split-legend"));
 }
 
+/** Of one node alone all is said elsewhere. */
+function showRanks(run) {
+  $("ranks-card").hidden = run.rates.nodes.size < 2 || run.rates.length === 0;
+  if ($("ranks-card").hidden) return;
+  text("ranks-hint", ofRanks[page.ofRanks].hint);
+  graphs.ranks.show(run, page.ofRanks);
+}
+
 let legend = "";
 function showLegend(run) {
   const html = shown().map(({ run: r, color }) => {
@@ -173,6 +186,12 @@ function chooseAxis(axis) {
   changed();
 }
 
+function chooseOfRanks(choice) {
+  page.ofRanks = choice;
+  for (const b of $("of-ranks").children) b.setAttribute("aria-checked", String(b.dataset.of === choice));
+  changed();
+}
+
 async function layOver(id, wanted) {
   if (!wanted) page.over.delete(id);
   else if (id !== page.run.id && !page.over.has(id)) {
@@ -194,6 +213,7 @@ function showChoices() {
 }
 
 $("axis").addEventListener("click", (e) => e.target.dataset.axis && chooseAxis(e.target.dataset.axis));
+$("of-ranks").addEventListener("click", (e) => e.target.dataset.of && chooseOfRanks(e.target.dataset.of));
 $("legend").addEventListener("click", (e) => e.target.dataset.remove && layOver(e.target.dataset.remove, false));
 $("runs").addEventListener("toggle", () => $("runs").open && refreshList());
 $("theme").addEventListener("click", () => {
@@ -252,4 +272,5 @@ function tryToBegin() {
 
 addEventListener("hashchange", tryToBegin);
 chooseAxis(page.axis);
+chooseOfRanks(page.ofRanks);
 tryToBegin();

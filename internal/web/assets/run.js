@@ -1,5 +1,6 @@
 // A run as the page knows it: what the server's events add up to.
 
+import { Rates } from "./rates.js";
 import { Series } from "./series.js";
 
 const maxEvents = 400;
@@ -21,6 +22,7 @@ export class Run {
     this.series = new Series();
     this.evals = { step: [], loss: [] };
     this.looks = noLooks();
+    this.rates = new Rates();
     this.links = new Map(); // by rank: what went over the link to the next one, means of the last steps
   }
 
@@ -33,6 +35,7 @@ export class Run {
     run.series = new Series(state.series);
     run.evals = state.evals;
     run.looks = looksOf(state.looks);
+    run.rates = new Rates(state.rates);
     if (run.latest.step) run.addLinks(run.latest.step);
     return run;
   }
@@ -45,6 +48,8 @@ export class Run {
     run.series = new Series(r.series);
     run.evals = r.evals;
     run.looks = looksOf(r.looks);
+    run.rates = new Rates(r.rates);
+    for (const l of r.rates?.links ?? []) run.links.set(l.rank, l);
     run.latest.started = r;
     const view = r.events.findLast((e) => e.event === "view");
     if (view) run.latest.view = { ...view, members: r.members };
@@ -78,6 +83,7 @@ export class Run {
     }
     if (e.event === "step") {
       this.series.add(e);
+      this.rates.add(e, this.latest.view);
       this.addLinks(e);
       return;
     }
