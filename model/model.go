@@ -135,7 +135,7 @@ func (m *Model) allocateAll(wanted []allocation) error {
 	for _, w := range wanted {
 		b, err := m.be.Alloc(w.dt, w.n)
 		if err != nil {
-			return fmt.Errorf("model of %d parameters with micro-batches of %d x %d tokens: %w",
+			return fmt.Errorf("model of %d parameters with micro-batches of %d x %d tokens: %w; smaller micro-batches, or recomputation, take less",
 				m.cfg.Parameters(), m.batch, m.seqLen, err)
 		}
 		*w.to = b

@@ -233,6 +233,7 @@ func (s *script) attach(t *testing.T, d *datadriven.TestData) Event {
 	}
 	d.MaybeScanArgs(t, "world", &hello.WorldSize)
 	d.MaybeScanArgs(t, "arithmetic", &hello.Arithmetic)
+	d.MaybeScanArgs(t, "device", &hello.Device)
 	if again != "" && d.Cmd == "attach" { // another process
 		hello.Incarnation++
 	}

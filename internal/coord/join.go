@@ -81,7 +81,25 @@ func (c *Core) checkPlace(hello *pb.Hello) error {
 		return fmt.Errorf("the run has its %d nodes already, %s; to use %s too, start the coordinator with --nodes %d",
 			c.config.Nodes, list(names(c.attached())), name, c.config.Nodes+1)
 	}
+	if err := c.checkDevice(hello); err != nil {
+		return err
+	}
 	return c.checkRank(hello)
+}
+
+// checkDevice says why a node cannot train beside the others: what a step moves
+// between ranks has the type that their kind of device computes in, float32 on CPUs
+// and bfloat16 on GPUs.
+func (c *Core) checkDevice(hello *pb.Hello) error {
+	kind, _, _ := strings.Cut(hello.Device, ":")
+	for _, n := range append(c.attached(), c.ranks...) {
+		theirs, _, _ := strings.Cut(n.hello.Device, ":")
+		if theirs != kind && n.alive() {
+			return fmt.Errorf("%s computes on %s, and %s on %s, whose numbers have another type; start all nodes of a run with one kind of --device",
+				hello.NodeId, hello.Device, n.name(), n.hello.Device)
+		}
+	}
+	return nil
 }
 
 // checkRank says why a node cannot have the rank it was launched as.
