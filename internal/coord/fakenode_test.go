@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+
+	pb "parallax/proto/parallax/v1"
 )
 
 // fakeNode speaks a node's part.
