@@ -18,11 +18,11 @@ func openSet(set *kernelSet, threads int) *Backend {
 }
 
 func TestConformance(t *testing.T) {
+	var sets []kerneltest.Candidate
 	for _, set := range availableSets() {
-		t.Run(set.key, func(t *testing.T) {
-			kerneltest.Run(t, func(*testing.T) kernels.Backend { return openSet(set, 2) }, kerneltest.Float32)
-		})
+		sets = append(sets, kerneltest.Candidate{Name: set.key, Open: func(*testing.T) kernels.Backend { return openSet(set, 2) }})
 	}
+	kerneltest.Run(t, kerneltest.Float32, sets...)
 }
 
 // What is dealt out to threads, and in which order it is added up, is the same

@@ -110,39 +110,42 @@ done8:
 	RET
 
 // func scaledProductAVX512(y []float32, x []float32, gain []float32, r float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·scaledProductAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         gain_base+48(FP), DX
 	MOVQ         x_len+32(FP), BX
 	VBROADCASTSS r+72(FP), Z0
-	XORQ         SI, SI
+	LEAQ         (CX)(BX*4), SI
+	XORQ         DI, DI
 	SUBQ         $+16, BX
 	JLT          end10
 
 loop9:
-	VMOVUPS (CX)(SI*4), Z1
-	VMULPS  Z1, Z0, Z1
-	VMOVUPS (DX)(SI*4), Z2
-	VMULPS  Z2, Z1, Z1
-	VMOVUPS Z1, (AX)(SI*4)
-	ADDQ    $+16, SI
-	SUBQ    $+16, BX
-	JGE     loop9
+	PREFETCHT0 (SI)(DI*4)
+	VMOVUPS    (CX)(DI*4), Z1
+	VMULPS     Z1, Z0, Z1
+	VMOVUPS    (DX)(DI*4), Z2
+	VMULPS     Z2, Z1, Z1
+	VMOVUPS    Z1, (AX)(DI*4)
+	ADDQ       $+16, DI
+	SUBQ       $+16, BX
+	JGE        loop9
 
 end10:
-	ADDQ      $+16, BX
-	TESTQ     BX, BX
-	JEQ       done11
-	MOVQ      $-1, DI
-	BZHIQ     BX, DI, DI
-	KMOVW     DI, K1
-	VMOVUPS.Z (CX)(SI*4), K1, Z1
-	VMULPS    Z1, Z0, Z0
-	VMOVUPS.Z (DX)(SI*4), K1, Z1
-	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (AX)(SI*4)
+	ADDQ       $+16, BX
+	TESTQ      BX, BX
+	JEQ        done11
+	MOVQ       $-1, R8
+	BZHIQ      BX, R8, R8
+	KMOVW      R8, K1
+	PREFETCHT0 (SI)(DI*4)
+	VMOVUPS.Z  (CX)(DI*4), K1, Z1
+	VMULPS     Z1, Z0, Z0
+	VMOVUPS.Z  (DX)(DI*4), K1, Z1
+	VMULPS     Z1, Z0, Z0
+	VMOVUPS    Z0, K1, (AX)(DI*4)
 
 done11:
 	VZEROUPPER
@@ -1169,39 +1172,42 @@ done8:
 	RET
 
 // func scaledProductAVX2(y []float32, x []float32, gain []float32, r float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·scaledProductAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         gain_base+48(FP), DX
 	MOVQ         x_len+32(FP), BX
 	VBROADCASTSS r+72(FP), Y0
-	XORQ         SI, SI
+	LEAQ         (CX)(BX*4), SI
+	XORQ         DI, DI
 	SUBQ         $+8, BX
 	JLT          end10
 
 loop9:
-	VMOVUPS (CX)(SI*4), Y1
-	VMULPS  Y1, Y0, Y1
-	VMOVUPS (DX)(SI*4), Y2
-	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, (AX)(SI*4)
-	ADDQ    $+8, SI
-	SUBQ    $+8, BX
-	JGE     loop9
+	PREFETCHT0 (SI)(DI*4)
+	VMOVUPS    (CX)(DI*4), Y1
+	VMULPS     Y1, Y0, Y1
+	VMOVUPS    (DX)(DI*4), Y2
+	VMULPS     Y2, Y1, Y1
+	VMOVUPS    Y1, (AX)(DI*4)
+	ADDQ       $+8, DI
+	SUBQ       $+8, BX
+	JGE        loop9
 
 end10:
 	ADDQ       $+8, BX
 	TESTQ      BX, BX
 	JEQ        done11
 	NEGQ       BX
-	LEAQ       tailMasks<>+0(SB), DI
-	VMOVUPS    32(DI)(BX*4), Y1
-	VMASKMOVPS (CX)(SI*4), Y1, Y2
+	LEAQ       tailMasks<>+0(SB), R8
+	VMOVUPS    32(R8)(BX*4), Y1
+	PREFETCHT0 (SI)(DI*4)
+	VMASKMOVPS (CX)(DI*4), Y1, Y2
 	VMULPS     Y2, Y0, Y0
-	VMASKMOVPS (DX)(SI*4), Y1, Y2
+	VMASKMOVPS (DX)(DI*4), Y1, Y2
 	VMULPS     Y2, Y0, Y0
-	VMASKMOVPS Y0, Y1, (AX)(SI*4)
+	VMASKMOVPS Y0, Y1, (AX)(DI*4)
 
 done11:
 	VZEROUPPER

@@ -42,7 +42,7 @@ func TestConformance(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	kerneltest.Run(t, func(t *testing.T) kernels.Backend { return openGPU(t) }, bfloat16)
+	kerneltest.Run(t, bfloat16, kerneltest.Candidate{Name: "cuda", Open: func(t *testing.T) kernels.Backend { return openGPU(t) }})
 }
 
 // bench is a backend with random tensors.

@@ -1,13 +1,13 @@
 // Package kerneltest is the conformance suite that every backend passes.
 //
 //	func TestConformance(t *testing.T) {
-//		kerneltest.Run(t, open, kerneltest.Float32)
+//		kerneltest.Run(t, kerneltest.Float32, kerneltest.Candidate{Name: "cpu", Open: open})
 //	}
 //
 // # How a check works
 //
 // A check is a program: it makes its inputs on a device, enqueues operations
-// there, and forgets about it. The suite runs it twice on the backend under test
+// there, and forgets about it. The suite runs it twice on each backend under test
 // and once on the oracle (kernels/ref), with the same random numbers, rounded to
 // the backend's types before either sees them, and then compares
 //

@@ -10,7 +10,7 @@ import (
 // TestOracleAgainstItself shows that every check is well made: no difference at
 // all is tolerated.
 func TestOracleAgainstItself(t *testing.T) {
-	Run(t, func(*testing.T) kernels.Backend { return ref.New() }, Tolerance{})
+	Run(t, Tolerance{}, Candidate{"ref", func(*testing.T) kernels.Backend { return ref.New() }})
 }
 
 func TestOracleThreads(t *testing.T) {
@@ -50,7 +50,8 @@ func TestTolerances(t *testing.T) {
 		"bfloat16": {kernels.Precision{Compute: kernels.BF16, Master: kernels.F32}, BFloat16},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, thin(suite()), func(*testing.T) kernels.Backend { return stored{ref.New(), test.precision} }, test.tolerance)
+			open := func(*testing.T) kernels.Backend { return stored{ref.New(), test.precision} }
+			run(t, thin(suite()), test.tolerance, []Candidate{{name, open}})
 		})
 	}
 }

@@ -91,7 +91,9 @@ func (d *device) matrix(name string, dt, rounded kernels.DType, rows, cols int, 
 	t.values = make([]float64, lay.skip+rows*stride+lay.tail)
 	for i := range t.values {
 		t.values[i] = math.NaN()
-		if t.inside(i) {
+	}
+	for row := range rows {
+		for i := t.at(row); i < t.at(row)+cols; i++ {
 			t.values[i] = roundTo(rounded, f(d.rng))
 		}
 	}

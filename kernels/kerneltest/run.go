@@ -35,27 +35,48 @@ var (
 	Float64  = Tolerance{Compute: Limit{RMS: 1e-13, Max: 1e-12}, Master: Limit{RMS: 1e-15, Max: 1e-14}}
 )
 
-// Run holds a backend against the oracle. It opens one for each operation and
-// closes it. With -short and under the race detector it runs a sample, see sample.
-func Run(t *testing.T, open func(t *testing.T) kernels.Backend, tol Tolerance) {
-	run(t, sample(suite()), open, tol)
+// Candidate is a backend that is held against the oracle.
+type Candidate struct {
+	Name string
+	Open func(t *testing.T) kernels.Backend
+}
+
+// Run holds backends of one precision against the oracle. It opens each for each operation
+// and closes it. With -short and under the race detector it runs a sample, see sample.
+func Run(t *testing.T, tol Tolerance, candidates ...Candidate) {
+	run(t, sample(suite()), tol, candidates)
 	for _, c := range queueChecks {
-		t.Run("queue/"+c.name, func(t *testing.T) {
-			b := open(t)
-			if err := c.run(b); err != nil {
-				t.Error(err)
-			}
-			closeBackend(t, b)
-		})
+		for _, x := range candidates {
+			t.Run("queue/"+c.name+"/"+x.Name, func(t *testing.T) {
+				b := x.Open(t)
+				if err := c.run(b); err != nil {
+					t.Error(err)
+				}
+				closeBackend(t, b)
+			})
+		}
 	}
 }
 
-func run(t *testing.T, groups []group, open func(t *testing.T) kernels.Backend, tol Tolerance) {
+// run asks the oracle once for all candidates.
+func run(t *testing.T, groups []group, tol Tolerance, candidates []Candidate) {
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
-			b := open(t)
-			report(t, g.checks, func(c check) error { return c.against(b, tol) })
-			closeBackend(t, b)
+			opened := make([]kernels.Backend, len(candidates))
+			failures := make([][]error, len(candidates))
+			for i, x := range candidates {
+				opened[i] = x.Open(t)
+				defer closeBackend(t, opened[i])
+			}
+			for _, c := range g.checks {
+				want, err := c.execute(ref.New(), opened[0].Info().Precision)
+				for i, b := range opened {
+					failures[i] = append(failures[i], errors.Join(err, c.against(b, want, tol)))
+				}
+			}
+			for i, x := range candidates {
+				t.Run(x.Name, func(t *testing.T) { report(t, failures[i]) })
+			}
 		})
 	}
 }
@@ -71,7 +92,11 @@ func runThreads(t *testing.T, groups []group, open func(t *testing.T, threads in
 			one := open(t, 1)
 			for _, threads := range []int{2, 3} {
 				several := open(t, threads)
-				report(t, g.checks, func(c check) error { return c.same(one, several, threads) })
+				var failures []error
+				for _, c := range g.checks {
+					failures = append(failures, c.same(one, several, threads))
+				}
+				report(t, failures)
 				closeBackend(t, several)
 			}
 			closeBackend(t, one)
@@ -109,12 +134,12 @@ func thin(groups []group) []group {
 	return some
 }
 
-// report runs the checks of one operation, and prints the first few failures.
-func report(t *testing.T, checks []check, run func(check) error) {
+// report prints the first few failures of an operation's checks, of which some are nil.
+func report(t *testing.T, checks []error) {
+	t.Helper()
 	const shown = 8
 	failed := 0
-	for _, c := range checks {
-		err := run(c)
+	for _, err := range checks {
 		if err == nil {
 			continue
 		}
@@ -179,13 +204,12 @@ func (c check) limit(tol Tolerance) Limit {
 	return Limit{limit.RMS * slack, limit.Max * slack}
 }
 
-// against runs the program twice on a backend and once on the oracle.
-func (c check) against(b kernels.Backend, tol Tolerance) error {
+// against runs the program twice on a backend, for comparison with the oracle's tensors.
+func (c check) against(b kernels.Backend, oracle []tensor, tol Tolerance) error {
 	precision := b.Info().Precision
 	first, err1 := c.execute(b, precision)
 	second, err2 := c.execute(b, precision)
-	oracle, err3 := c.execute(ref.New(), precision)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	for i, want := range oracle {

@@ -40,7 +40,12 @@ func scaledProduct(s *simd) {
 	s.function("scaledProduct", "(y, x, gain []float32, r float32)", "is scaledProductPortable, vectorised.")
 	y, x, gain, n := s.slice("y"), s.slice("x"), s.slice("gain"), s.length("x")
 	r := s.param("r")
-	s.each(n, 1, func(c *cursor, _ int) { c.put(s.mul(s.mul(r, c.get(x)), c.get(gain)), y) })
+	next := s.GP64() // the row after x, which is wanted next
+	s.LEAQ(operand.Mem{Base: x, Index: n, Scale: 4}, next)
+	s.each(n, 1, func(c *cursor, _ int) {
+		s.PREFETCHT0(c.at(next))
+		c.put(s.mul(s.mul(r, c.get(x)), c.get(gain)), y)
+	})
 	s.end()
 }
 
