@@ -100,9 +100,9 @@ func (c *captain) coordinatorBack(at attachment) (over bool, err error) {
 			c.log.Warn("gossip goes on without the coordinator", "cause", err)
 		}
 	})
-	if c.generation == 0 || at.welcome.Member {
+	if at.welcome.Member {
 		c.outbox.resend(at.welcome.ReceivedStep)
-	} else if err := c.joinAnew(); err != nil {
+	} else if err := c.joinAnew(at.welcome.GetCluster().GetResume()); err != nil {
 		return true, err
 	}
 	c.link.carry(c.failureTimeout())
@@ -118,11 +118,21 @@ func (c *captain) checkReturn(at attachment) error {
 	return usage("the coordinator at %s has run %s now, and this node trains %s", c.o.Coordinator, at.welcome.RunId, c.welcome.RunId)
 }
 
-// joinAnew offers the state that is held, since the run has gone on without us.
-func (c *captain) joinAnew() error {
+// joinAnew offers the state that is held, since the run has gone on without us, or has
+// not begun. Where resume says so a checkpoint may have more steps.
+func (c *captain) joinAnew(resume bool) error {
 	c.haltTraining()
 	c.haltJoining()
 	c.outbox.clear()
+	c.told = 0
+	if err := c.makeWhole(); err != nil {
+		return err
+	}
+	if resume {
+		if err := c.restore(); err != nil {
+			return err
+		}
+	}
 	step, digest, err := c.holding()
 	if err != nil {
 		return err
@@ -130,6 +140,17 @@ func (c *captain) joinAnew() error {
 	c.readied.Step, c.readied.Digest = step, digest
 	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: c.readied}})
 	return nil
+}
+
+// makeWhole replaces a state that was half fetched by the one that all start from: who
+// is to send the rest may be gone for good.
+func (c *captain) makeWhole() error {
+	if c.trainer.Whole() == nil {
+		return nil
+	}
+	c.source.Break()
+	c.trainer.Close()
+	return c.build(c.saver.spec)
 }
 
 // limitTheWait lets the time run while nothing goes on without the coordinator.

@@ -22,14 +22,9 @@ func (a *agent) prepare(ctx context.Context) error {
 	if err := a.openData(ctx, spec); err != nil {
 		return err
 	}
-	source, err := train.Dataset(spec, a.data.File)
-	if err != nil {
-		return usage("%w", err)
+	if err := a.build(spec); err != nil {
+		return err
 	}
-	if a.trainer, err = train.New(a.device, spec, source); err != nil {
-		return usage("%w", err)
-	}
-	a.trainer.RecordTo(tape{a.source})
 	a.saver = newSaver(a.welcome, spec, a.data.Manifest.SHA256, a.report)
 	if a.welcome.GetCluster().GetResume() {
 		if err := a.restore(); err != nil {
@@ -40,6 +35,19 @@ func (a *agent) prepare(ctx context.Context) error {
 		a.o.Prepared()
 	}
 	return a.ready(spec)
+}
+
+// build makes the model and its optimizer, with the state that all start from.
+func (a *agent) build(spec config.Spec) error {
+	source, err := train.Dataset(spec, a.data.File)
+	if err != nil {
+		return usage("%w", err)
+	}
+	if a.trainer, err = train.New(a.device, spec, source); err != nil {
+		return usage("%w", err)
+	}
+	a.trainer.RecordTo(tape{a.source})
+	return nil
 }
 
 // progressInterval is how often a node says how far it has come.
@@ -71,7 +79,7 @@ func (a *agent) progress(doing string) {
 }
 
 // restore loads the newest checkpoint of this run that is whole, if this host
-// has any; another node may hold one when this one does not.
+// has any of more steps than are held; another node may hold one when this one does not.
 func (a *agent) restore() error {
 	found, skipped, err := a.saver.restoreNewest(a.trainer)
 	if err != nil {

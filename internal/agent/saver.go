@@ -72,9 +72,9 @@ func (s *saver) report(step int64, saved checkpoint.Saved, began time.Time, err 
 	s.tell(&pb.NodeMessage{Kind: &pb.NodeMessage_Checkpoint{Checkpoint: r}})
 }
 
-// restoreNewest loads the newest checkpoint that is whole and of this run. It
-// returns its path, or "" if there is none, and a sentence for each one that was
-// passed over.
+// restoreNewest loads the newest checkpoint that is whole and of this run, if it has
+// more steps than t. It returns its path, or "" if there is none, and a sentence for
+// each one that was passed over.
 func (s *saver) restoreNewest(t *train.Trainer) (path string, skipped []string, err error) {
 	found, refused, err := checkpoint.Latest(s.root(), checkpoint.Want{
 		SpecHash: s.welcome.SpecHash, Explain: s.explain, Layout: t.Layout(), DataDigest: s.dataDigest,
@@ -89,6 +89,9 @@ func (s *saver) restoreNewest(t *train.Trainer) (path string, skipped []string, 
 		return "", skipped, nil
 	}
 	defer found.Close()
+	if found.Step <= t.Applied() {
+		return "", nil, nil
+	}
 	return found.Path, skipped, t.Restore(found)
 }
 

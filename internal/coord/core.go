@@ -108,6 +108,8 @@ type Core struct {
 	halted    time.Time // when the view was
 	saver     *node
 	mixture   string // of arithmetics, that was last warned of
+	reached   int64  // by the record when the run was to begin anew from a checkpoint
+	forsaken  string // why all members' streams have broken, while they are waited for
 
 	out []Decision
 }
@@ -179,17 +181,18 @@ type node struct {
 	absent    bool      // the coordinator has come back, and it has not attached again yet
 	dropped   int64     // it has no reports of steps up to this one
 
-	applied int64       // steps applied to the state it holds, as last reported
-	digest  []byte      // of that state, when it was last asked; empty: it holds none that is whole
-	held    bool        // it has told what it holds since the view was halted
-	behind  bool        // it is to fetch the view's state, and has not shown that it has
-	broken  bool        // it cannot go on, or could not save
-	gone    bool        // it is dead, or its connection has ended
-	drains  *pb.Leaving // its wish to leave
-	fetch   *fetch      // how it comes by the state, while it is to be taken in
-	serving []string    // who may fetch from it, as it was last told
-	left    *pb.Leaving // its goodbye
-	pace    pace
+	applied   int64       // steps applied to the state it holds, as last reported
+	digest    []byte      // of that state, when it was last asked; empty: it holds none that is whole
+	held      bool        // it has told what it holds since the view was halted
+	behind    bool        // it is to fetch the view's state, and has not shown that it has
+	broken    bool        // it cannot go on, or could not save
+	gone      bool        // it is dead, or its connection has ended
+	dismissed bool        // it was told to end
+	drains    *pb.Leaving // its wish to leave
+	fetch     *fetch      // how it comes by the state, while it is to be taken in
+	serving   []string    // who may fetch from it, as it was last told
+	left      *pb.Leaving // its goodbye
+	pace      pace
 }
 
 func (n *node) name() string { return n.hello.NodeId }

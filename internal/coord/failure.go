@@ -83,7 +83,10 @@ func (c *Core) failed(n *node, f *pb.Failure) {
 			c.save()
 		}
 	case lacking:
-		c.endWithoutState()
+		c.takeIn()
+		if c.phase == lacking {
+			c.endWithoutState()
+		}
 	}
 }
 
@@ -202,7 +205,7 @@ func (c *Core) halt(why *cause) {
 	if deadline := c.now.Add(c.config.FailureTimeout); c.phase != returning || c.deadline.Before(deadline) {
 		c.deadline = deadline
 	}
-	c.phase, c.cause, c.halted = halting, why, c.now
+	c.phase, c.cause, c.halted, c.forsaken = halting, why, c.now, ""
 	c.notice(why.node, true, "%s", c.sentence())
 	c.sendMembers(&pb.HaltOrder{Generation: c.view.Generation, Reason: c.sentence()})
 	c.countFruitless(why.node)

@@ -73,8 +73,10 @@ func (c *Core) saveNoMore() {
 		c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; %s", c.applied(), c.stop.Reason, c.lastCheckpoint()))
 	case c.stop == nil && c.enough():
 		c.nextView()
-	case c.stop == nil && c.config.quorumTimeout() > 0 && slices.ContainsFunc(c.ranks, c.holds):
+	case c.stop == nil && c.config.quorumTimeout() > 0 && slices.ContainsFunc(c.fit(), c.holds):
 		c.lack()
+	case c.cutOff():
+		c.awaitReturn()
 	default:
 		c.finish(c.exitCode(), c.sentence()+"; "+c.lastCheckpoint())
 	}
@@ -88,9 +90,14 @@ func (c *Core) lack() {
 		c.sentence(), list(names(c.fit())), c.config.MinNodes, c.config.quorumTimeout())
 }
 
-// endWithoutState ends the run when the last node is lost that holds its state.
+// endWithoutState ends the run when the last node is lost that holds its state, unless
+// it may come back.
 func (c *Core) endWithoutState() {
-	if !slices.ContainsFunc(c.ranks, c.holds) {
+	switch {
+	case slices.ContainsFunc(c.ranks, c.holds):
+	case c.cutOff():
+		c.awaitReturn()
+	default:
 		c.finish(c.exitCode(), c.sentence()+"; "+c.lastCheckpoint())
 	}
 }
@@ -192,7 +199,7 @@ func (c *Core) dismissOthers(fit []*node) {
 
 // dismiss ends a node's part in the run; its place is free.
 func (c *Core) dismiss(n *node, code int, reason string) {
-	n.gone = true
+	n.gone, n.dismissed = true, true
 	c.send(n, stopOrder(code, true, n.name()+": "+reason))
 	delete(c.nodes, n.conn)
 }

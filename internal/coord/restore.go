@@ -94,9 +94,10 @@ func (c *Core) former(hello *pb.Hello) *node {
 }
 
 // takesBack says whether n's place in the view is still its own: one that was
-// taken for dead has it until the others have said what they hold.
+// taken for dead has it until there is another view.
 func (c *Core) takesBack(n *node) bool {
-	return !n.broken && (!n.gone || c.phase == returning || c.phase == halting)
+	lost := n.gone && (c.phase == running || c.phase == parting)
+	return !n.broken && !n.dismissed && (!lost || n.left != nil)
 }
 
 // supersede forgets the older connection of a node that has come with a new one.
@@ -117,7 +118,7 @@ func (c *Core) welcomeBack(n *node) {
 		c.send(n, viewOrder(c.view))
 	}
 	switch {
-	case c.phase == halting:
+	case c.phase == halting || c.phase == saving || c.phase == lacking:
 		c.send(n, haltOrder(&pb.HaltOrder{Generation: c.view.Generation, Reason: c.sentence()}))
 	case c.phase == parting:
 		c.send(n, haltOrder(&pb.HaltOrder{Generation: c.view.Generation, Reason: "the ring is to change", AtBoundary: true}))
@@ -155,7 +156,7 @@ func (c *Core) settleReturn() {
 	back := 0
 	for _, n := range c.ranks {
 		switch {
-		case n.gone:
+		case n.gone || n.broken:
 			lost = n
 		case n.absent:
 			return
@@ -167,15 +168,23 @@ func (c *Core) settleReturn() {
 	case back == 0:
 		c.startOver()
 	case lost != nil:
-		c.halt(&cause{node: lost, what: "did not come back", code: ExitQuorumLost, evidence: []string{"the coordinator was away"}})
+		c.halt(&cause{node: lost, what: "did not come back", code: ExitQuorumLost, evidence: []string{c.whyAway()}})
 	default:
 		c.allBack()
 	}
 }
 
+// whyAway says why the members had to attach again.
+func (c *Core) whyAway() string {
+	if c.forsaken != "" {
+		return "the streams of all nodes to the coordinator broke"
+	}
+	return "the coordinator was away"
+}
+
 // allBack goes on as if nothing had been.
 func (c *Core) allBack() {
-	c.phase = running
+	c.phase, c.cause, c.forsaken = running, nil, ""
 	c.notice(nil, false, "all %d nodes of generation %d are back, and have trained on", len(c.ranks), c.view.Generation)
 	for _, n := range c.ranks {
 		switch {
@@ -203,14 +212,17 @@ func (c *Core) returnEnds() {
 func (c *Core) startOver() {
 	switch step := c.applied(); {
 	case step >= int64(c.job.Spec.Train.Steps):
-		c.finish(ExitDone, fmt.Sprintf("trained %d steps; the nodes had ended before the coordinator came back", step))
+		c.finish(ExitDone, fmt.Sprintf("trained %d steps; the nodes had ended without the coordinator", step))
 		return
 	case c.stop != nil:
-		c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; the nodes had ended before the coordinator came back; %s", step, c.stop.Reason, c.lastCheckpoint()))
+		c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; the nodes had ended without the coordinator; %s", step, c.stop.Reason, c.lastCheckpoint()))
+		return
+	case c.forsaken != "":
+		c.finish(ExitQuorumLost, c.forsaken+"; none of them attached again; "+c.lastCheckpoint())
 		return
 	}
-	c.phase, c.ranks, c.cause = waiting, nil, nil
-	clear(c.tallies)
+	c.flushTallies(c.applied())
+	c.phase, c.reached, c.ranks, c.cause = waiting, c.applied(), nil, nil
 	wait := max(c.config.JoinTimeout, c.config.absenceTimeout())
 	c.setJoinDeadline(wait)
 	c.notice(nil, true, "no node of generation %d came back; waiting %s for nodes to go on from the newest checkpoint", c.view.Generation, wait)

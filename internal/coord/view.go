@@ -24,6 +24,9 @@ func (c *Core) start(why string) {
 		view.Reason += fmt.Sprintf(", all with the state of %s, as theirs differ", c.ranks[source].name())
 	}
 	c.began = view.ResumeStep
+	if c.view != nil && view.ResumeStep > c.reached {
+		c.notice(nil, true, "steps %d to %d lack in the record: those who made them are lost, but for a checkpoint", c.reached+1, view.ResumeStep)
+	}
 	c.enter(view)
 }
 
@@ -44,7 +47,7 @@ func (c *Core) startedEvent() *pb.RunEvent {
 
 // enter begins a view and sends it to its members.
 func (c *Core) enter(v *pb.View) {
-	c.view, c.phase, c.cause, c.dealsAnew = v, running, nil, false
+	c.view, c.phase, c.cause, c.dealsAnew, c.forsaken = v, running, nil, false, ""
 	c.keep()
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: v}})
 	c.warnOfArithmetics()
