@@ -86,6 +86,26 @@ func dataSource(path string, settings url.Values) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String()
 }
 
+// errAbandoned is what writing to a ledger ends with that was abandoned.
+var errAbandoned = errors.New("the ledger was abandoned")
+
+// Abandon closes the file without writing what is queued, as the end of the process
+// would: for simulations of a crash.
+func (l *Ledger) Abandon() error {
+	l.flushing.Lock() // a batch is written completely or not at all
+	l.mu.Lock()
+	closed := l.closed
+	l.closed, l.pending, l.failed = true, nil, errAbandoned
+	l.mu.Unlock()
+	l.flushing.Unlock()
+	if closed {
+		return nil
+	}
+	close(l.closing)
+	<-l.done
+	return l.db.Close()
+}
+
 // Close writes what is queued and closes the file. It returns the first error
 // that any write had.
 func (l *Ledger) Close() error {

@@ -39,10 +39,17 @@ type link struct {
 var alive = keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}
 
 // attempts is how often a coordinator that is not there is tried again: soon at
-// first, and not by all nodes at once.
-var attempts = grpc.ConnectParams{
-	Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.3, MaxDelay: 2 * time.Second},
-	MinConnectTimeout: 5 * time.Second,
+// first, and not by all nodes at once. One that comes back counts on it that members
+// try once in a failure timeout at least.
+func (a *agent) attempts() grpc.ConnectParams {
+	most, connect := 2*time.Second, 5*time.Second
+	if timeout := a.failureTimeout(); timeout > 0 {
+		most, connect = min(most, timeout/2), min(connect, max(timeout, time.Second))
+	}
+	return grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: min(most, 50*time.Millisecond), Multiplier: 1.6, Jitter: 0.3, MaxDelay: most},
+		MinConnectTimeout: connect,
+	}
 }
 
 // dial attaches to the coordinator, waiting for it up to patience (0: for as long
@@ -52,7 +59,7 @@ func (a *agent) dial(ctx context.Context, patience time.Duration, hello *pb.Hell
 	ctx, refused := context.WithCancelCause(ctx)
 	defer refused(nil)
 	options := append(o.Trust.Coordinator(refused).DialOptions(),
-		grpc.WithKeepaliveParams(alive), grpc.WithConnectParams(attempts), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
+		grpc.WithKeepaliveParams(alive), grpc.WithConnectParams(a.attempts()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
 	conn, err := grpc.NewClient(o.Coordinator, append(options, network.DialOptions(o.Network)...)...)
 	if err != nil {
 		return nil, usage("the coordinator's address %q: %w", o.Coordinator, err)

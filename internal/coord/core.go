@@ -106,6 +106,7 @@ type Core struct {
 	cause     *cause // what ended the view; nil: its ranks leave it together
 	deadline  time.Time
 	halted    time.Time // when the view was
+	away      time.Time // when members began to be waited for that are absent
 	saver     *node
 	mixture   string // of arithmetics, that was last warned of
 	reached   int64  // by the record when the run was to begin anew from a checkpoint

@@ -22,7 +22,7 @@ func (c *Core) mayReturn(n *node) bool {
 // meanwhile, or hold what they held.
 func (c *Core) awaitReturn() {
 	c.forsaken = c.sentence()
-	c.phase, c.deadline = returning, c.now.Add(c.config.returnTimeout())
+	c.awaitMembers()
 	for _, n := range c.ranks {
 		if c.mayReturn(n) {
 			n.gone, n.absent, n.held = false, true, false

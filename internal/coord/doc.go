@@ -21,7 +21,8 @@
 // A run passes through these phases:
 //
 //	waiting   until it is submitted and enough nodes are ready (join.go)
-//	returning the coordinator has crashed and is back; the members are not all (restore.go)
+//	returning the coordinator has crashed and is back, or all members' streams have
+//	          broken; they are waited for (restore.go, cutoff.go)
 //	running   in a view; step reports are joined (view.go, steps.go)
 //	parting   somebody comes or goes, or slots move: the ranks leave their ring together (part.go)
 //	halting   a member is lost: survivors tell what state they hold (failure.go)

@@ -273,7 +273,11 @@ func (c *Core) goOnWhenHeld() {
 		c.goOn()
 		return
 	}
-	if grace := c.now.Add(c.config.graceTimeout()); grace.Before(c.deadline) {
+	grace := c.now.Add(c.config.graceTimeout())
+	if soonest := c.away.Add(c.config.FailureTimeout); c.cause.node.absent && grace.Before(soonest) {
+		grace = soonest // by then it has tried to attach again, if it lives
+	}
+	if grace.Before(c.deadline) {
 		c.deadline = grace
 	}
 }

@@ -36,12 +36,18 @@ const recent = 2048
 
 func newHistory() *history { return &history{more: make(chan struct{})} }
 
-// append stamps e with its sequence number, counted from base, and keeps it. An
-// error is the archive's: then it is used no more.
-func (h *history) append(e *pb.RunEvent) (err error) {
+// stamp gives e the sequence number, counted from base, of the event to append next.
+func (h *history) stamp(e *pb.RunEvent) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e.Sequence = h.base + int64(len(h.events)) + 1
+}
+
+// append stamps e and keeps it. An error is the archive's: then it is used no more.
+func (h *history) append(e *pb.RunEvent) (err error) {
+	h.stamp(e)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	encoded, err := proto.Marshal(e)
 	if err != nil {
 		panic(err) // our own message, of valid strings

@@ -15,6 +15,11 @@ func (c *Coordinator) serve() {
 	close(c.over)
 	<-c.acknowledged
 	c.history.end()
+	if c.hasCrashed() {
+		c.server.Stop()
+		_ = c.gossip.Shutdown()
+		return
+	}
 	c.takeLeave()
 	c.closeArchive()
 	_ = c.gossip.Leave(c.farewell()) // who is left to hear it?
@@ -57,6 +62,8 @@ func (c *Coordinator) loop() {
 			finished = c.step(verdict(e))
 		case <-ticker.C:
 			finished = c.step(nil)
+		case <-c.crashed:
+			finished = true
 		}
 	}
 }
@@ -77,6 +84,12 @@ func (c *Coordinator) step(e Event) (finished bool) {
 		decisions = append(decisions, c.core.Step(e)...)
 	}
 	for _, d := range decisions {
+		if c.o.Observe != nil {
+			c.o.Observe(d)
+		}
+		if c.hasCrashed() {
+			return true
+		}
 		switch d := d.(type) {
 		case Send:
 			c.conns.send(d.Conn, d.Message)
@@ -92,9 +105,12 @@ func (c *Coordinator) step(e Event) (finished bool) {
 	return finished
 }
 
+// publish records an event and then tells it, so that nobody hears of an end that is
+// forgotten in a crash.
 func (c *Coordinator) publish(e *pb.RunEvent) {
 	e.UnixNanos = time.Now().UnixNano()
-	if err := errors.Join(c.history.append(e), c.recorder.append(e)); err != nil {
+	c.history.stamp(e)
+	if err := errors.Join(c.recorder.append(e), c.history.append(e)); err != nil {
 		c.endRecord(err)
 	}
 	if e.GetStep() != nil {

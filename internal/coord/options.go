@@ -40,6 +40,7 @@ type Options struct {
 	Log    *slog.Logger // nil: slog's default
 
 	Network network.Network // nil: the host's
+	Observe func(Decision)  // for tests: told of each decision before it is carried out; nil: nobody is
 
 	Ledger  func() (*record.Ledger, error) // opens the record, once we listen; nil: none is kept. The caller closes it
 	Version string                         // of this program, for the record

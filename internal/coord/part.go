@@ -67,11 +67,19 @@ func (c *Core) drain(n *node, l *pb.Leaving) {
 		return
 	}
 	n.drains = l
+	if c.phase != returning { // then it is not known yet who else is there
+		c.letGo(n)
+	}
+}
+
+// letGo has the ranks part from one that asks to leave, or stop if too few would stay.
+func (c *Core) letGo(n *node) {
+	why := fmt.Sprintf("%s asks to leave: %s", n.name(), n.drains.Reason)
 	switch {
 	case c.phase == waiting || c.staying() < c.config.MinNodes:
-		c.requestStop(StopRequested{Reason: fmt.Sprintf("%s asks to leave: %s", n.name(), l.Reason), Code: ExitRequeue})
+		c.requestStop(StopRequested{Reason: why, Code: ExitRequeue})
 	case c.phase == running && c.stop == nil:
-		c.part(n, fmt.Sprintf("%s asks to leave: %s", n.name(), l.Reason))
+		c.part(n, why)
 	}
 }
 

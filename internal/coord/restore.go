@@ -49,12 +49,16 @@ func (c *Core) comeBack() {
 		c.notice(nil, true, "back after a crash: run %s, which had not started, waiting for %d nodes", c.job.ID, c.config.Nodes)
 		return
 	}
-	c.phase = returning
+	c.awaitMembers()
 	c.publish(c.startedEvent())
 	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: c.view}})
-	c.deadline = c.now.Add(c.config.returnTimeout())
 	c.notice(nil, true, "back after a crash: run %s, generation %d of %d nodes, recorded up to step %d, waiting for them to re-attach",
 		c.job.ID, c.view.Generation, len(c.ranks), c.applied())
+}
+
+// awaitMembers gives the members that are absent time to attach again.
+func (c *Core) awaitMembers() {
+	c.phase, c.away, c.deadline = returning, c.now, c.now.Add(c.config.returnTimeout())
 }
 
 // reattach takes a node back whose stream had broken: as the member that it was if
@@ -191,7 +195,7 @@ func (c *Core) allBack() {
 		case n.held && c.phase == running: // the ranks had been told to leave their ring
 			c.leftTogether()
 		case n.drains != nil && c.phase == running && c.stop == nil:
-			c.part(n, fmt.Sprintf("%s asks to leave: %s", n.name(), n.drains.Reason))
+			c.letGo(n)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Coordinator struct {
 	acknowledged chan struct{}      // closed when acknowledge has ended
 	over         chan struct{}      // closed when loop has ended
 	ended        chan struct{}      // closed when everything has ended
+	crashed      chan struct{}      // closed by Crash
 	result       Result             // valid once over is closed
 
 	mu    sync.Mutex
@@ -82,6 +83,7 @@ func Start(o Options) (*Coordinator, error) {
 		jobs:         make(chan submission),
 		over:         make(chan struct{}),
 		ended:        make(chan struct{}),
+		crashed:      make(chan struct{}),
 	}
 	if err := c.listenAndGossip(); err != nil {
 		return nil, err
@@ -199,6 +201,23 @@ func (c *Coordinator) Stop(reason string, code int) {
 // Kill ends the run at once.
 func (c *Coordinator) Kill(reason string) {
 	c.post(StopRequested{Reason: reason, Code: ExitQuorumLost, AtOnce: true})
+}
+
+// Crash ends the coordinator, once, without a word to anybody and without carrying out
+// what is decided, as far as a goroutine can: for simulations of its death. The run's
+// folder is free when Crash returns. The caller must call Wait.
+func (c *Coordinator) Crash() {
+	close(c.crashed)
+	c.lock.Close() // also where there is none
+}
+
+func (c *Coordinator) hasCrashed() bool {
+	select {
+	case <-c.crashed:
+		return true
+	default:
+		return false
+	}
 }
 
 // Wait returns when the run is over and everything is taken down.

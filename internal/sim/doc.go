@@ -28,7 +28,10 @@
 // # What a fault is here
 //
 // See simnet for what becomes of connections. A killed node's goroutines are told to
-// end, and can reach nobody; a checkpoint that it is writing is still written. A
+// end, and can reach nobody; a checkpoint that it is writing is still written. The
+// coordinator crashes likewise, before it carries out a decision, or with a node at
+// some place: what its ledger has not written yet is lost, and another life begins
+// with the ledger's file. A
 // frozen node's steps stand still too; its other goroutines and timers go on, so that
 // it finds its neighbours silent, which a process stopped by a signal does not:
 // that is for tests with processes, and for parallax chaos.

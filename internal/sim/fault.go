@@ -14,10 +14,10 @@ type Fault struct {
 	Do    Action
 	Node  int           // to whom
 	Peer  int           // the other end of an edge that is cut or slowed, may be Coordinator
-	For   time.Duration // after which Freeze, Cut and Slow are undone
+	For   time.Duration // after which Freeze, Cut, Slow and Crash are undone; 0: never, for Crash
 	Extra time.Duration // latency, of Slow
 
-	Who   int // who has to come to the place; Anybody: whoever is the first
+	Who   int // who has to come to the place; Anybody: whichever node is the first
 	Step  int64
 	Phase train.Phase
 	After time.Duration // and then so much later
@@ -40,6 +40,7 @@ const (
 	Slow                 // everything that crosses an edge takes longer
 	Drain                // its host asks it to leave
 	Launch               // it is started again, if it has ended
+	Crash                // the coordinator dies, whichever Node is
 )
 
 func (f Fault) String() string {
@@ -73,13 +74,15 @@ func (f Fault) what() string {
 		return who + " is asked to leave"
 	case Launch:
 		return who + " is started again"
+	case Crash:
+		return fmt.Sprintf("the coordinator crashes, for %v", f.For)
 	}
 	return fmt.Sprintf("action %d", f.Do)
 }
 
 // due reports whether a node that has come to a place makes the fault happen.
 func (f Fault) due(node int, at agent.Place) bool {
-	return (f.Who == node || f.Who == Anybody) && at.Phase == f.Phase && at.Step >= f.Step
+	return (f.Who == node || f.Who == Anybody && node != Coordinator) && at.Phase == f.Phase && at.Step >= f.Step
 }
 
 func nodeName(i int) string {

@@ -40,7 +40,7 @@ func (w *world) launch(i int) {
 // live is a node from its start to its end.
 func (w *world) live(ctx context.Context, n *node) {
 	err := agent.Run(ctx, agent.Options{
-		Name: nodeName(n.index), Coordinator: w.coord.Address(), Listen: ip(n.index) + ":0", Gossip: ip(n.index) + ":0",
+		Name: nodeName(n.index), Coordinator: ip(Coordinator) + coordinatorPort, Listen: ip(n.index) + ":0", Gossip: ip(n.index) + ":0",
 		Device: "cpu", Threads: 1, Peak: 1e9, CacheDir: w.Cache, Patience: time.Minute, Log: quiet,
 		Network: n.process, Observe: func(at agent.Place) { w.observe(n, at) },
 	})
@@ -95,6 +95,8 @@ func (w *world) happen(f Fault, n *node) {
 		victim.cancel(nil)
 	case Launch:
 		w.launch(f.Node)
+	case Crash:
+		w.crash(f.For)
 	}
 }
 

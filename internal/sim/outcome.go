@@ -2,6 +2,10 @@ package sim
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"parallax/internal/agent"
 	pb "parallax/proto/parallax/v1"
@@ -12,6 +16,9 @@ type Outcome struct {
 	Scenario Scenario
 	Story    fmt.Stringer
 	Fired    []Fault // those that have happened
+	Crashes  int     // of the coordinator
+	Anew     bool    // all who held the state were lost, and it was taken from a checkpoint
+	Lacks    bool    // the coordinator has said that steps lack in the record for that
 
 	Done        *pb.Done // nil: the run hangs
 	Views       []*pb.View
@@ -32,30 +39,49 @@ type Visit struct {
 
 // ledgerStep is a step as the ledger has it.
 type ledgerStep struct {
-	step int64
-	loss float64
+	step       int64
+	generation uint64
+	loss       float64
 }
 
 // note takes what the cluster tells.
 func (o *Outcome) note(e *pb.RunEvent, say func(string, ...any)) {
 	switch k := e.Kind.(type) {
 	case *pb.RunEvent_View:
-		o.Views = append(o.Views, k.View)
+		if o.Crashes == 0 || !slices.ContainsFunc(o.Views, func(v *pb.View) bool { return proto.Equal(v, k.View) }) {
+			o.Views = append(o.Views, k.View)
+		}
 		say("view: %s", k.View.Reason)
 	case *pb.RunEvent_Step:
-		o.Steps, o.Times = append(o.Steps, k.Step), append(o.Times, e.UnixNanos)
+		o.noteStep(k.Step, e.UnixNanos)
 		say("step %d is made by generation %d, loss %v", k.Step.Step, k.Step.Generation, k.Step.Loss)
 	case *pb.RunEvent_Eval:
-		o.Evals = append(o.Evals, k.Eval)
+		if o.Crashes == 0 || !slices.ContainsFunc(o.Evals, func(v *pb.EvalReport) bool { return v.Step == k.Eval.Step && v.Loss == k.Eval.Loss }) {
+			o.Evals = append(o.Evals, k.Eval)
+		}
 	case *pb.RunEvent_Checkpoint:
 		if k.Checkpoint.Error == "" {
 			o.Checkpoints[k.Checkpoint.Step] = k.Checkpoint.Path
 		}
 		say("checkpoint of step %d %s", k.Checkpoint.Step, k.Checkpoint.Error)
 	case *pb.RunEvent_Notice:
+		o.Anew = o.Anew || strings.Contains(k.Notice.Text, "to go on from the newest checkpoint")
+		o.Lacks = o.Lacks || strings.Contains(k.Notice.Text, "lack in the record")
 		say("notice: %s", k.Notice.Text)
 	case *pb.RunEvent_Done:
 		o.Done = k.Done
 		say("done after step %d, exit code %d: %s", k.Done.Step, k.Done.ExitCode, k.Done.Reason)
 	}
+}
+
+// noteStep takes a step. A coordinator that has come back from a crash tells again what
+// had not been on record, which must be the same; it may have been made again by
+// another generation.
+func (o *Outcome) noteStep(s *pb.StepSummary, at int64) {
+	again := func(told *pb.StepSummary) bool { return told.Step == s.Step && told.Loss == s.Loss }
+	if i := slices.IndexFunc(o.Steps, again); o.Crashes > 0 && i >= 0 {
+		o.Steps[i] = s
+		return
+	}
+	o.Steps, o.Times = append(o.Steps, s), append(o.Times, at)
 }

@@ -10,7 +10,8 @@ import (
 
 // Random fills in a scenario's nodes and faults from its seed: clusters of two to
 // four, of which one to all are needed, and one to four things that go wrong, each
-// of which may be followed by the node's return, and by its death while it fetches.
+// of which may be followed by the node's return, and by its death while it fetches; or
+// the coordinator crashes, once or twice, and comes back.
 func Random(s Scenario) Scenario {
 	d := &dice{rand.New(rand.NewPCG(s.Seed, 7)), &s}
 	s.Nodes = 2 + d.IntN(3)
@@ -30,20 +31,37 @@ type dice struct {
 func (d *dice) mishap() {
 	f := d.place(Fault{Node: d.IntN(d.s.Nodes)})
 	switch roll := d.IntN(100); {
-	case roll < 50:
+	case roll < 40:
 		f.Do = Kill
 		d.lose(f)
-	case roll < 62:
+	case roll < 50:
 		f.Do, f.For = Freeze, d.span(4*d.s.FailureTimeout)
 		d.lose(f)
-	case roll < 72:
+	case roll < 58:
 		f.Do = Drain
 		d.lose(f)
-	case roll < 90:
+	case roll < 72:
 		f.Do, f.For, f.Peer = Cut, d.span(6*d.s.FailureTimeout), d.other(f.Node)
 		d.lose(f)
-	default:
+	case roll < 78:
 		f.Do, f.For, f.Peer, f.Extra = Slow, d.span(6*d.s.FailureTimeout), d.other(f.Node), d.span(d.s.FailureTimeout/20)
+		d.add(f)
+	default:
+		d.crash(f)
+	}
+}
+
+// crash adds a crash of the coordinator, where a node is or where it is itself, and
+// perhaps another soon after.
+func (d *dice) crash(f Fault) {
+	f.Do, f.Node, f.For = Crash, Coordinator, d.span(4*d.s.FailureTimeout)
+	if d.IntN(2) == 0 {
+		phases := []train.Phase{Keep, Order, Tell, End}
+		f.Phase, f.Who = phases[d.IntN(len(phases))], Coordinator
+	}
+	d.add(f)
+	if d.IntN(4) == 0 {
+		f.After, f.For = f.For+d.span(d.s.FailureTimeout), d.span(d.s.FailureTimeout)
 		d.add(f)
 	}
 }

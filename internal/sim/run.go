@@ -3,27 +3,25 @@ package sim
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"parallax/internal/agent"
-	"parallax/internal/coord"
 	"parallax/internal/sim/simnet"
-	"parallax/record"
+	"parallax/internal/train"
+	pb "parallax/proto/parallax/v1"
 )
 
 // world is a cluster while it runs.
 type world struct {
 	Scenario
-	story  *story
-	net    *simnet.Network
-	coord  *coord.Coordinator
-	host   *simnet.Process // of the coordinator
-	ledger *record.Ledger
-	lives  sync.WaitGroup // of nodes
+	story *story
+	net   *simnet.Network
+	lives sync.WaitGroup // of nodes, and of coordinators that have crashed
+	back  chan struct{}  // the coordinator is back; closed: it does not come back
 
 	mu    sync.Mutex
+	coord *coordinator  // nil: it is away
 	nodes map[int]*node // the newest life of each
 	left  []Fault       // that have not happened yet
 	over  bool          // nobody is started any more
@@ -35,10 +33,10 @@ const endless = 30 * time.Minute
 
 // Run plays a scenario to its end.
 func Run(s Scenario) Outcome {
-	w := &world{Scenario: s, story: &story{began: time.Now()}, nodes: map[int]*node{}, left: s.Faults}
+	w := &world{Scenario: s, story: &story{began: time.Now()}, nodes: map[int]*node{}, left: s.Faults, back: make(chan struct{}, 1)}
 	w.out = Outcome{Scenario: s, Story: w.story, Checkpoints: map[int64]string{}, Exits: map[string]error{}}
 	w.net = simnet.New(w.latency)
-	if err := w.start(); err != nil {
+	if err := w.begin(); err != nil {
 		panic(fmt.Sprintf("sim: the scenario cannot begin: %v", err)) // the caller's mistake
 	}
 	for i := range s.Nodes {
@@ -49,54 +47,85 @@ func Run(s Scenario) Outcome {
 	return w.out
 }
 
-// start starts the coordinator.
-func (w *world) start() (err error) {
-	w.host = w.net.Start(nodeName(Coordinator), ip(Coordinator))
-	w.coord, err = coord.Start(coord.Options{
-		Listen: ip(Coordinator) + ":0", Gossip: ip(Coordinator) + ":0", Network: w.host,
-		Nodes: w.Nodes, MinNodes: w.MinNodes, FailureTimeout: w.FailureTimeout, QuorumTimeout: w.QuorumTimeout,
-		RunDir: w.Dir, Run: &coord.Submission{Spec: w.Spec}, Log: quiet, Ledger: w.openLedger,
-	})
-	return err
-}
-
-func (w *world) openLedger() (_ *record.Ledger, err error) {
-	w.ledger, err = record.Open(filepath.Join(w.Dir, "ledger.db"))
-	return w.ledger, err
-}
-
 // ip is a process's address. The simulation needs none of the host's, but who is on
 // loopback needs no certificates.
 func ip(node int) string { return fmt.Sprintf("127.0.0.%d", 10+node) }
 
-// follow notes what the cluster tells until the run is over, or hangs.
+// follow notes what the cluster tells until the run is over, or hangs, or has no
+// coordinator any more.
 func (w *world) follow() {
 	ctx, cancel := context.WithTimeout(context.Background(), endless)
 	defer cancel()
-	for e := range w.coord.Events(ctx, 0) {
-		w.mu.Lock()
+	seen := int64(0)
+	for there := true; there; there = w.awaitCoordinator(ctx) {
+		c := w.coordinator()
+		if c == nil {
+			continue
+		}
+		for e := range c.Events(ctx, seen) {
+			if !w.tells(c, e) {
+				break
+			}
+			seen = e.Sequence
+		}
+	}
+}
+
+// coordinator is the one that lives; nil: none.
+func (w *world) coordinator() *coordinator {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.coord
+}
+
+// tells notes what a coordinator tells, if it lives.
+func (w *world) tells(c *coordinator, e *pb.RunEvent) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.coord == c {
 		w.out.note(e, w.story.say)
-		w.mu.Unlock()
 	}
-	if w.out.Done == nil {
+	return w.coord == c
+}
+
+// awaitCoordinator waits for the coordinator's return, if there is to be one.
+func (w *world) awaitCoordinator(ctx context.Context) bool {
+	if w.hasEnded() {
+		return false
+	}
+	select {
+	case _, returned := <-w.back:
+		return returned
+	case <-ctx.Done():
 		w.story.say("the run hangs")
-		w.coord.Kill("it hangs")
+		if c := w.coordinator(); c != nil {
+			c.Kill("it hangs")
+		}
+		return false
 	}
+}
+
+func (w *world) hasEnded() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Done != nil
 }
 
 // end waits for everybody's end, and reads the record.
 func (w *world) end() {
 	w.mu.Lock()
 	w.over = true
+	c := w.coord
 	w.mu.Unlock()
-	w.coord.Wait()
-	w.host.Crash()
+	if c != nil {
+		c.Wait()
+		c.host.Crash()
+	}
 	w.lives.Wait()
-	if err := w.ledger.Flush(); err != nil {
-		w.story.say("the ledger: %v", err)
+	if c != nil {
+		_ = c.ledger.Close()
 	}
 	w.readLedger()
-	_ = w.ledger.Close()
 	time.Sleep(aftermath)
 }
 
@@ -106,17 +135,23 @@ func (w *world) end() {
 const aftermath = time.Minute
 
 func (w *world) readLedger() {
-	runs, err := w.ledger.Runs()
+	ledger, err := w.openLedger()
+	if err != nil {
+		w.story.say("the ledger: %v", err)
+		return
+	}
+	defer ledger.Close()
+	runs, err := ledger.Runs()
 	if err != nil || len(runs) != 1 {
 		w.story.say("the ledger has %d runs: %v", len(runs), err)
 		return
 	}
-	steps, err := w.ledger.Steps(runs[0].ID)
+	steps, err := ledger.Steps(runs[0].ID)
 	if err != nil {
 		w.story.say("the ledger: %v", err)
 	}
 	for _, s := range steps {
-		w.out.ledger = append(w.out.ledger, ledgerStep{s.Step, s.Loss})
+		w.out.ledger = append(w.out.ledger, ledgerStep{s.Step, s.Generation, s.Loss})
 	}
 }
 
@@ -126,22 +161,35 @@ func (w *world) visit(n *node, at agent.Place) {
 	var due []Fault
 	if w.nodes[n.index] == n && !n.ended {
 		w.out.Places = append(w.out.Places, Visit{nodeName(n.index), at})
-		for i := 0; i < len(w.left); {
-			if f := w.left[i]; f.due(n.index, at) {
-				due = append(due, f)
-				w.left = append(w.left[:i:i], w.left[i+1:]...)
-				continue
-			}
-			i++
-		}
+		due = w.takeDue(n.index, at)
 	}
 	w.mu.Unlock()
+	w.begins(due, n.index, at.Phase, at.Step, n)
+}
+
+// takeDue takes the faults that are due where somebody has come to. The caller holds
+// the lock.
+func (w *world) takeDue(who int, at agent.Place) (due []Fault) {
+	for i := 0; i < len(w.left); {
+		if f := w.left[i]; f.due(who, at) {
+			due = append(due, f)
+			w.left = append(w.left[:i:i], w.left[i+1:]...)
+			continue
+		}
+		i++
+	}
+	return due
+}
+
+// begins has faults happen, now or later. It is called on the goroutine of who has come
+// to their place, n if that is a node.
+func (w *world) begins(due []Fault, who int, phase train.Phase, step int64, n *node) {
 	for _, f := range due {
 		if f.After > 0 {
 			time.AfterFunc(f.After, func() { w.happen(f, nil) })
 			continue
 		}
-		w.story.say("%s is at %s of step %d", nodeName(n.index), at.Phase, at.Step)
+		w.story.say("%s is at %s of step %d", nodeName(who), phase, step)
 		w.happen(f, n)
 	}
 }

@@ -109,7 +109,7 @@ func (c *tally) check(t *testing.T, runs int) {
 	if c.ends[0] < runs/2 || c.ends[69]+c.ends[75] < runs/100 || c.views < 3*runs/2 {
 		t.Errorf("%v: the schedules are not what they should be", c)
 	}
-	for action := sim.Kill; action <= sim.Launch; action++ {
+	for action := sim.Kill; action <= sim.Crash; action++ {
 		if c.fired[action] < runs/100 {
 			t.Errorf("action %d has happened %d times", action, c.fired[action])
 		}
