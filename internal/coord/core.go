@@ -86,6 +86,7 @@ type Core struct {
 
 	nodes        map[Conn]*node // attached and not refused
 	joinDeadline time.Time      // zero: none
+	joinWait     time.Duration  // how long nodes are waited for up to it
 
 	view       *pb.View
 	ranks      []*node   // in the view, also those that are gone

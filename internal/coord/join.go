@@ -25,6 +25,7 @@ func (c *Core) submit(j Job) {
 
 // setJoinDeadline says how long nodes are waited for; 0: for ever.
 func (c *Core) setJoinDeadline(wait time.Duration) {
+	c.joinWait = wait
 	if wait > 0 {
 		c.joinDeadline = c.now.Add(wait)
 	}
@@ -230,15 +231,15 @@ func (c *Core) joinTimeout() {
 	ready := c.readyNodes()
 	if len(ready) < c.config.MinNodes {
 		c.finish(ExitQuorumLost, fmt.Sprintf("only %d of %d nodes were ready within %s%s; start the missing ones, or use a lower --nodes",
-			len(ready), c.config.Nodes, c.config.JoinTimeout, c.missing()))
+			len(ready), c.config.Nodes, c.joinWait, c.missing()))
 		return
 	}
 	for _, n := range c.attached() {
 		if n.ready == nil {
-			c.notice(n, true, "%s was not ready within %s, and the run starts without it; it joins when it is", n.name(), c.config.JoinTimeout)
+			c.notice(n, true, "%s was not ready within %s, and the run starts without it; it joins when it is", n.name(), c.joinWait)
 		}
 	}
-	c.start(fmt.Sprintf("%d of %d nodes were ready within %s", len(ready), c.config.Nodes, c.config.JoinTimeout))
+	c.start(fmt.Sprintf("%d of %d nodes were ready within %s", len(ready), c.config.Nodes, c.joinWait))
 }
 
 // occupied counts the places that are taken: nodes that are dead but whose

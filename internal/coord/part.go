@@ -67,9 +67,7 @@ func (c *Core) drain(n *node, l *pb.Leaving) {
 		return
 	}
 	n.drains = l
-	if c.phase != returning { // then it is not known yet who else is there
-		c.letGo(n)
-	}
+	c.letGo(n)
 }
 
 // letGo has the ranks part from one that asks to leave, or stop if too few would stay.
@@ -83,10 +81,15 @@ func (c *Core) letGo(n *node) {
 	}
 }
 
-// staying counts the members who do not ask to leave, and those who wait to be
-// taken in.
+// staying counts the members who do not ask to leave, also those of whom it is not known
+// yet whether they are back, and those who wait to be taken in.
 func (c *Core) staying() int {
 	staying := 0
+	for _, n := range c.ranks {
+		if n.absent && n.alive() {
+			staying++
+		}
+	}
 	for _, n := range c.readyNodes() {
 		if n.alive() && !n.broken && n.drains == nil {
 			staying++

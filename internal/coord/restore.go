@@ -215,14 +215,14 @@ func (c *Core) returnEnds() {
 // left that holds its state; or it was complete already.
 func (c *Core) startOver() {
 	switch step := c.applied(); {
+	case c.forsaken != "" && c.stop == nil:
+		c.finish(ExitQuorumLost, c.forsaken+"; none of them attached again; "+c.lastCheckpoint())
+		return
 	case step >= int64(c.job.Spec.Train.Steps):
 		c.finish(ExitDone, fmt.Sprintf("trained %d steps; the nodes had ended without the coordinator", step))
 		return
 	case c.stop != nil:
 		c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; the nodes had ended without the coordinator; %s", step, c.stop.Reason, c.lastCheckpoint()))
-		return
-	case c.forsaken != "":
-		c.finish(ExitQuorumLost, c.forsaken+"; none of them attached again; "+c.lastCheckpoint())
 		return
 	}
 	c.flushTallies(c.applied())

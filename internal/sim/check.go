@@ -94,7 +94,7 @@ func (c *checker) history() {
 // record wants in the ledger what was told. Where a crash and the loss of all who could
 // have told it again come together, some steps may lack, and that must be said.
 func (c *checker) record() {
-	if len(c.out.ledger) != len(c.out.Steps) && !c.out.Lacks {
+	if len(c.out.ledger) != len(c.out.Steps) && !c.out.Lacks && !c.out.Anew {
 		c.errorf("%d steps are recorded, and %d were told", len(c.out.ledger), len(c.out.Steps))
 		return
 	}
@@ -139,12 +139,14 @@ func (c *checker) views() {
 	}
 }
 
-// resumed is the step that view i begins behind, or the last one.
+// resumed is the step that view i begins behind, or a later one that begins earlier, or
+// the last one.
 func (c *checker) resumed(i int) int64 {
-	if i < len(c.out.Views) {
-		return c.out.Views[i].ResumeStep
+	step := c.out.Done.Step
+	for _, v := range c.out.Views[i:] {
+		step = min(step, v.ResumeStep)
 	}
-	return c.out.Done.Step
+	return step
 }
 
 // samples wants every slot of every step computed once, as the nodes saw it, in the
