@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
-
 	"parallax/internal/agent"
 	"parallax/internal/coord"
 	"parallax/internal/sim/simnet"
@@ -147,14 +145,17 @@ func (w *world) endedOnRecord() bool {
 	if err != nil || len(runs) != 1 || runs[0].Status == record.Running {
 		return false
 	}
-	events, _ := ledger.Events(runs[0].ID)
-	for _, e := range events {
-		if done := new(pb.Done); e.Kind == "done" && protojson.Unmarshal(e.Payload, done) == nil {
-			w.mu.Lock()
-			w.out.note(&pb.RunEvent{Kind: &pb.RunEvent_Done{Done: done}}, w.story.say)
-			w.mu.Unlock()
-		}
+	steps, err := ledger.Steps(runs[0].ID)
+	if err != nil {
+		panic(fmt.Sprintf("sim: %v", err))
 	}
+	done := &pb.Done{ExitCode: int32(runs[0].ExitCode), Reason: runs[0].Reason}
+	if len(steps) > 0 {
+		done.Step = steps[len(steps)-1].Step
+	}
+	w.mu.Lock()
+	w.out.note(&pb.RunEvent{Kind: &pb.RunEvent_Done{Done: done}}, w.story.say)
+	w.mu.Unlock()
 	close(w.back)
 	return true
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	"parallax/internal/agent"
 	pb "parallax/proto/parallax/v1"
 )
@@ -48,7 +46,7 @@ type ledgerStep struct {
 func (o *Outcome) note(e *pb.RunEvent, say func(string, ...any)) {
 	switch k := e.Kind.(type) {
 	case *pb.RunEvent_View:
-		if o.Crashes == 0 || !slices.ContainsFunc(o.Views, func(v *pb.View) bool { return proto.Equal(v, k.View) }) {
+		if o.Crashes == 0 || !slices.ContainsFunc(o.Views, func(v *pb.View) bool { return v.Generation == k.View.Generation && v.Reason == k.View.Reason }) {
 			o.Views = append(o.Views, k.View)
 		}
 		say("view: %s", k.View.Reason)
