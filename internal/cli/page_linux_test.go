@@ -51,6 +51,7 @@ func TestThePageInABrowser(t *testing.T) {
 	b.until(`document.querySelector("#ring .rate").textContent.endsWith("B/s")`, "ring")
 	b.until(`document.querySelector("#chart-ranks canvas") && text("ranks-legend").includes("node-2") && text("ranks-legend").includes("tokens/s")`, "ranks-legend")
 	b.until(`document.querySelectorAll("#members li").length === 3 && text("members").includes("node-2")`, "members")
+	b.until(`document.querySelector("#members b").getBoundingClientRect().width > 30`, "members")
 	b.until(`text("run").includes("watched") && text("sentence").startsWith("generation 1")`, "sentence")
 	b.until(drawn, "chart-loss")
 

@@ -115,10 +115,10 @@ export class RankGraph {
     this.rows = told.length <= most
       ? told.map(([name, values], i) => ({ name, values, color: palette[i] }))
       : ordered(told, step.length);
-    const columns = coarsen([step, ...this.rows.map((r) => r.values)], 160);
+    const columns = coarsen([step, ...this.rows.map((r) => r.values)], 80);
     this.steps = columns[0];
     this.chart.show(columns, this.rows.map((r) => ({ label: r.name, color: css(r.color), width: 1.6, gaps: true })));
-    const html = this.rows.map((r) => entry(r.color, r.name, f.unit(r.values.findLast(f.known), unit))).join("");
+    const html = this.rows.map((r) => entry(r.color, r.name, f.unit(r.values.at(-1), unit))).join("");
     if (this.legend.innerHTML !== html) {
       this.legend.innerHTML = html;
       paint(this.legend);

@@ -5,7 +5,7 @@ import { css } from "./charts.js";
 import { known } from "./format.js";
 
 const pictures = [
-  ["correction", "Correction", "times softmax", "size of what the probe adds, as a multiple of the size of softmax attention's output"],
+  ["correction", "Correction", "× softmax", "size of what the probe adds, as a multiple of the size of softmax attention's output"],
   ["entropy", "Attention's entropy", "nats", "mean over positions and heads"],
   ["first_token", "Weight on the first token", "", "attention's, mean over positions and heads"],
   ["rank_q", "Stable rank of W_Q", "", "squared Frobenius norm over squared spectral norm"],

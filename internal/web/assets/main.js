@@ -153,11 +153,17 @@ function showMembers(run) {
   const members = run.members, inside = members.filter((m) => m.inside).length;
   text("members-hint", inside ? `${inside} in the ring` : "");
   const html = members.map((m) => `<li class="${m.notice?.warning ? "bad" : m.inside ? "" : "off"}">
-    <span class="no">${m.inside ? m.rank : "·"}</span><b>${f.escape(m.node)}</b><span>${f.escape([m.host, m.device, m.hardware].filter(Boolean).join(" · "))}</span>
+    <span class="no">${m.inside ? m.rank : "·"}</span><b>${f.escape(m.node)}</b>${where(m)}
     <span class="does">${f.escape(does(m, run))}</span></li>`).join("") || `<li><span></span><span class="hint">No node has come yet.</span></li>`;
   if (html === membersShown) return;
   membersShown = html;
   $("members").innerHTML = html;
+}
+
+/** What a member runs on; its hardware in full where one points at it. */
+function where(m) {
+  const words = [m.host, m.device, m.hardware].filter(Boolean).join(" · ");
+  return words && `<span class="what" title="${f.escape(words)}">${f.escape(words)}</span>`;
 }
 
 /** What a member does, in words. */
