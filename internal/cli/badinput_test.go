@@ -36,6 +36,10 @@ var badInputs = []badInput{
 	// Settings.
 	{name: "unknown key", args: "sim --config run.toml", files: map[string]string{"run.toml": "[model]\nlayerz = 2\n"},
 		code: 2, words: []string{"run.toml:2", "model.layerz", "model.layers"}},
+	{name: "node without patience", program: "node", args: "--patience 0s", code: 2, words: []string{"--patience", "more than 0"}},
+	{name: "train without patience", args: "train --patience -1s", code: 2, words: []string{"--patience", "more than 0"}},
+	{name: "negative wait for nodes", program: "coordinator", args: "--join-timeout -1s", code: 2, words: []string{"--join-timeout"}},
+	{name: "silence of more than a day", args: "sim --failure-timeout 25h", code: 2, words: []string{"--failure-timeout", "24h"}},
 	{name: "unknown section", args: "config check run.toml", files: map[string]string{"run.toml": "[modle]\nlayers = 2\n"},
 		code: 2, words: []string{"run.toml:1", "modle", "model"}},
 	{name: "wrong type", args: "sim --config run.toml", files: map[string]string{"run.toml": "[model]\nlayers = \"two\"\n"},

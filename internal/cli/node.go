@@ -60,6 +60,9 @@ func (f *nodeFlags) declare(cmd *cobra.Command) {
 
 func (f *nodeFlags) run(cmd *cobra.Command) error {
 	f.options.Log, f.options.Prepared = newLogger(f.verbose), paceCollector
+	if err := config.CheckPatience(f.options.Patience); err != nil {
+		return err
+	}
 	for _, complete := range []func() error{f.fromEnvironment, f.expectSpec, f.secure, f.chooseTransport} {
 		if err := complete(); err != nil {
 			return err

@@ -46,6 +46,9 @@ in the environment.`,
 		if f.follow && f.detach || f.follow && stop || f.detach && stop {
 			return usageError("--follow, --detach and --stop are three things to do instead of submitting and watching: give one of them")
 		}
+		if err := config.CheckPatience(f.patience); err != nil {
+			return err
+		}
 		client, hangUp, err := f.trust.dial(cmd, f.coordinator)
 		if err != nil {
 			return err

@@ -17,6 +17,14 @@ import (
 // it. It is no limit on a step: nodes show that they live while they compute.
 const DefaultFailureTimeout = 1500 * time.Millisecond
 
+// CheckPatience refuses a --patience that is over before it begins.
+func CheckPatience(d time.Duration) error {
+	if d > 0 {
+		return nil
+	}
+	return &Error{Key: "patience", Msg: fmt.Sprintf("--patience is %s; it must be more than 0", d)}
+}
+
 // Daemon merges how a process is deployed: the flags given, over PARALLAX_*
 // variables, over a TOML file ("" for none), over the flags' defaults. Flag
 // --failure-timeout is PARALLAX_FAILURE_TIMEOUT and the file's failure_timeout,

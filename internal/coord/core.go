@@ -10,60 +10,6 @@ import (
 	pb "parallax/proto/parallax/v1"
 )
 
-// Config is what a core knows from the start.
-type Config struct {
-	Nodes           int           // the run starts when so many are ready
-	MinNodes        int           // and with so many when JoinTimeout has passed; with fewer it does not go on; 0: Nodes
-	JoinTimeout     time.Duration // how long nodes are waited for, 0: for ever
-	QuorumTimeout   time.Duration // how long a run with fewer than MinNodes waits for more; 0: see quorumTimeout
-	FailureTimeout  time.Duration // how long a silent node is waited for
-	StragglerFactor float64       // how many times slower than the others a straggler computes, more than 1; 0: nobody looks
-	GossipAddress   string        // handed to nodes, with the keys
-	GossipKeys      [][]byte      // the first is the one to use, the others are understood too
-}
-
-// gossipKeys parts the key to use from those that are understood too.
-func (c Config) gossipKeys() (key []byte, old [][]byte) {
-	if len(c.GossipKeys) == 0 {
-		return nil, nil
-	}
-	return c.GossipKeys[0], c.GossipKeys[1:]
-}
-
-// returnTimeout is how long the members of a view may take to attach again to a
-// coordinator that has come back. They try once in a failure timeout at least.
-func (c Config) returnTimeout() time.Duration { return 5 * c.FailureTimeout }
-
-// absenceTimeout is how long a node that cannot train waits for a coordinator that
-// is away.
-func (c Config) absenceTimeout() time.Duration {
-	return max(c.quorumTimeout(), 30*c.FailureTimeout)
-}
-
-// tellTimeout is how long a survivor that shows that it lives may take to say what
-// state it holds: a large one takes a while to digest.
-func (c Config) tellTimeout() time.Duration { return 30 * c.FailureTimeout }
-
-// saveTimeout is how long a survivor may take to write the last checkpoint without
-// showing that it lives.
-func (c Config) saveTimeout() time.Duration { return 30 * c.FailureTimeout }
-
-// elastic says whether the run takes nodes in after its start.
-func (c Config) elastic() bool { return c.MinNodes < c.Nodes || c.QuorumTimeout > 0 }
-
-// quorumTimeout is how long a run that has lost too many nodes waits for others:
-// one that needs all its nodes does not wait unless it is told to.
-func (c Config) quorumTimeout() time.Duration {
-	if c.QuorumTimeout == 0 && c.elastic() {
-		return 30 * c.FailureTimeout
-	}
-	return c.QuorumTimeout
-}
-
-// graceTimeout is how long a node that others hold to be dead may take to
-// contradict.
-func (c Config) graceTimeout() time.Duration { return c.FailureTimeout / 10 }
-
 type phase int
 
 const (

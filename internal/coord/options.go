@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"time"
 
@@ -62,21 +61,12 @@ func usage(format string, args ...any) error {
 	return &Error{ExitUsage, fmt.Errorf(format, args...)}
 }
 
-// maxNodes bounds --nodes: more is a typing error.
-const maxNodes = 4096
-
 // check finds contradictions before anything is begun.
 func (o *Options) check() error {
-	switch {
-	case o.Nodes < 1 || o.Nodes > maxNodes:
-		return usage("--nodes is %d; it must be 1 to %d", o.Nodes, maxNodes)
-	case o.MinNodes < 0 || o.MinNodes > o.Nodes:
-		return usage("--min-nodes is %d; it must be 1 to --nodes, which is %d", o.MinNodes, o.Nodes)
-	case o.QuorumTimeout < 0:
-		return usage("--quorum-timeout is %s; it must be 0 or more", o.QuorumTimeout)
-	case o.StragglerFactor != 0 && !(o.StragglerFactor > 1 && o.StragglerFactor <= math.MaxFloat64):
-		return usage("--straggler-factor is %v; it must be more than 1, or 0 to leave stragglers alone", o.StragglerFactor)
-	case o.RunDir == "":
+	if err := o.coreConfig().check(); err != nil {
+		return usage("%w", err)
+	}
+	if o.RunDir == "" {
 		return usage("no folder is given for the run's checkpoints: use --run-dir DIR")
 	}
 	if o.Run != nil {

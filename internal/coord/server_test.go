@@ -358,6 +358,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		"no nodes":           {func(o *Options) { o.Nodes = 0 }, "--nodes is 0"},
 		"minimum":            {func(o *Options) { o.MinNodes = 3 }, "--min-nodes is 3"},
 		"no patience":        {func(o *Options) { o.QuorumTimeout = -1 }, "--quorum-timeout is -1ns"},
+		"little patience":    {func(o *Options) { o.QuorumTimeout = o.FailureTimeout / 2 }, "--quorum-timeout is "},
+		"an early start":     {func(o *Options) { o.JoinTimeout = -time.Second }, "--join-timeout is -1s"},
+		"a day of silence":   {func(o *Options) { o.FailureTimeout = 25 * time.Hour }, "--failure-timeout is 25h0m0s"},
 		"no folder":          {func(o *Options) { o.RunDir = "" }, "--run-dir"},
 		"no port":            {func(o *Options) { o.Listen = "127.0.0.1" }, "want HOST:PORT"},
 		"all addresses":      {func(o *Options) { o.Listen = "0.0.0.0:0" }, "--insecure"},
@@ -365,7 +368,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"gossip everywhere":  {func(o *Options) { o.Gossip = "0.0.0.0:0" }, "--gossip-key-file"},
 		"port in use":        {func(o *Options) { o.Listen = taken.Addr().String() }, "is in use by another process"},
 		"gossip port in use": {func(o *Options) { o.Gossip = taken.Addr().String() }, "is in use by another process"},
-		"too impatient":      {func(o *Options) { o.FailureTimeout = time.Millisecond }, "too short"},
+		"too impatient":      {func(o *Options) { o.FailureTimeout = time.Millisecond }, "--failure-timeout is 1ms"},
 		"slots":              {func(o *Options) { o.Run.Spec.Train.Slots = 1 }, "train.slots = 2"},
 		"spec":               {func(o *Options) { o.Run.Spec.Train.Steps = -1 }, "train.steps"},
 	} {

@@ -14,7 +14,6 @@ import (
 
 	"parallax/internal/config"
 	pb "parallax/proto/parallax/v1"
-	"parallax/shard"
 )
 
 // State is what a coordinator must still know when it comes back from a crash. It
@@ -182,12 +181,11 @@ func decodeState(sealed, progress []byte) (*State, error) {
 		if err := errors.Join(protojson.Unmarshal(stored.View, s.View), protojson.Unmarshal(stored.Facts, s.Facts)); err != nil {
 			return nil, err
 		}
-		if err := checkStoredView(s.View, spec.Train.Slots); err != nil {
-			return nil, err
-		}
 	}
-	s.Recorded, err = decodeProgress(progress)
-	return s, err
+	if s.Recorded, err = decodeProgress(progress); err != nil {
+		return nil, err
+	}
+	return s, s.check()
 }
 
 func decodeProgress(sealed []byte) (p Progress, err error) {
@@ -212,20 +210,6 @@ func decodeProgress(sealed []byte) (p Progress, err error) {
 		err = protojson.Unmarshal(stored.Checkpoint, p.Checkpoint)
 	}
 	return p, err
-}
-
-// checkStoredView says why a view cannot have been one.
-func checkStoredView(v *pb.View, slots int) error {
-	deal := make([][]int, len(v.Members))
-	for rank, m := range v.Members {
-		for _, slot := range m.Slots {
-			deal[rank] = append(deal[rank], int(slot))
-		}
-	}
-	if err := shard.CheckDeal(deal, slots); err != nil {
-		return fmt.Errorf("its view of generation %d: %w", v.Generation, err)
-	}
-	return nil
 }
 
 // checkSame says in what a coordinator that comes back differs from the one that

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"parallax/internal/config"
 	pb "parallax/proto/parallax/v1"
@@ -62,7 +63,7 @@ func (k *track) run(t *testing.T, steps int) {
 // checkDeal wants each slot to be dealt once, and each rank to have one.
 func (k *track) checkDeal(t *testing.T) {
 	t.Helper()
-	if err := checkStoredView(k.core.view, k.core.job.Spec.Train.Slots); err != nil {
+	if err := shard.CheckDeal(dealOf(k.core.view), k.core.job.Spec.Train.Slots); err != nil {
 		t.Error(err)
 	}
 	if slots := k.core.slots(); slices.Min(slots) < 1 {
@@ -151,7 +152,7 @@ func TestWeights(t *testing.T) {
 
 func TestStragglerFactorIsChecked(t *testing.T) {
 	for factor, refused := range map[float64]bool{0: false, 1.01: false, 1.5: false, 1: true, 0.5: true, -2: true, math.NaN(): true, math.Inf(1): true} {
-		o := Options{Nodes: 1, RunDir: "r", Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", StragglerFactor: factor}
+		o := Options{Nodes: 1, FailureTimeout: time.Second, RunDir: "r", Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", StragglerFactor: factor}
 		err := o.check()
 		if got := err != nil && strings.Contains(err.Error(), "--straggler-factor"); got != refused {
 			t.Errorf("%v: %v, want refused: %t", factor, err, refused)

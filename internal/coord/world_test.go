@@ -130,11 +130,7 @@ func (w *world) check(v *pb.View) {
 	if v.ResumeStep != w.published {
 		w.t.Errorf("generation %d begins at step %d, but %d are told", v.Generation, v.ResumeStep, w.published)
 	}
-	deal := make([][]int, len(v.Members))
-	for rank, m := range v.Members {
-		for _, slot := range m.Slots {
-			deal[rank] = append(deal[rank], int(slot))
-		}
+	for _, m := range v.Members {
 		n := w.member(m)
 		if n.gone {
 			w.t.Errorf("generation %d has %s, which is gone", v.Generation, n.name)
@@ -149,7 +145,7 @@ func (w *world) check(v *pb.View) {
 			w.t.Errorf("generation %d: %s holds step %d as %q, and fetches step %d: %t", v.Generation, n.name, n.step, n.state, v.ResumeStep, m.Fetch)
 		}
 	}
-	if err := shard.CheckDeal(deal, worldSlots); err != nil {
+	if err := shard.CheckDeal(dealOf(v), worldSlots); err != nil {
 		w.t.Errorf("generation %d: %v", v.Generation, err)
 	}
 	if v.Members[v.SourceRank].Fetch {
