@@ -40,9 +40,9 @@ func (t Trial) AllReduce(ctx context.Context, c *Comm) (*Measurement, error) {
 		in[i] = float32(i%1000) / 1000
 	}
 	n := float64(c.Size())
-	return t.measure(ctx, c, 2*(n-1)/n, func(at Point) error {
+	return t.measure(ctx, c, 2*(n-1)/n, c.counted(func(at Point) error {
 		return c.allReduce(ctx, at, out, in, t.Op)
-	})
+	}))
 }
 
 // OneWay measures broadcasts of the tensor's bytes by rank 0, until the last rank
@@ -52,7 +52,16 @@ func (t Trial) OneWay(ctx context.Context, c *Comm) (*Measurement, error) {
 		return nil, err
 	}
 	buf := make([]byte, 4*t.Elements)
-	return t.measure(ctx, c, 1, func(at Point) error { return c.Broadcast(ctx, at, buf, 0) })
+	return t.measure(ctx, c, 1, c.counted(func(at Point) error { return c.Broadcast(ctx, at, buf, 0) }))
+}
+
+// Beside measures how the tensor's bytes travel otherwise, which once does on the
+// ranks that have part in it. It returns the bytes that this rank has sent.
+func (t Trial) Beside(ctx context.Context, c *Comm, once func() (sent int64, err error)) (*Measurement, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	return t.measure(ctx, c, 1, func(Point) (int64, error) { return once() })
 }
 
 func (t Trial) check() error {
@@ -62,7 +71,19 @@ func (t Trial) check() error {
 	return nil
 }
 
-func (t Trial) measure(ctx context.Context, c *Comm, bus float64, once func(Point) error) (*Measurement, error) {
+// work is what is measured. It returns the bytes that this rank has sent.
+type work func(Point) (sent int64, err error)
+
+// counted is work on the ring, which counts what it sends.
+func (c *Comm) counted(once func(Point) error) work {
+	return func(at Point) (int64, error) {
+		before := c.Stats().PayloadSent
+		err := once(at)
+		return int64(c.Stats().PayloadSent - before), err
+	}
+}
+
+func (t Trial) measure(ctx context.Context, c *Comm, bus float64, once work) (*Measurement, error) {
 	m := &Measurement{World: c.Size(), Bytes: 4 * int64(t.Elements)}
 	var total cost
 	for i := range t.Repeat + 1 {
@@ -97,15 +118,16 @@ func (m *Measurement) summarise(bus float64) {
 type cost struct{ seconds, cpu, sent float64 }
 
 // timed runs something on all ranks from a common start.
-func (t Trial) timed(ctx context.Context, c *Comm, at Point, once func(Point) error) (cost, error) {
+func (t Trial) timed(ctx context.Context, c *Comm, at Point, once work) (cost, error) {
 	if err := c.Barrier(ctx, at); err != nil {
 		return cost{}, err
 	}
-	sent, cpu, start := c.Stats().PayloadSent, t.cpu(), time.Now()
-	if err := once(at); err != nil {
+	cpu, start := t.cpu(), time.Now()
+	sent, err := once(at)
+	if err != nil {
 		return cost{}, err
 	}
-	own := cost{time.Since(start).Seconds(), t.cpu() - cpu, float64(c.Stats().PayloadSent - sent)}
+	own := cost{time.Since(start).Seconds(), t.cpu() - cpu, float64(sent)}
 	return together(ctx, c, at, own)
 }
 

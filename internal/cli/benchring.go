@@ -43,8 +43,9 @@ func benchRingCommand() *cobra.Command {
 		Use:   "ring [[NAME=]HOST:PORT...]",
 		Short: "Measure all-reduces between processes, here or on many hosts",
 		Long: `ring measures what a step's reductions cost: all-reduces of a tensor, reported as NCCL's
-tests do, and bytes that travel one way in chunks of 1 MiB, from rank 0 to the last: with
-two ranks the rate from one point to another, which bounds how fast a joiner fetches state.
+tests do; bytes that travel one way in chunks of 1 MiB, from rank 0 to the last: with two
+ranks the rate from one point to another; and a state of as many bytes that the last rank
+fetches from rank 0 as a joiner does, with all checks.
 
 Without addresses it starts processes on loopback, once for each number in --nodes. With
 the addresses of all ranks, in ring order, it is one of them; the same command runs on every
@@ -192,6 +193,7 @@ type ringReport struct {
 	Rounds    int      `json:"rounds"`
 	AllReduce ringRate `json:"all_reduce"`
 	OneWay    ringRate `json:"one_way"`
+	Fetch     ringRate `json:"fetch"`
 	Version   string   `json:"version"`
 }
 
@@ -207,7 +209,7 @@ func rateOf(m *collective.Measurement) ringRate {
 }
 
 func (f *ringFlags) print(cmd *cobra.Command, n int, r ringbench.Result, tls bool) error {
-	report := ringReport{n, f.transport, tls, f.op, r.AllReduce.Bytes, f.rounds, rateOf(r.AllReduce), rateOf(r.OneWay), version.String()}
+	report := ringReport{n, f.transport, tls, f.op, r.AllReduce.Bytes, f.rounds, rateOf(r.AllReduce), rateOf(r.OneWay), rateOf(r.Fetch), version.String()}
 	out := cmd.OutOrStdout()
 	if f.json {
 		return encodeLine(out, report)
@@ -222,6 +224,9 @@ func (f *ringFlags) print(cmd *cobra.Command, n int, r ringbench.Result, tls boo
 	}
 	if err == nil {
 		err = printRate(out, "one way", report.OneWay)
+	}
+	if err == nil {
+		err = printRate(out, "fetch", report.Fetch)
 	}
 	return err
 }

@@ -1,7 +1,7 @@
 // Package ringbench measures the ring between real processes, over the transports
 // and with the certificates that training uses: all-reduces as NCCL's tests report
-// them, and how fast bytes travel one way, which bounds how fast a joiner fetches
-// state. The command is internal/cli/benchring.go.
+// them, how fast bytes travel one way, and how fast a joiner fetches a state of as many
+// bytes (fetch.go). The command is internal/cli/benchring.go.
 package ringbench
 
 import (
@@ -15,6 +15,7 @@ import (
 	"parallax/collective"
 	"parallax/collective/grpcring"
 	"parallax/internal/direct"
+	"parallax/internal/transfer"
 	"parallax/internal/trust"
 )
 
@@ -38,35 +39,44 @@ type Seat struct {
 // Result is what every rank learns.
 type Result struct {
 	AllReduce, OneWay *collective.Measurement
+	Fetch             *collective.Measurement // of a state of rank 0, by the last rank
 }
 
 // Measure takes the seat on a listener, which it closes, and measures together with
 // all others.
 func (s Seat) Measure(ctx context.Context, lis net.Listener, trial collective.Trial) (r Result, err error) {
-	server, stop := s.serve(lis)
+	server, source, stop := s.serve(lis)
 	defer stop()
 	r.AllReduce, err = s.in(ctx, server, collective.Config{Generation: 1}, trial.AllReduce)
 	if err == nil {
 		r.OneWay, err = s.in(ctx, server, collective.Config{Generation: 2, ChunkBytes: oneWayChunk}, trial.OneWay)
 	}
+	if err == nil {
+		r.Fetch, err = s.in(ctx, server, collective.Config{Generation: 3}, func(ctx context.Context, c *collective.Comm) (*collective.Measurement, error) {
+			return s.fetching(ctx, c, source, trial)
+		})
+	}
 	return r, err
 }
 
-// serve lets the previous rank in.
-func (s Seat) serve(lis net.Listener) (server *grpcring.Server, stop func()) {
+// serve lets the previous rank in, and who is to fetch.
+func (s Seat) serve(lis net.Listener) (server *grpcring.Server, source *transfer.Source, stop func()) {
+	var host *direct.Host
 	creds := s.Trust.ServerCredentials(s.Log)
 	options := []grpcring.ServerOption{grpcring.WithAuthorize(func(ctx context.Context, c grpcring.Claim) error {
 		return trust.CheckPeer(ctx, c.Name)
 	})}
 	if s.Direct {
-		host := direct.NewHost(creds)
+		host = direct.NewHost(creds)
 		options, lis = append(options, grpcring.WithDirectHost(host)), host.Share(lis)
 	}
 	server = grpcring.NewServer(options...)
 	g := grpc.NewServer(append(grpcring.ServerOptions(), grpc.Creds(creds))...)
 	server.Register(g)
+	source = transfer.NewSource(trust.CheckPeer, host)
+	source.Register(g)
 	go g.Serve(lis)
-	return server, g.Stop
+	return server, source, g.Stop
 }
 
 // in closes a ring and measures in it.
@@ -88,16 +98,30 @@ func (s Seat) in(ctx context.Context, server *grpcring.Server, cfg collective.Co
 }
 
 // options are how the next rank is dialled.
-func (s Seat) options() (options []grpcring.Option) {
-	next := s.Trust.Node(s.Members[(s.Rank+1)%len(s.Members)].Name)
-	if s.Trust.Secure() {
-		options = append(options, grpcring.WithDialOptions(next.DialOptions()...))
-	}
-	if s.Direct {
-		options = append(options, grpcring.WithDirect(direct.Dialer{
-			Credentials: next.Credentials(),
-			Notice:      func(sentence string) { s.Log.Warn(sentence) },
-		}))
+func (s Seat) options() []grpcring.Option {
+	next := (s.Rank + 1) % len(s.Members)
+	options := s.secured(next)
+	if dialer := s.dialer(next); dialer != nil {
+		options = append(options, grpcring.WithDirect(*dialer))
 	}
 	return options
+}
+
+// secured are the credentials that a rank is dialled with.
+func (s Seat) secured(rank int) []grpcring.Option {
+	if !s.Trust.Secure() {
+		return nil
+	}
+	return []grpcring.Option{grpcring.WithDialOptions(s.Trust.Node(s.Members[rank].Name).DialOptions()...)}
+}
+
+// dialer makes direct connections to a rank; nil: there are to be none.
+func (s Seat) dialer(rank int) *direct.Dialer {
+	if !s.Direct {
+		return nil
+	}
+	return &direct.Dialer{
+		Credentials: s.Trust.Node(s.Members[rank].Name).Credentials(),
+		Notice:      func(sentence string) { s.Log.Warn(sentence) },
+	}
 }

@@ -56,6 +56,9 @@ func measureOne(t *testing.T, seat Seat, lis net.Listener) {
 	if r.AllReduce.World != 3 || len(r.AllReduce.Seconds) != 3 || r.AllReduce.BusGBps <= r.AllReduce.AlgGBps || r.OneWay.AlgGBps <= 0 {
 		t.Errorf("%+v, %+v", r.AllReduce, r.OneWay)
 	}
+	if r.Fetch.Bytes != 400_000 || len(r.Fetch.Seconds) != 3 || r.Fetch.AlgGBps <= 0 {
+		t.Errorf("%+v", r.Fetch)
+	}
 }
 
 // identity is a certificate for all ranks.
