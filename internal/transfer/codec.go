@@ -59,5 +59,5 @@ func (m *incoming) read(data mem.BufferSlice) error {
 	if m.bad == nil && r.Remaining() > 0 {
 		return fmt.Errorf("a piece has %d bytes more than its header speaks of", r.Remaining())
 	}
-	return m.bad
+	return m.verify()
 }

@@ -65,7 +65,7 @@ type fromConn struct {
 }
 
 const (
-	readAhead   = 2       // pieces
+	readAhead   = 6       // pieces
 	smallBuffer = 4 << 10 // collects header and sum; payloads are read past it
 )
 
@@ -74,16 +74,18 @@ func newFromConn(conn net.Conn, stream grpc.ServerStreamingClient[pb.Piece], all
 		conn: conn, stream: stream, closed: make(chan struct{}),
 		spent: make(chan *incoming, readAhead), come: make(chan *incoming, readAhead),
 	}
-	for range readAhead {
-		i.spent <- &incoming{payload: alloc(PieceBytes)}
-	}
-	i.reader.Go(i.read)
+	i.reader.Go(func() { i.read(alloc) })
 	return i
 }
 
-func (i *fromConn) read() {
+func (i *fromConn) read(alloc func(int) []byte) {
 	defer close(i.come)
-	for r := bufio.NewReaderSize(i.conn, smallBuffer); ; {
+	r := bufio.NewReaderSize(i.conn, smallBuffer)
+	for made := 0; ; {
+		if made < readAhead && len(i.spent) == 0 {
+			made++
+			i.spent <- &incoming{payload: alloc(PieceBytes)}
+		}
 		select {
 		case m := <-i.spent:
 			if err := m.scan(r); err != nil {
@@ -113,6 +115,7 @@ func (i *fromConn) next(p *incoming) error {
 	}
 	*p, *m = *m, *p
 	i.spent <- m
+	p.bad = p.verify()
 	return nil
 }
 

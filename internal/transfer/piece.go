@@ -120,7 +120,7 @@ type incoming struct {
 	sum  [sumSize]byte
 }
 
-// scan reads a piece. It believes a header as far as that the payload fits the
+// scan reads a piece, which is to be verified yet. It believes a header as far as that the payload fits the
 // memory that is there for it. Its error is the reader's; what is wrong with the
 // piece is in m.bad.
 func (m *incoming) scan(r io.Reader) error {
@@ -134,15 +134,15 @@ func (m *incoming) scan(r io.Reader) error {
 	if _, err := io.ReadFull(r, m.payload); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(r, m.sum[:]); err != nil {
-		return err
-	}
-	m.bad = m.verify()
-	return nil
+	_, err := io.ReadFull(r, m.sum[:])
+	return err
 }
 
-// verify holds what came against the sum.
+// verify holds what came against the sum, unless it is bad anyway.
 func (m *incoming) verify() error {
+	if m.bad != nil {
+		return m.bad
+	}
 	sum := crc32.Update(crc32.Checksum(m.head[:], castagnoli), castagnoli, m.payload)
 	if want := binary.LittleEndian.Uint32(m.sum[:]); sum != want {
 		return fmt.Errorf("bytes %d to %d have the sum %08x instead of %08x: they were damaged on the way", m.Offset, m.Offset+int64(m.Length), sum, want)
