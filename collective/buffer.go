@@ -1,7 +1,6 @@
 package collective
 
 import (
-	"sync"
 	"sync/atomic"
 	"unsafe"
 )
@@ -71,40 +70,25 @@ type chunk struct {
 	back  func()
 }
 
-// chunkPool keeps chunks of one size. It holds as many as were ever under way
-// at once.
+// chunkPool keeps chunks of one size.
 type chunkPool struct {
 	words int
-	mu    sync.Mutex
-	free  []*chunk
+	free  FreeList[chunk]
 }
 
 // get returns a chunk whose single part has n bytes.
 func (p *chunkPool) get(n int) *chunk {
-	b := p.take()
+	b := p.free.Take(p.fresh)
 	b.whole[0] = bytesOf(b.words)[:n]
 	b.Parts = b.whole[:]
 	b.Own(b.back)
 	return b
 }
 
-func (p *chunkPool) take() *chunk {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		b := p.free[n-1]
-		p.free = p.free[:n-1]
-		return b
-	}
+func (p *chunkPool) fresh() *chunk {
 	b := &chunk{words: make([]float32, p.words)}
-	b.back = func() { p.put(b) }
+	b.back = func() { p.free.Put(b) }
 	return b
-}
-
-func (p *chunkPool) put(b *chunk) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free = append(p.free, b)
 }
 
 // placedAt reports whether b lies at dst already.

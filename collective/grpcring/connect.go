@@ -14,6 +14,7 @@ import (
 	"parallax/collective"
 	"parallax/collective/tcpring"
 	"parallax/internal/direct"
+	"parallax/internal/pause"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -183,7 +184,7 @@ func openNext(ctx context.Context, cfg *collective.Config, o options) (*outLink,
 		if last == nil || ctx.Err() == nil {
 			last = plain(err)
 		}
-		if lasting(err) || !pause(ctx, redial) {
+		if lasting(err) || !pause.For(ctx, redial) {
 			conn.Close()
 			return nil, cfg.Lost(to, fmt.Errorf("it did not accept the link of generation %d: %w", cfg.Generation, last))
 		}
@@ -249,18 +250,6 @@ func lasting(err error) bool {
 		return true
 	}
 	return false
-}
-
-// pause waits, and reports false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // transport implements collective.Transport.

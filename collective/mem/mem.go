@@ -123,11 +123,8 @@ func (e *edge) Send(f collective.Frame) error {
 	return nil
 }
 
-// copies are payloads that belong to the transport. They are used again.
-type copies struct {
-	mu   sync.Mutex
-	free []*private
-}
+// copies are payloads that belong to the transport.
+type copies struct{ free collective.FreeList[private] }
 
 type private struct {
 	collective.Buffer
@@ -141,7 +138,7 @@ func (p *copies) of(b *collective.Buffer) *collective.Buffer {
 	if b == nil {
 		return nil
 	}
-	c := p.take()
+	c := p.free.Take(p.fresh)
 	c.bytes = b.AppendTo(c.bytes[:0])
 	c.whole[0] = c.bytes
 	c.Parts = c.whole[:]
@@ -149,23 +146,10 @@ func (p *copies) of(b *collective.Buffer) *collective.Buffer {
 	return &c.Buffer
 }
 
-func (p *copies) take() *private {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		c := p.free[n-1]
-		p.free = p.free[:n-1]
-		return c
-	}
+func (p *copies) fresh() *private {
 	c := new(private)
-	c.back = func() { p.put(c) }
+	c.back = func() { p.free.Put(c) }
 	return c
-}
-
-func (p *copies) put(c *private) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free = append(p.free, c)
 }
 
 // put queues a packet, unless the link is cut.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 
 	"parallax/collective"
 	"parallax/internal/direct"
@@ -12,7 +11,7 @@ import (
 
 // Edge is one rank's end of a link. It implements collective.Placer.
 type Edge struct {
-	conn net.Conn
+	conn *direct.Conn
 	head [collective.HeaderSize]byte // of the frame being received
 	out  [collective.HeaderSize]byte // of the frame being sent
 	iov  net.Buffers                 // of the frame being sent
@@ -20,7 +19,7 @@ type Edge struct {
 }
 
 // NewEdge is the link over a connection that has been greeted.
-func NewEdge(conn net.Conn) *Edge { return &Edge{conn: conn} }
+func NewEdge(conn *direct.Conn) *Edge { return &Edge{conn: conn} }
 
 // Close ends the link. Calls blocked in Send and Recv return with an error.
 func (e *Edge) Close() error { return e.conn.Close() }
@@ -34,8 +33,8 @@ func (e *Edge) Send(f collective.Frame) error {
 	if f.Payload != nil {
 		whole = append(whole, f.Payload.Parts...)
 	}
-	e.iov = whole // WriteTo consumes its receiver, not this
-	_, err := whole.WriteTo(e.conn)
+	e.iov = whole
+	err := e.conn.WriteAll(whole)
 	clear(e.iov)
 	f.Payload.Release()
 	if err != nil {
@@ -76,10 +75,7 @@ func (e *Edge) RecvInto(place func(collective.Header) []byte) (collective.Frame,
 }
 
 // pool keeps the payloads of one edge.
-type pool struct {
-	mu   sync.Mutex
-	free []*payload
-}
+type pool struct{ free collective.FreeList[payload] }
 
 // payload is a Buffer of the edge's own memory, or of memory that it was placed in.
 type payload struct {
@@ -91,7 +87,7 @@ type payload struct {
 
 // get returns a payload of n bytes: at dst, if that is not nil.
 func (p *pool) get(n int, dst []byte) *collective.Buffer {
-	own := p.take()
+	own := p.free.Take(p.fresh)
 	own.Writable = dst == nil
 	if dst == nil {
 		if cap(own.bytes) < n {
@@ -105,22 +101,11 @@ func (p *pool) get(n int, dst []byte) *collective.Buffer {
 	return &own.Buffer
 }
 
-func (p *pool) take() *payload {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		own := p.free[n-1]
-		p.free = p.free[:n-1]
-		return own
-	}
+func (p *pool) fresh() *payload {
 	own := new(payload)
-	own.back = func() { p.put(own) }
+	own.back = func() {
+		own.whole[0] = nil
+		p.free.Put(own)
+	}
 	return own
-}
-
-func (p *pool) put(own *payload) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	own.whole[0] = nil
-	p.free = append(p.free, own)
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parallax/collective"
+	"parallax/internal/direct"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +23,7 @@ type stream struct {
 
 func (s stream) Read(p []byte) (int, error) { return s.Reader.Read(p) }
 
-func received(data []byte) *Edge { return NewEdge(stream{Reader: bytes.NewReader(data)}) }
+func received(data []byte) *Edge { return NewEdge(direct.Plain(stream{Reader: bytes.NewReader(data)})) }
 
 // data is a frame of kind Data with its payload.
 func data(payload string) (collective.Frame, []byte) {
@@ -37,7 +38,7 @@ func data(payload string) (collective.Frame, []byte) {
 func TestSend(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
-	e := NewEdge(here)
+	e := NewEdge(direct.Plain(here))
 	f, wire := data("tensor")
 	released := make(chan struct{})
 	f.Payload.Own(func() { close(released) })

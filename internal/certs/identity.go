@@ -153,6 +153,8 @@ func (id *Identity) ServerConfig() *tls.Config {
 		ClientAuth:     tls.RequireAndVerifyClientCert,
 		ClientCAs:      id.roots,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.current(), nil },
+
+		DynamicRecordSizingDisabled: true, // what travels is tensors
 	}
 }
 
@@ -164,6 +166,8 @@ func (id *Identity) ClientConfig(server string) *tls.Config {
 		RootCAs:              id.roots,
 		ServerName:           server,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return id.current(), nil },
+
+		DynamicRecordSizingDisabled: true, // what travels is tensors
 	}
 }
 

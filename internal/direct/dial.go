@@ -41,7 +41,7 @@ func Offered(header metadata.MD) string {
 }
 
 // Connect takes up an offer of whoever is reached at an address.
-func (d *Dialer) Connect(ctx context.Context, address, offer string) (net.Conn, error) {
+func (d *Dialer) Connect(ctx context.Context, address, offer string) (*Conn, error) {
 	var s secret
 	if n, err := hex.Decode(s[:], []byte(offer[:min(len(offer), 2*len(s))])); err != nil || n != len(s) {
 		return nil, errors.New("what it offered makes no sense")
@@ -68,22 +68,29 @@ func (d *Dialer) dial(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // greet says what a direct connection begins with. When ctx ends it is cut short.
-func (d *Dialer) greet(ctx context.Context, conn net.Conn, s secret) (net.Conn, error) {
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+func (d *Dialer) greet(ctx context.Context, raw net.Conn, s secret) (conn *Conn, err error) {
+	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := conn.Write([]byte(Magic)); err != nil {
+	if _, err := raw.Write([]byte(Magic)); err != nil {
 		return nil, err
 	}
-	if d.Credentials != nil {
-		secured, _, err := d.Credentials.ClientHandshake(ctx, cmp.Or(d.Credentials.Info().ServerName, conn.RemoteAddr().String()), conn)
-		if err != nil {
-			return nil, err
-		}
-		conn = secured
+	if conn, err = d.secure(ctx, raw); err != nil {
+		return nil, err
 	}
-	err := present(conn, s)
+	err = present(conn, s)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
+	return conn, err
+}
+
+// secure puts TLS on a connection, if there is to be TLS.
+func (d *Dialer) secure(ctx context.Context, raw net.Conn) (*Conn, error) {
+	if d.Credentials == nil {
+		return Plain(raw), nil
+	}
+	conn, _, err := secured(raw, d.Credentials, func(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+		return d.Credentials.ClientHandshake(ctx, cmp.Or(d.Credentials.Info().ServerName, raw.RemoteAddr().String()), raw)
+	})
 	return conn, err
 }

@@ -29,4 +29,5 @@
 //	greeting.go  what is said first
 //	offer.go     the acceptor's end
 //	dial.go      the dialler's end
+//	conn.go      what both get; gather.go lies under its TLS, if there is any
 package direct

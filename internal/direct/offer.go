@@ -45,8 +45,8 @@ var ErrNotTaken = errors.New("the direct connection did not come")
 // waits until it is taken up, the stream ends ([ErrNotTaken]) or ctx does (its cause).
 // Authorize says why a connection, whose peer is in its context, is not whom the
 // offer is meant for.
-func (h *Host) Accept(ctx context.Context, stream grpc.ServerStream, authorize func(context.Context) error) (net.Conn, error) {
-	o := &offer{secret: newSecret(), authorize: authorize, taken: make(chan net.Conn, 1)}
+func (h *Host) Accept(ctx context.Context, stream grpc.ServerStream, authorize func(context.Context) error) (*Conn, error) {
+	o := &offer{secret: newSecret(), authorize: authorize, taken: make(chan *Conn, 1)}
 	h.put(o)
 	defer h.revoke(o)
 	if err := stream.SendHeader(metadata.Pairs(keyOffer, hex.EncodeToString(o.secret[:]))); err != nil {
@@ -66,7 +66,7 @@ func (h *Host) Accept(ctx context.Context, stream grpc.ServerStream, authorize f
 type offer struct {
 	secret    secret
 	authorize func(context.Context) error
-	taken     chan net.Conn
+	taken     chan *Conn
 }
 
 func (h *Host) put(o *offer) {
@@ -96,7 +96,7 @@ func (h *Host) greeted(conn net.Conn) {
 
 func (h *Host) hear(raw net.Conn) error {
 	raw.SetDeadline(time.Now().Add(greetingPatience))
-	conn, info, err := h.creds.ServerHandshake(raw)
+	conn, info, err := secured(raw, h.creds, h.creds.ServerHandshake)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (h *Host) hear(raw net.Conn) error {
 }
 
 // take hands a connection to who has offered it, once.
-func (h *Host) take(ctx context.Context, conn net.Conn, said secret) error {
+func (h *Host) take(ctx context.Context, conn *Conn, said secret) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for o := range h.offers {

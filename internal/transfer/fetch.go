@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"parallax/internal/direct"
+	"parallax/internal/pause"
 )
 
 // Target is the state that is fetched into. Its methods are called one at a time.
@@ -65,8 +66,8 @@ const (
 	maxStarts = 4
 	// maxFailures is how often in a row a stream may break before anything came.
 	maxFailures = 12
-	// pause is how long a stream that broke is left alone, times how often it did.
-	pause = 25 * time.Millisecond
+	// respite is how long a stream that broke is left alone, times how often it did.
+	respite = 25 * time.Millisecond
 	// nearly is the part of Silence that the ranks may wait for a joiner's last steps.
 	nearly = 0.05
 )
@@ -185,7 +186,7 @@ func (f *Fetch) again(ctx context.Context, open func(context.Context) (came bool
 		case lasting(err) || failures >= maxFailures:
 			return plain(err)
 		}
-		if !wait(ctx, time.Duration(failures)*pause) {
+		if !pause.For(ctx, time.Duration(failures)*respite) {
 			return context.Cause(ctx)
 		}
 	}
@@ -211,15 +212,4 @@ func plain(err error) error {
 		return errors.New(s.Message())
 	}
 	return err
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

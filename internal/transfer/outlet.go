@@ -46,7 +46,7 @@ func (o overStream) flush() error { return nil }
 // overConn writes pieces to a direct connection, one after the other. A piece's sum
 // is taken when the rest of it has been written, and goes with what comes next.
 type overConn struct {
-	conn net.Conn
+	conn *direct.Conn
 	iov  net.Buffers // not yet written
 }
 
@@ -60,8 +60,7 @@ func (o *overConn) send(m *outgoing) error {
 }
 
 func (o *overConn) flush() error {
-	whole := o.iov // WriteTo consumes its receiver, not this
-	_, err := whole.WriteTo(o.conn)
+	err := o.conn.WriteAll(o.iov)
 	clear(o.iov)
 	o.iov = o.iov[:0]
 	if err != nil {
