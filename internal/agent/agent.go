@@ -24,7 +24,6 @@ import (
 	"parallax/internal/version"
 	"parallax/kernels"
 	pb "parallax/proto/parallax/v1"
-	"parallax/shard/corpus"
 )
 
 // Options say where and how a node runs.
@@ -88,7 +87,7 @@ type agent struct {
 
 	welcome *pb.Welcome
 	readied *pb.Ready // what it said when it was ready
-	data    *corpus.Prepared
+	data    *train.Data
 	trainer *train.Trainer
 	saver   *saver
 }
@@ -332,7 +331,7 @@ func (a *agent) close() {
 		a.trainer.Close()
 	}
 	if a.data != nil {
-		a.data.File.Close()
+		a.data.Close()
 	}
 	if a.device != nil {
 		_ = a.device.Close()

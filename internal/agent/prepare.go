@@ -25,7 +25,7 @@ func (a *agent) prepare(ctx context.Context) error {
 	if err := a.build(spec); err != nil {
 		return err
 	}
-	a.saver = newSaver(a.welcome, spec, a.data.Manifest.SHA256, a.report)
+	a.saver = newSaver(a.welcome, spec, a.data.Digest, a.report)
 	if a.welcome.GetCluster().GetResume() {
 		if err := a.restore(); err != nil {
 			return err
@@ -38,12 +38,8 @@ func (a *agent) prepare(ctx context.Context) error {
 }
 
 // build makes the model and its optimizer, with the state that all start from.
-func (a *agent) build(spec config.Spec) error {
-	source, err := train.Dataset(spec, a.data.File)
-	if err != nil {
-		return usage("%w", err)
-	}
-	if a.trainer, err = train.New(a.device, spec, source); err != nil {
+func (a *agent) build(spec config.Spec) (err error) {
+	if a.trainer, err = train.New(a.device, spec, a.data); err != nil {
 		return usage("%w", err)
 	}
 	a.trainer.RecordTo(tape{a.source})
@@ -55,14 +51,11 @@ const progressInterval = time.Second
 
 func (a *agent) openData(ctx context.Context, spec config.Spec) (err error) {
 	var said time.Time
-	a.data, err = corpus.Prepare(ctx, corpus.Request{
-		Path: spec.Data.Path, Tokenizer: spec.Data.Tokenizer, CacheDir: a.o.CacheDir,
-		Progress: func(p corpus.Progress) {
-			if time.Since(said) >= progressInterval {
-				said = time.Now()
-				a.progress(p.String())
-			}
-		},
+	a.data, err = train.OpenData(ctx, spec, a.o.CacheDir, func(p corpus.Progress) {
+		if time.Since(said) >= progressInterval {
+			said = time.Now()
+			a.progress(p.String())
+		}
 	})
 	if errors.Is(err, context.Canceled) {
 		return errInterrupted
@@ -107,7 +100,7 @@ func (a *agent) ready(spec config.Spec) error {
 		Step: a.trainer.Applied(), Digest: digest,
 		TrainTokens: int64(a.trainer.TrainTokens()), Parameters: cfg.Parameters(),
 		FlopsPerToken: cfg.FLOPsPerToken(spec.Train.SeqLen), FlopsPerToken_6N: cfg.FLOPsPerToken6N(spec.Train.SeqLen),
-		DataSummary: a.data.Summary(), DataDigest: a.data.Manifest.SHA256,
+		DataSummary: a.data.Summary, DataDigest: a.data.Digest,
 	}
 	a.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: a.readied}})
 	return nil

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"parallax/internal/bench"
+	"parallax/internal/train"
 	"parallax/internal/version"
 	"parallax/kernels"
-	"parallax/shard/tokenizer"
 )
 
 // benchFlags are what the measurements of a device have in common.
@@ -145,12 +145,12 @@ func benchStepCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			tok, err := tokenizer.New(loaded.Spec.Data.Tokenizer)
+			vocabulary, err := train.Vocabulary(loaded.Spec)
 			if err != nil {
 				return err
 			}
 			return f.on(cmd, func(be kernels.Backend, peak kernels.Peak) error {
-				r, err := bench.Step(cmd.Context(), be, loaded.Spec, tok.Vocabulary(), peak, plan)
+				r, err := bench.Step(cmd.Context(), be, loaded.Spec, vocabulary, peak, plan)
 				if err != nil {
 					return err
 				}

@@ -15,7 +15,6 @@ import (
 	"parallax/internal/train"
 	"parallax/kernels"
 	"parallax/model"
-	"parallax/shard/tokenizer"
 )
 
 // compareFlags are what is compared, and how it is trained.
@@ -148,13 +147,9 @@ func (f *compareFlags) loadModel(cmd *cobra.Command) (config.Spec, model.Config,
 	return loaded.Spec, m, err
 }
 
-// modelOf is the model of a spec, with the vocabulary of its tokenizer.
+// modelOf is the model of a spec, with the vocabulary of its data.
 func modelOf(s config.Spec) (model.Config, error) {
-	t, err := tokenizer.New(s.Data.Tokenizer)
-	if err != nil {
-		return model.Config{}, usageError("data.tokenizer: %w", err)
-	}
-	m, err := train.ModelConfig(s, t.Vocabulary())
+	m, err := train.ModelOf(s)
 	if err != nil {
 		return model.Config{}, &exitError{exitUsage, err}
 	}

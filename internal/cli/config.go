@@ -8,8 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"parallax/internal/config"
-	"parallax/internal/train"
-	"parallax/shard/tokenizer"
 )
 
 // specFlags are the flags of every command that takes a run spec.
@@ -45,14 +43,8 @@ func (f *specFlags) load(more ...config.Flag) (*config.Loaded, error) {
 
 // checkModel refuses at once what the nodes would refuse later.
 func checkModel(s config.Spec) error {
-	t, err := tokenizer.New(s.Data.Tokenizer)
-	if err != nil {
-		return usageError("data.tokenizer: %w", err)
-	}
-	if _, err := train.ModelConfig(s, t.Vocabulary()); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	return nil
+	_, err := modelOf(s)
+	return err
 }
 
 func configCommand() *cobra.Command {

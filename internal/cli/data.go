@@ -54,23 +54,29 @@ func prepareData(cmd *cobra.Command, r corpus.Request) error {
 // checkData refuses data that a run cannot use, and leaves what it can use in the
 // cache, where its nodes find it.
 func checkData(cmd *cobra.Command, s config.Spec, cache string) error {
-	p, err := prepare(cmd, corpus.Request{Path: s.Data.Path, Tokenizer: s.Data.Tokenizer, CacheDir: cache})
+	progress, done := dataProgress()
+	defer done()
+	data, err := train.OpenData(cmd.Context(), s, cache, progress)
 	if err != nil {
-		return err
-	}
-	defer p.File.Close()
-	if _, err := train.Dataset(s, p.File); err != nil {
 		return &exitError{exitUsage, err}
 	}
+	data.Close()
 	return nil
+}
+
+// dataProgress shows on a terminal how far data is prepared, until done is called.
+func dataProgress() (show func(corpus.Progress), done func()) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil, func() {}
+	}
+	return func(p corpus.Progress) { fmt.Fprintf(os.Stderr, "\r\x1b[K%s", p) }, func() { fmt.Fprint(os.Stderr, "\r\x1b[K") }
 }
 
 // prepare shows its progress on a terminal.
 func prepare(cmd *cobra.Command, r corpus.Request) (*corpus.Prepared, error) {
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		r.Progress = func(p corpus.Progress) { fmt.Fprintf(os.Stderr, "\r\x1b[K%s", p) }
-		defer fmt.Fprint(os.Stderr, "\r\x1b[K")
-	}
+	var done func()
+	r.Progress, done = dataProgress()
+	defer done()
 	p, err := corpus.Prepare(cmd.Context(), r)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}

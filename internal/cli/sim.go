@@ -145,7 +145,7 @@ func (f *simFlags) explain(run simRun, done *pb.Done) {
 	if !complete {
 		fmt.Printf("  parallax sim%s --resume\n", dirFlag)
 	}
-	if checkpoint != "" {
+	if checkpoint != "" && run.spec.Data.Task == "none" {
 		fmt.Printf("  parallax sample --checkpoint %s --prompt '%s'\n", checkpoint, prompt(run))
 	}
 	fmt.Printf("  parallax runs%s show %s\n", ledgerFlag, run.id)

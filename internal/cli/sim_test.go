@@ -203,3 +203,17 @@ func parameters(t *testing.T, p place, which string) int {
 	}
 	return sum
 }
+
+// A synthetic task is trained on like a text: on two nodes to the bits of one, and its
+// model is none that continues a text.
+func TestTrainOnATask(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	flags := append(p.writeRun(30, 0)[:2], "--http=", "--json", "--set", "train.reduction=sum-exact",
+		"--set", "data.task=associative-recall", "--set", "train.seq_len=32")
+	one, two := p.sim("1", flags...), p.sim("2", flags...)
+	if !maps.Equal(one.losses, two.losses) || len(one.losses) != 30 || one.done.Validation == nil {
+		t.Errorf("one node: %v, two nodes: %v, validation %v", one.losses, two.losses, one.done.Validation)
+	}
+	p.run("sample", "--checkpoint", two.done.Checkpoint).refuses(2, "trained on the task associative-recall", "no text")
+}

@@ -53,7 +53,7 @@ func TestCanonicalReadsBackExactly(t *testing.T) {
 // form orphans them: make it knowingly.
 func TestHashIsStable(t *testing.T) {
 	const want = "a142642b"
-	s, err := Parse(Canonical(Spec{Seed: 1, Model: Model{Layers: 2, NormEps: 1e-6, Mixer: "parallax"}, Optimizer: Optimizer{LR: 1}, Train: Train{Recompute: "none"}}))
+	s, err := Parse(Canonical(Spec{Seed: 1, Model: Model{Layers: 2, NormEps: 1e-6, Mixer: "parallax"}, Optimizer: Optimizer{LR: 1}, Data: Data{Task: "none"}, Train: Train{Recompute: "none"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestParseRefuses(t *testing.T) {
 	whole := string(Canonical(Spec{}))
 	for _, c := range []struct{ text, want string }{
 		{strings.Replace(whole, "layers = 0\n", "", 1), "spec: model.layers is missing: another version of the program wrote this specification"},
-		{whole + "more = 1\n", `spec:65: unknown key diagnostics.more (the line reads: more = 1)`},
+		{whole + "more = 1\n", `spec:66: unknown key diagnostics.more (the line reads: more = 1)`},
 	} {
 		_, err := Parse([]byte(c.text))
 		checkRefused(t, err, c.want)
@@ -123,12 +123,13 @@ func FuzzParse(f *testing.F) {
 // version of the program wrote it: it still reads, and has the hash it had.
 func TestSpecFromBeforeAKey(t *testing.T) {
 	now := randomSpec(rand.New(rand.NewPCG(5, 6)))
-	now.Diagnostics.Every, now.Train.Recompute = 0, "none"
+	now.Diagnostics.Every, now.Train.Recompute, now.Data.Task = 0, "none", "none"
 	earlier, _, found := strings.Cut(string(Canonical(now)), "\n[diagnostics]")
 	if !found {
 		t.Fatalf("no [diagnostics] in\n%s", Canonical(now))
 	}
 	earlier = strings.Replace(earlier, "recompute = \"none\"\n", "", 1)
+	earlier = strings.Replace(earlier, "task = \"none\"\n", "", 1)
 	got, err := Parse([]byte(earlier))
 	if err != nil || got != now {
 		t.Fatalf("got %v, %v", Diff(now, got), err)

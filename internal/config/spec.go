@@ -71,6 +71,7 @@ type Schedule struct {
 // Data says what is trained on.
 type Data struct {
 	Path       string  `toml:"path" doc:"file or folder of text, or a token file; empty: the source tree of the Go installation"`
+	Task       string  `toml:"task" doc:"synthetic task to train on in place of text; its problems are drawn from the seed" choice:"none|associative-recall|noisy-recall|selective-copying|in-context-regression|permutation-state" before:"none"`
 	Tokenizer  string  `toml:"tokenizer" doc:"for text; a token file brings its own ids" choice:"bytes|gpt2|cl100k|o200k"`
 	Validation float64 `toml:"validation" doc:"share of the sequences held out; 0: none, and no evaluation"`
 	Documents  bool    `toml:"documents" doc:"attention does not cross the boundary between two documents"`

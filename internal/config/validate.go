@@ -137,6 +137,8 @@ func checkVocabulary(s *Spec) *Error {
 	switch {
 	case v == 0:
 		return nil
+	case s.Data.Task != "none":
+		need = 1 // what a task needs, it says itself
 	case v < need:
 		return bad("model.vocabulary", v, "data.tokenizer %q has %d ids; set 0 for as many as it has", s.Data.Tokenizer, need)
 	}
@@ -191,6 +193,9 @@ func checkSchedule(s *Spec) *Error {
 func checkData(s *Spec) *Error {
 	if strings.ContainsRune(s.Data.Path, 0) {
 		return bad("data.path", s.Data.Path, "a path has no NUL characters")
+	}
+	if s.Data.Task != "none" && s.Data.Path != "" {
+		return bad("data.task", s.Data.Task, "a task makes its own data, but data.path names some: give one of them")
 	}
 	return decay("data.validation", s.Data.Validation)
 }

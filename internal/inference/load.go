@@ -43,6 +43,9 @@ func Load(be kernels.Backend, dir string, batch int) (t *Trained, err error) {
 	if t.Spec, err = config.Parse([]byte(c.Spec)); err != nil {
 		return nil, fmt.Errorf("%s: its run spec cannot be read: %w", c.Path, err)
 	}
+	if task := t.Spec.Data.Task; task != "none" {
+		return nil, fmt.Errorf("%s: it was trained on the task %s, and knows no text", c.Path, task)
+	}
 	if t.Tokenizer, err = tokenizer.New(t.Spec.Data.Tokenizer); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Path, err)
 	}

@@ -1,13 +1,15 @@
 package train
 
 import (
+	"fmt"
+
 	"parallax/internal/config"
 	"parallax/model"
 	"parallax/optimizer"
 )
 
-// ModelConfig is the spec's model, for a vocabulary that the spec may leave to
-// the tokenizer.
+// ModelConfig is the spec's model, for data of a vocabulary, which the spec's own may
+// exceed.
 func ModelConfig(s config.Spec, vocabulary int) (model.Config, error) {
 	m := s.Model
 	mixer, err := model.ParseMixer(m.Mixer)
@@ -15,6 +17,9 @@ func ModelConfig(s config.Spec, vocabulary int) (model.Config, error) {
 		return model.Config{}, err
 	}
 	if m.Vocabulary != 0 {
+		if m.Vocabulary < vocabulary {
+			return model.Config{}, fmt.Errorf("model.vocabulary = %d, but the data has %d ids; set 0 for as many as it has", m.Vocabulary, vocabulary)
+		}
 		vocabulary = m.Vocabulary
 	}
 	c := model.Config{

@@ -66,8 +66,8 @@ var _ shard.Source = (*Dataset)(nil)
 
 // NewDataset returns a collection of g's problems.
 func NewDataset(g Generator, o Options) (*Dataset, error) {
-	if o.Train < 1 || o.Validation < 1 {
-		return nil, fmt.Errorf("task %s: %d training and %d validation sequences: both must be at least 1", g.Name(), o.Train, o.Validation)
+	if o.Train < 1 || o.Validation < 0 {
+		return nil, fmt.Errorf("task %s: %d training and %d validation sequences: it needs at least one to train on", g.Name(), o.Train, o.Validation)
 	}
 	if err := g.Check(o.SeqLen); err != nil {
 		return nil, fmt.Errorf("task %s: %w", g.Name(), err)

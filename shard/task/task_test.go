@@ -131,7 +131,7 @@ func TestSizesThatDoNotFit(t *testing.T) {
 			t.Errorf("%+v in %d: %v, want ... %s", c.g, c.seqLen, err, c.message)
 		}
 	}
-	if _, err := NewDataset(Permutations{Degree: 5}, Options{SeqLen: 4, Train: 1}); err == nil {
-		t.Error("a dataset without validation sequences is accepted")
+	if _, err := NewDataset(Permutations{Degree: 5}, Options{SeqLen: 4, Validation: 1}); err == nil {
+		t.Error("a dataset without training sequences is accepted")
 	}
 }
