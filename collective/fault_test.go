@@ -160,7 +160,7 @@ func TestSilenceBetweenCollectives(t *testing.T) {
 		nodes[1].Stall()
 		for _, rank := range []int{0, 2} {
 			<-comms[rank].Failed()
-			want := fmt.Sprintf("lost rank 1 (gpu01 at 10.0.0.1:7001) before the first collective: nothing heard for")
+			want := "lost rank 1 (gpu01 at 10.0.0.1:7001) before the first collective: nothing heard for"
 			if err := comms[rank].Err(); !strings.Contains(err.Error(), want) {
 				t.Errorf("rank %d: %v", rank, err)
 			}

@@ -61,11 +61,11 @@ func (d *Deployment) complete() error {
 	d.JoinTimeout = cmp.Or(d.JoinTimeout, 10*time.Minute)
 	switch {
 	case d.Spec == "":
-		return fmt.Errorf("which run is to be trained? give the file of its spec")
+		return fmt.Errorf("which run is to be trained? give the file of its spec with --spec")
 	case d.RunDir == "":
-		return fmt.Errorf("where are checkpoints to go? give a folder that all hosts share")
+		return fmt.Errorf("where are checkpoints to go? give a folder that all hosts share with --run-dir")
 	case d.Nodes < 1:
-		return fmt.Errorf("a cluster of %d nodes makes no sense; use 1 or more", d.Nodes)
+		return fmt.Errorf("a cluster of %d nodes makes no sense; give 1 or more with --nodes", d.Nodes)
 	}
 	for _, port := range []int{d.Port, d.GossipPort} {
 		if port < 1 || port > 65535 {

@@ -27,7 +27,7 @@ func SSH(o SSHOptions) (string, error) {
 func (o *SSHOptions) complete() error {
 	o.Nodes = len(o.Hosts)
 	if o.Nodes == 0 {
-		return fmt.Errorf("on which hosts are nodes to run?")
+		return fmt.Errorf("on which hosts are nodes to run? name them behind the flags")
 	}
 	if err := o.Deployment.complete(); err != nil {
 		return err
