@@ -19,6 +19,7 @@ type Config struct {
 	Mixer      Mixer
 	Window     int  // sliding window of keys, 0: none
 	QKNorm     bool // RMSNorm of each head's q, k and r
+	ProbeInit  ProbeInit
 	TiedHead   bool // the head is the embedding
 	RoPETheta  float64
 	NormEps    float64

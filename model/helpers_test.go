@@ -38,6 +38,13 @@ func open(t *testing.T, device string) kernels.Backend {
 
 func newModel(t *testing.T, be kernels.Backend, c Config, batch, seqLen int) *Model {
 	t.Helper()
+	m := initialised(t, be, c, batch, seqLen)
+	jitterGains(t, m)
+	return m
+}
+
+func initialised(t *testing.T, be kernels.Backend, c Config, batch, seqLen int) *Model {
+	t.Helper()
 	m, err := New(be, c, batch, seqLen)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +53,6 @@ func newModel(t *testing.T, be kernels.Backend, c Config, batch, seqLen int) *Mo
 	if err := m.Init(7); err != nil {
 		t.Fatal(err)
 	}
-	jitterGains(t, m)
 	return m
 }
 

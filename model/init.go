@@ -16,7 +16,8 @@ import (
 //	all other matrices       normal, standard deviation InitStd
 //
 // so that the residual stream, a sum of 2*Layers outputs, starts at the same scale
-// at any depth (Radford et al. 2019). r_proj is drawn like q_proj.
+// at any depth (Radford et al. 2019). What sets the size of r, the gain of its norm
+// or r_proj where there is none, is multiplied by [ProbeInit]'s factor.
 //
 // The numbers depend on the seed, the parameter's name and the position in it
 // alone, see [stream]: they are the same on every backend (up to its rounding), and
@@ -40,14 +41,14 @@ const initChunk = 1 << 18
 
 // initParam draws a parameter in pieces as long as values; raw has room for one.
 func (m *Model) initParam(p Param, seed uint64, values []float64, raw []byte) error {
-	std := m.cfg.initStd(p)
+	scale := m.cfg.initScale(p)
 	s := newStream(seed, p.Name)
 	for lo := 0; lo < p.Len(); lo += len(values) {
 		chunk := values[:min(len(values), p.Len()-lo)]
 		if p.Kind == Norm {
-			fill(chunk, func(int) float64 { return 1 })
+			fill(chunk, func(int) float64 { return scale })
 		} else {
-			fill(chunk, func(i int) float64 { return std * s.normal(lo+i) })
+			fill(chunk, func(i int) float64 { return scale * s.normal(lo+i) })
 		}
 		dst := m.params.Slice(p.Offset+lo, p.Offset+lo+len(chunk))
 		piece := raw[:len(chunk)*dst.DType().Size()]
@@ -59,11 +60,30 @@ func (m *Model) initParam(p Param, seed uint64, values []float64, raw []byte) er
 	return nil
 }
 
-func (c Config) initStd(p Param) float64 {
-	if strings.HasSuffix(p.Name, ".o_proj.weight") || strings.HasSuffix(p.Name, ".down_proj.weight") {
+// initScale is the value of a gain, and the standard deviation of a matrix.
+func (c Config) initScale(p Param) float64 {
+	switch {
+	case strings.HasSuffix(p.Name, ".r_norm.weight"):
+		return c.probeScale()
+	case p.Kind == Norm:
+		return 1
+	case strings.HasSuffix(p.Name, ".r_proj.weight") && !c.QKNorm:
+		return c.InitStd * c.probeScale()
+	case strings.HasSuffix(p.Name, ".o_proj.weight") || strings.HasSuffix(p.Name, ".down_proj.weight"):
 		return c.InitStd / math.Sqrt(2*float64(c.Layers))
 	}
 	return c.InitStd
+}
+
+// probeScale is the size of r beside that of q.
+func (c Config) probeScale() float64 {
+	switch c.ProbeInit {
+	case ScaledProbe:
+		return 1 / math.Sqrt(float64(c.HeadDim))
+	case NoProbe:
+		return 0
+	}
+	return 1
 }
 
 // fill sets x[i] = f(i), in parallel pieces.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"parallax/kernels"
 )
 
 func TestInitIsNormalWithTheRightSpread(t *testing.T) {
@@ -47,6 +49,67 @@ func checkNormal(t *testing.T, what string, x []float64, std float64) {
 	for _, moment := range []struct{ got, want, variance float64 }{{m1, 0, 1}, {m2, 1, 2}, {m4, 3, 96}} {
 		if math.Abs(moment.got-moment.want) > 5*math.Sqrt(moment.variance/n) {
 			t.Errorf("%s: a moment is %g, want %g", what, moment.got, moment.want)
+		}
+	}
+}
+
+// TestProbeInitSetsTheSizeOfR looks at what r is made of: the gain of its norm, or
+// W_R without one, beside what q is made of.
+func TestProbeInitSetsTheSizeOfR(t *testing.T) {
+	be := oracle(t)
+	for _, qkNorm := range []bool{true, false} {
+		for init, want := range map[ProbeInit]float64{UnitProbe: 1, ScaledProbe: 1 / math.Sqrt(6), NoProbe: 0} {
+			c := tiny()
+			c.QKNorm, c.ProbeInit = qkNorm, init
+			got := initialSize(t, be, c, "r") / initialSize(t, be, c, "q")
+			if math.Abs(got-want) > 0.15*want {
+				t.Errorf("qk_norm=%t, probe_init=%s: r is %.3f times q, want %.3f", qkNorm, probeInitNames[init], got, want)
+			}
+		}
+	}
+}
+
+// initialSize is how large q or r begins: the gain of its norm times the root mean
+// square of one, or that of its matrix.
+func initialSize(t *testing.T, be kernels.Backend, c Config, which string) float64 {
+	t.Helper()
+	m := initialised(t, be, c, 1, 1)
+	name := "model.layers.0.self_attn." + which + "_proj.weight"
+	if c.QKNorm {
+		name = "model.layers.0.self_attn." + which + "_norm.weight"
+	}
+	p, _ := m.Layout().Find(name)
+	sum := 0.0
+	for _, x := range read(t, be, m.Layout().View(m.Params(), p).Buf) {
+		sum += x * x
+	}
+	return math.Sqrt(sum / float64(p.Len()))
+}
+
+// TestNoProbeBeginsAsSoftmaxAndLearns: at the start the loss is that of softmax
+// attention with the same seed, and the gradient of r is not zero.
+func TestNoProbeBeginsAsSoftmaxAndLearns(t *testing.T) {
+	const batch, seqLen = 2, 7
+	be := oracle(t)
+	for _, qkNorm := range []bool{true, false} {
+		c := tiny()
+		c.QKNorm, c.ProbeInit = qkNorm, NoProbe
+		parallax := initialised(t, be, c, batch, seqLen)
+		c.Mixer = SoftmaxAttention
+		softmax := initialised(t, be, c, batch, seqLen)
+		b := randomTokens(c, batch, seqLen, false).on(t, be)
+		grad := gradients(t, parallax, b, 1)
+		softmax.Evaluate(b)
+		if e := relativeError(read(t, be, parallax.Losses()), read(t, be, softmax.Losses())); e > 1e-12 {
+			t.Errorf("qk_norm=%t: losses differ by %g", qkNorm, e)
+		}
+		name := "model.layers.0.self_attn.r_proj.weight"
+		if qkNorm {
+			name = "model.layers.0.self_attn.r_norm.weight"
+		}
+		p, _ := parallax.Layout().Find(name)
+		if slices.Max(grad[p.Offset:p.Offset+p.Len()]) == 0 {
+			t.Errorf("qk_norm=%t: nothing moves %s", qkNorm, name)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,26 @@ const (
 	LearnedProbe              // r = W_R x
 	SolvedProbe               // r solves a ridge regression over the keys
 )
+
+// ProbeInit is how large a learned probe r is at the start, beside q.
+type ProbeInit uint8
+
+const (
+	UnitProbe   ProbeInit = iota // like q
+	ScaledProbe                  // like q over sqrt(HeadDim)
+	NoProbe                      // zero: the model begins as softmax attention
+)
+
+var probeInitNames = []string{UnitProbe: "unit", ScaledProbe: "scaled", NoProbe: "zero"}
+
+// ParseProbeInit finds a way to start the probe by name.
+func ParseProbeInit(name string) (ProbeInit, error) {
+	i := slices.Index(probeInitNames, name)
+	if i < 0 {
+		return 0, fmt.Errorf("model.probe_init: %q is unknown: use scaled, unit or zero", name)
+	}
+	return ProbeInit(i), nil
+}
 
 // Mixer is a token mixer: one family with three settings.
 //

@@ -53,7 +53,7 @@ func TestCanonicalReadsBackExactly(t *testing.T) {
 // form orphans them: make it knowingly.
 func TestHashIsStable(t *testing.T) {
 	const want = "a142642b"
-	s, err := Parse(Canonical(Spec{Seed: 1, Model: Model{Layers: 2, NormEps: 1e-6, Mixer: "parallax"}, Optimizer: Optimizer{LR: 1}, Data: Data{Task: "none"}, Train: Train{Recompute: "none"}}))
+	s, err := Parse(Canonical(Spec{Seed: 1, Model: Model{Layers: 2, NormEps: 1e-6, Mixer: "parallax", ProbeInit: "unit"}, Optimizer: Optimizer{LR: 1}, Data: Data{Task: "none"}, Train: Train{Recompute: "none"}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ type Model struct {
 	Mixer      string  `toml:"mixer" doc:"attention's weighting" choice:"parallax|softmax"`
 	Window     int     `toml:"window" doc:"sliding window in tokens; 0: none"`
 	QKNorm     bool    `toml:"qk_norm" doc:"RMSNorm on every head of q, k and r"`
+	ProbeInit  string  `toml:"probe_init" doc:"size of r at the start: like q over sqrt(head_dim), so that r k begins as large as the logits; unit: like q, as in the paper's layer; zero: softmax attention" choice:"scaled|unit|zero" before:"unit"`
 	TiedHead   bool    `toml:"tied_head" doc:"the output head is the embedding"`
 	RoPETheta  float64 `toml:"rope_theta" doc:"base of the rotary frequencies"`
 	NormEps    float64 `toml:"norm_eps" doc:"added to the mean square in RMSNorm"`

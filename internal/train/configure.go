@@ -16,6 +16,10 @@ func ModelConfig(s config.Spec, vocabulary int) (model.Config, error) {
 	if err != nil {
 		return model.Config{}, err
 	}
+	probe, err := model.ParseProbeInit(m.ProbeInit)
+	if err != nil {
+		return model.Config{}, err
+	}
 	if m.Vocabulary != 0 {
 		if m.Vocabulary < vocabulary {
 			return model.Config{}, fmt.Errorf("model.vocabulary = %d, but the data has %d ids; set 0 for as many as it has", m.Vocabulary, vocabulary)
@@ -25,7 +29,7 @@ func ModelConfig(s config.Spec, vocabulary int) (model.Config, error) {
 	c := model.Config{
 		Vocabulary: vocabulary, Layers: m.Layers, Width: m.Width,
 		QHeads: m.QHeads, KVHeads: m.KVHeads, HeadDim: m.HeadDim, FFN: m.FFN,
-		Mixer: mixer, Window: m.Window, QKNorm: m.QKNorm, TiedHead: m.TiedHead,
+		Mixer: mixer, Window: m.Window, QKNorm: m.QKNorm, ProbeInit: probe, TiedHead: m.TiedHead,
 		RoPETheta: m.RoPETheta, NormEps: m.NormEps, InitStd: m.InitStd,
 		Recompute: s.Train.Recompute == "layer",
 	}

@@ -64,7 +64,7 @@ func goldenRun(t *testing.T, device string, threads int, set ...string) string {
 		t.Skipf("this machine lacks the device: %v", err)
 	}
 	defer be.Close()
-	spec := testSpec(t, append([]string{"train.steps=8"}, set...)...)
+	spec := testSpec(t, append([]string{"train.steps=8", "model.probe_init=unit"}, set...)...)
 	trainer, err := New(be, spec, text{seqLen: spec.Train.SeqLen, sequences: 40})
 	if err != nil {
 		t.Fatal(err)
