@@ -78,7 +78,7 @@ var walls = []wall{
 	{"internal/console", "proto/...", "golang.org/x/term", "what a person sees is made from the run's events alone"},
 	{"internal/web", "internal/config internal/console proto/... record", "github.com/prometheus/client_golang", "the page is made from the run's events and the ledger, and can only read"},
 	{"record/tensorboard", "record", "google.golang.org/protobuf/encoding/protowire", "a file format of others, made from the ledger alone"},
-	{"record/parquet", "record", "github.com/parquet-go/parquet-go", "a file format of others, made from the ledger alone"},
+	{"record/parquet", "record", "github.com/parquet-go/parquet-go github.com/klauspost/compress/zstd", "a file format of others, made from the ledger alone"},
 	{"internal/cli", "*", cliModules + " " + grpcModules, "the commands wire everything together"},
 	{"cmd/...", "*", "", "wiring"},
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -267,6 +268,9 @@ func fromPlain(field, value any) error {
 		}
 	case json.RawMessage:
 		if p, fits := field.(*json.RawMessage); fits {
+			if v != nil && !json.Valid(v) {
+				return errors.New("it is no JSON")
+			}
 			*p = bytes.Clone(v)
 			return nil
 		}

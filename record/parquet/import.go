@@ -1,14 +1,16 @@
 package parquet
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
-
-	"github.com/parquet-go/parquet-go"
+	"slices"
+	"time"
 
 	"parallax/record"
 )
@@ -50,78 +52,95 @@ func importFile(rows *record.Importer, table, path string) (err error) {
 	return readTable(rows, table, file, info.Size())
 }
 
-// readTable adds a file's rows. The library panics over some damaged files, which
-// is told as an error.
-func readTable(rows *record.Importer, table string, file io.ReaderAt, size int64) (err error) {
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = fmt.Errorf("the file is damaged: %v", broken)
-		}
-	}()
-	f, err := parquet.OpenFile(file, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+// readTable adds a file's rows.
+func readTable(rows *record.Importer, table string, file io.ReaderAt, size int64) error {
+	groups, err := readFooter(file, size)
 	if err != nil {
 		return err
 	}
-	layout, err := layoutIn(f, table)
+	columns, err := record.Columns(table)
 	if err != nil {
 		return err
 	}
-	for _, group := range f.RowGroups() {
-		if err := layout.readGroup(rows, table, group); err != nil {
+	unpack, err := newDecoder()
+	if err != nil {
+		return err
+	}
+	defer unpack.Close()
+	text := freeText + textPerByte*size
+	p := pages{file, unpack, &text}
+	for _, g := range groups {
+		if err := p.readGroup(rows, table, columns, g); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// layoutIn is the table's layout, as far as the file has its columns; the importer
-// refuses a row that lacks others than late ones.
-func layoutIn(f *parquet.File, table string) (layout, error) {
-	whole, err := layoutOf(table)
-	if err != nil {
-		return layout{}, err
-	}
-	var l layout
-	for _, path := range f.Schema().Columns() {
-		i := -1
-		for j, c := range whole.columns {
-			if len(path) == 1 && c.Name == path[0] {
-				i = j
-			}
+// readGroup reads the columns of a group and adds its rows. The importer refuses a
+// row that lacks others than late columns.
+func (p pages) readGroup(rows *record.Importer, table string, columns []record.Column, g group) error {
+	cells := map[string][]any{}
+	for _, k := range g.chunks {
+		i := slices.IndexFunc(columns, func(c record.Column) bool { return c.Name == k.column })
+		if _, twice := cells[k.column]; i < 0 || twice {
+			return fmt.Errorf("table %s: column %.40q is unknown", table, k.column)
 		}
-		if i < 0 {
-			return layout{}, fmt.Errorf("table %s: column %.40q is unknown", table, path)
+		t := columns[i].Type
+		if k.kind != kindOf(t) {
+			return fmt.Errorf("table %s: column %s holds values of type %d", table, k.column, k.kind)
 		}
-		has, _ := f.Schema().Lookup(path...)
-		want, _ := whole.schema.Lookup(path...)
-		if has.Node.Type().Kind() != want.Node.Type().Kind() || has.Node.Optional() != want.Node.Optional() {
-			return layout{}, fmt.Errorf("table %s: column %s holds %s", table, path[0], has.Node.Type())
-		}
-		l.columns = append(l.columns, whole.columns[i])
-	}
-	return l, nil
-}
-
-func (l layout) readGroup(rows *record.Importer, table string, group parquet.RowGroup) (err error) {
-	reader := group.Rows()
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	batch := make([]parquet.Row, 256)
-	for {
-		n, err := reader.ReadRows(batch)
-		for _, row := range batch[:n] {
-			cells, err := l.unpack(row)
-			if err == nil {
-				err = rows.Add(table, cells)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
+		all := []any{}
+		err := p.read(k, optional(t), func(v any) error {
+			all = append(all, cellOf(t, v))
 			return nil
-		case err != nil:
+		})
+		if err != nil {
+			return fmt.Errorf("table %s: column %s: %w", table, k.column, err)
+		}
+		cells[k.column] = all
+	}
+	if len(cells) == 0 && g.rows > 0 {
+		return errDamaged
+	}
+	row := map[string]any{}
+	for i := range g.rows {
+		for column, all := range cells {
+			row[column] = all[i]
+		}
+		if err := rows.Add(table, row); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// kindOf is the type that a column's values have in a file.
+func kindOf(t record.Type) int64 {
+	switch t {
+	case record.Integer, record.Instant:
+		return typeInt64
+	case record.Real:
+		return typeDouble
+	default:
+		return typeByteArray
+	}
+}
+
+// cellOf is a value of a file as the importer takes it.
+func cellOf(t record.Type, v any) any {
+	text, _ := v.(string)
+	switch {
+	case t == record.Instant && v == nil:
+		return time.Time{}
+	case t == record.Instant:
+		return time.Unix(0, v.(int64)).UTC()
+	case t == record.Real && v == nil:
+		return math.NaN()
+	case t == record.JSON && v == nil:
+		return json.RawMessage(nil)
+	case t == record.JSON:
+		return json.RawMessage(text)
+	}
+	return v
 }

@@ -24,7 +24,7 @@ func openNew(t *testing.T) *record.Ledger {
 	return l
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func must(t *testing.T, err error) {
 }
 
 // fill records a run whose numbers a careless exporter would lose.
-func fill(t *testing.T, l *record.Ledger) {
+func fill(t testing.TB, l *record.Ledger) {
 	t.Helper()
 	must(t, l.StartRun(record.Run{ID: "r1", Spec: "seed = 1\n\"é\"\n", Started: start, Status: record.Done, Parameters: 1 << 62, FLOPsPerToken: 1e10 / 3}))
 	for n, x := range []float64{0.1, 1e-320, math.MaxFloat64, math.NaN(), math.Inf(1), math.Inf(-1), 1 << 53, math.Copysign(0, -1)} {

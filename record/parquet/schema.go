@@ -2,7 +2,6 @@ package parquet
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -89,41 +88,4 @@ func valueOf(cell any) parquet.Value {
 		}
 	}
 	return parquet.NullValue()
-}
-
-// unpack is the inverse of pack. The row's values are copied.
-func (l layout) unpack(row parquet.Row) (map[string]any, error) {
-	cells := map[string]any{}
-	for _, v := range row {
-		i := v.Column()
-		if i < 0 || i >= len(l.columns) {
-			return nil, fmt.Errorf("a row has a value in column %d of %d", i, len(l.columns))
-		}
-		cells[l.columns[i].Name] = cellOf(l.columns[i].Type, v)
-	}
-	return cells, nil
-}
-
-func cellOf(t record.Type, v parquet.Value) any {
-	switch t {
-	case record.Integer:
-		return v.Int64()
-	case record.Real:
-		if v.IsNull() {
-			return math.NaN()
-		}
-		return v.Double()
-	case record.Instant:
-		if v.IsNull() {
-			return time.Time{}
-		}
-		return time.Unix(0, v.Int64()).UTC()
-	case record.JSON:
-		if v.IsNull() {
-			return json.RawMessage(nil)
-		}
-		return json.RawMessage(v.Clone().ByteArray())
-	default:
-		return string(v.ByteArray())
-	}
 }
