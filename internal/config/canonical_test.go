@@ -85,7 +85,7 @@ func TestParseRefuses(t *testing.T) {
 	whole := string(Canonical(Spec{}))
 	for _, c := range []struct{ text, want string }{
 		{strings.Replace(whole, "layers = 0\n", "", 1), "spec: model.layers is missing: another version of the program wrote this specification"},
-		{whole + "more = 1\n", `spec:66: unknown key diagnostics.more (the line reads: more = 1)`},
+		{whole + "more = 1\n", `spec:67: unknown key diagnostics.more (the line reads: more = 1)`},
 	} {
 		_, err := Parse([]byte(c.text))
 		checkRefused(t, err, c.want)
