@@ -9,9 +9,10 @@ import (
 	pb "parallax/proto/parallax/v1"
 )
 
-// maxOutstanding is how many steps a rank's reports may lag behind another's.
-// Ranks apply steps together, so only slow connections make them differ.
-const maxOutstanding = 1024
+// maxOutstanding is how many steps a rank's reports may lag behind another's. Ranks
+// apply steps together; but behind a coordinator's absence one may tell all that it has
+// kept, up to 65536 reports, before another has attached again.
+const maxOutstanding = 1<<16 + 1024
 
 // tally collects the ranks' reports of one step.
 type tally struct {

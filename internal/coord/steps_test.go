@@ -25,3 +25,18 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestKeptReportsOfOneRankComeFirst has a rank tell all that a node may keep while the
+// coordinator is away, before the other has attached again.
+func TestKeptReportsOfOneRankComeFirst(t *testing.T) {
+	const kept = 1 << 16
+	a, b := new(node), new(node)
+	a.hello, b.hello = &pb.Hello{NodeId: "a"}, &pb.Hello{NodeId: "b"}
+	core := &Core{ranks: []*node{a, b}, view: &pb.View{Generation: 1}, tallies: map[int64]*tally{}, phase: returning, job: new(Job)}
+	for step := range int64(kept) {
+		core.stepped(a, &pb.StepReport{Generation: 1, Step: step + 1})
+	}
+	if core.phase == over || len(core.out) != 0 {
+		t.Fatalf("it decided %v", core.out)
+	}
+}
