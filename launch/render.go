@@ -19,6 +19,7 @@ type Deployment struct {
 	Spec        string        // file of the run spec, read by the coordinator
 	RunDir      string        // for checkpoints, on storage that all hosts share
 	Nodes       int           // in the whole cluster
+	MinNodes    int           // the run goes on with so many when others are lost; 0: all
 	Device      string        // of every node; "": cpu
 	Threads     int           // of every node, 0: its own choice
 	Port        int           // of the coordinator; 0: 7070
@@ -40,7 +41,7 @@ const (
 var templateFiles embed.FS
 
 var templates = template.Must(template.New("").
-	Funcs(template.FuncMap{"sh": shellQuote, "unit": unitQuote}).
+	Funcs(template.FuncMap{"sh": shellQuote, "unit": unitQuote, "yaml": yamlQuote}).
 	ParseFS(templateFiles, "templates/*"))
 
 // render fills a template; our own templates cannot fail on checked options.
@@ -66,6 +67,8 @@ func (d *Deployment) complete() error {
 		return fmt.Errorf("where are checkpoints to go? give a folder that all hosts share with --run-dir")
 	case d.Nodes < 1:
 		return fmt.Errorf("a cluster of %d nodes makes no sense; give 1 or more with --nodes", d.Nodes)
+	case d.MinNodes < 0 || d.MinNodes > d.Nodes:
+		return fmt.Errorf("a run of %d nodes cannot go on with %d of them; give 1 to %d with --min-nodes", d.Nodes, d.MinNodes, d.Nodes)
 	}
 	for _, port := range []int{d.Port, d.GossipPort} {
 		if port < 1 || port > 65535 {
@@ -76,11 +79,15 @@ func (d *Deployment) complete() error {
 		return err
 	}
 	for _, text := range []string{d.Binary, d.Spec, d.RunDir, d.Device, d.TLSDir, d.GossipKeyFile, d.JoinTokenFile} {
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
+		if hasControl(text) {
 			return fmt.Errorf("%q contains a control character", text)
 		}
 	}
 	return nil
+}
+
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // completeTrust says what the processes would refuse.
@@ -113,8 +120,11 @@ func (d Deployment) CoordinatorArgs() []string {
 	if d.GossipKeyFile != "" {
 		args = append(args, "--gossip-key-file", d.GossipKeyFile)
 	}
-	return append(args,
-		"--nodes", strconv.Itoa(d.Nodes), "--join-timeout", d.JoinTimeout.String(),
+	args = append(args, "--nodes", strconv.Itoa(d.Nodes))
+	if d.MinNodes > 0 {
+		args = append(args, "--min-nodes", strconv.Itoa(d.MinNodes))
+	}
+	return append(args, "--join-timeout", d.JoinTimeout.String(),
 		"--spec", d.Spec, "--run-dir", d.RunDir, "--resume")
 }
 

@@ -116,6 +116,48 @@ func TestSecured(t *testing.T) {
 	}
 }
 
+func TestKubernetes(t *testing.T) {
+	d := deployment
+	d.Binary, d.Spec, d.RunDir, d.MinNodes = "", "", "", 6
+	gpu := KubernetesOptions{Deployment: d, Name: "first", Image: "registry.example/parallax:1", SpecText: "preset = \"0.6b\"\n\n[data]\n  path = \"/shared/it's text\"\n",
+		Claim: "datasets", GPUs: 1, CPUs: "16", Memory: "64Gi", TLS: true}
+	text, err := Kubernetes(gpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "kubernetes_gpu.yaml", text)
+	if strings.Contains(text, "--insecure") {
+		t.Error("this is insecure")
+	}
+	text, err = Kubernetes(KubernetesOptions{Deployment: Deployment{Nodes: 2, RunDir: "/shared/$(HOME)"}, Image: "parallax", SpecText: "[train]\nsteps = 10"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "kubernetes_cpu.yaml", text)
+}
+
+func TestKubernetesOptionsAreChecked(t *testing.T) {
+	for want, change := range map[string]func(*KubernetesOptions){
+		"name of objects":         func(o *KubernetesOptions) { o.Name = "First" },
+		"up to 40":                func(o *KubernetesOptions) { o.Name = strings.Repeat("a", 41) },
+		"launch/Dockerfile":       func(o *KubernetesOptions) { o.Image = "" },
+		"which run":               func(o *KubernetesOptions) { o.SpecText = "" },
+		"text":                    func(o *KubernetesOptions) { o.SpecText = "a\x00" },
+		"shared volume":           func(o *KubernetesOptions) { o.RunDir = "/elsewhere" },
+		"-1 GPUs":                 func(o *KubernetesOptions) { o.GPUs = -1 },
+		"class of storage":        func(o *KubernetesOptions) { o.StorageClass = "a}" },
+		"amount":                  func(o *KubernetesOptions) { o.Memory = "64 GB" },
+		"1 to 2 with --min-nodes": func(o *KubernetesOptions) { o.MinNodes = 3 },
+		"no step":                 func(o *KubernetesOptions) { o.Grace = -1 },
+	} {
+		o := KubernetesOptions{Deployment: Deployment{Nodes: 2}, Image: "parallax", SpecText: "seed = 1"}
+		change(&o)
+		if _, err := Kubernetes(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	with := func(change func(*Deployment)) Deployment {
 		d := deployment
@@ -264,14 +306,9 @@ func TestSlurmScriptRequeues(t *testing.T) {
 	}
 }
 
-// TestScriptsPassExitCodesOn runs both scripts with a coordinator that fails.
-func TestScriptsPassExitCodesOn(t *testing.T) {
-	h := newHost(t, map[string]string{
-		"scontrol": `echo "scontrol $*" >>"$LOG"`,
-		"srun":     `exit 1`,
-		"ssh":      `shift 4; eval "$*"`,
-		"parallax": `echo "$*" >>"$LOG"; [ "$1" = node ] || exit 69`,
-	})
+// scripts renders one of each kind that starts the coordinator again.
+func scripts(t *testing.T) map[string]string {
+	t.Helper()
 	d := Deployment{Spec: "my run.toml", RunDir: "runs/first", Nodes: 2}
 	slurm, err := Slurm(SlurmOptions{Deployment: d})
 	if err != nil {
@@ -281,7 +318,74 @@ func TestScriptsPassExitCodesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, script := range map[string]string{"slurm": slurm, "ssh": ssh} {
+	return map[string]string{"slurm": slurm, "ssh": ssh}
+}
+
+// TestScriptsStartACrashedCoordinatorAgain has it crash in each way, and come back.
+// The pauses between are those of a stand-in.
+func TestScriptsStartACrashedCoordinatorAgain(t *testing.T) {
+	for name, script := range scripts(t) {
+		for crashes, test := range map[string]struct {
+			code, starts int
+			pauses       string
+		}{
+			"kill -9 $$; exit 70; exit 1; kill -ABRT $$; exit 0": {0, 5, "1 2 4 8"},
+			"exit 70; exit 2": {2, 2, "1"},
+			"kill -9 $$; kill -9 $$; kill -9 $$; kill -9 $$; kill -9 $$; kill -9 $$; kill -9 $$; exit 0": {137, 7, "1 2 4 8 16 32"},
+		} {
+			h := newHost(t, map[string]string{
+				"scontrol": `echo "scontrol $*" >>"$LOG"`,
+				"srun":     `exit 0`,
+				"ssh":      `exit 0`,
+				"sleep":    `echo "pause $1" >>"$LOG"`,
+				"parallax": `
+					echo start >>"$LOG"
+					IFS=';' read -ra ways <<<"` + strings.ReplaceAll(crashes, "$", `\$`) + `"
+					eval "${ways[$(grep -c start "$LOG") - 1]}"`,
+			})
+			code, log := h.run(t, script)
+			var pauses []string
+			for _, line := range strings.Split(log, "\n") {
+				if _, seconds, found := strings.Cut(line, "pause "); found {
+					pauses = append(pauses, seconds)
+				}
+			}
+			if code != test.code || strings.Count(log, "start\n") != test.starts || strings.Join(pauses, " ") != test.pauses {
+				t.Errorf("%s, %s: exit code %d, log:\n%s", name, crashes, code, log)
+			}
+		}
+	}
+}
+
+// TestScriptsStopBetweenTwoStarts has the warning come while there is no coordinator.
+func TestScriptsStopBetweenTwoStarts(t *testing.T) {
+	for name, test := range map[string]struct {
+		signal string
+		log    string
+	}{"slurm": {"USR1", "start\nscontrol requeue 41\n"}, "ssh": {"TERM", "start\n"}} {
+		h := newHost(t, map[string]string{
+			"scontrol": `echo "scontrol $*" >>"$LOG"`,
+			"srun":     `exit 0`,
+			"ssh":      `exit 0`,
+			"sleep":    `kill -` + test.signal + ` $PPID`,
+			"parallax": `echo start >>"$LOG"; kill -9 $$`,
+		})
+		if code, log := h.run(t, scripts(t)[name]); code != 137 || log != test.log {
+			t.Errorf("%s: exit code %d, log:\n%s", name, code, log)
+		}
+	}
+}
+
+// TestScriptsPassExitCodesOn runs both scripts with a coordinator that fails.
+func TestScriptsPassExitCodesOn(t *testing.T) {
+	h := newHost(t, map[string]string{
+		"scontrol": `echo "scontrol $*" >>"$LOG"`,
+		"srun":     `exit 1`,
+		"ssh":      `shift 4; eval "$*"`,
+		"parallax": `echo "$*" >>"$LOG"; [ "$1" = node ] || exit 69`,
+	})
+	both := scripts(t)
+	for name, script := range both {
 		code, log := h.run(t, script)
 		if code != 69 || strings.Contains(log, "scontrol") {
 			t.Errorf("%s: exit code %d, log:\n%s", name, code, log)
@@ -290,7 +394,7 @@ func TestScriptsPassExitCodesOn(t *testing.T) {
 			t.Errorf("%s: the coordinator's command is not what it should be:\n%s", name, log)
 		}
 	}
-	if _, log := h.run(t, ssh); !strings.Contains(log, "node --name b --advertise b --coordinator head:7070") {
+	if _, log := h.run(t, both["ssh"]); !strings.Contains(log, "node --name b --advertise b --coordinator head:7070") {
 		t.Errorf("the node's command is not what it should be:\n%s", log)
 	}
 }

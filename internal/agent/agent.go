@@ -32,6 +32,7 @@ type Options struct {
 	Coordinator string       // host:port
 	Listen      string       // host:port of the ring service, port 0: a free one
 	Gossip      string       // host:port of memberlist, port 0: a free one
+	Requeue     bool         // a node that has left because ctx was cancelled ends with 75, not 0
 	Advertise   string       // host that others reach this node at; empty: Listen's
 	Device      string       // "cpu", "cuda:0"
 	Threads     int          // of a CPU device, 0: all

@@ -168,7 +168,7 @@ func (c *captain) limitTheWait() {
 func (c *captain) waitedEnough() error {
 	if c.ended {
 		c.log.Warn("the run ended, and no coordinator took note of it: its last steps may lack in the record", "step", c.trainer.Applied())
-		return exit(c.stop)
+		return c.exit(c.stop)
 	}
 	err := fmt.Errorf("%w, and did not come back within %v", c.orphaned, c.absenceTimeout())
 	if c.generation == 0 || c.broken || !c.saves() {

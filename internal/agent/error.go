@@ -18,6 +18,7 @@ func (e *Error) ExitCode() int { return e.Code }
 const (
 	CodeUsage       = 2  // bad configuration: do not start it again unchanged
 	CodeUnavailable = 69 // too few members, or no coordinator
+	CodeRequeue     = 75 // it has left in good order: start it again
 )
 
 func usage(format string, args ...any) error {

@@ -60,7 +60,9 @@ func (a *agent) dial(ctx context.Context, patience time.Duration, hello *pb.Hell
 	defer refused(nil)
 	options := append(o.Trust.Coordinator(refused).DialOptions(),
 		grpc.WithKeepaliveParams(alive), grpc.WithConnectParams(a.attempts()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
-	conn, err := grpc.NewClient(o.Coordinator, append(options, network.DialOptions(o.Network)...)...)
+	// passthrough: the name is looked up for each attempt, so that a coordinator that comes
+	// back at another address is found at once.
+	conn, err := grpc.NewClient("passthrough:///"+o.Coordinator, append(options, network.DialOptions(o.Network)...)...)
 	if err != nil {
 		return nil, usage("the coordinator's address %q: %w", o.Coordinator, err)
 	}

@@ -61,6 +61,7 @@ type captain struct {
 	stop       *pb.StopOrder // the order that ends the run after a step, once it came
 	ended      bool          // it has trained to the end, or stopped in good order
 	broken     bool          // it cannot go on, nor save
+	drained    bool          // its host has asked it to leave
 
 	orphaned  error             // why there is no coordinator; nil: there is one
 	returning <-chan attachment // when it is there again
@@ -117,7 +118,7 @@ func (c *captain) order(m *pb.CoordinatorMessage) (over bool, err error) {
 	case *pb.CoordinatorMessage_Stop:
 		if k.Stop.AtOnce || c.generation == 0 {
 			c.haltTraining()
-			return true, exit(k.Stop)
+			return true, c.exit(k.Stop)
 		}
 		c.stop = k.Stop
 		c.trainer.Ask(train.Stop)
@@ -190,16 +191,26 @@ func (c *captain) trainingEnded(out outcome) {
 	}
 }
 
-// exit is the process's end as a stop order has it.
-func exit(stop *pb.StopOrder) error {
+// exit is the process's end as a stop order has it, or a drained node's that is to be
+// started again.
+func (c *captain) exit(stop *pb.StopOrder) error {
+	if c.drained && c.o.Requeue && !c.complete() {
+		return &Error{CodeRequeue, errors.New("this node has left the run, and is to be started again")}
+	}
 	if stop == nil || stop.ExitCode == 0 {
 		return nil
 	}
 	return &Error{int(stop.ExitCode), errors.New(stop.Reason)}
 }
 
+// complete says that no step of the run is left.
+func (c *captain) complete() bool {
+	return c.trainer != nil && c.trainer.Applied() >= int64(c.saver.spec.Train.Steps)
+}
+
 // drain asks to leave in good order.
 func (c *captain) drain() {
+	c.drained = true
 	c.log.Info("draining")
 	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
 		Reason: "the host asked for it", Drain: true}}})

@@ -34,6 +34,7 @@ type coordinatorFlags struct {
 	hasRun  bool           // given by --spec, or left by a coordinator that crashed
 	name    string
 	resume  bool
+	requeue bool
 	json    bool
 }
 
@@ -192,7 +193,7 @@ func (f *coordinatorFlags) serve(ctx context.Context) error {
 		return err
 	}
 	defer f.servePage(c, listener)()
-	defer context.AfterFunc(ctx, func() { stopFor(c, context.Cause(ctx)) })()
+	defer context.AfterFunc(ctx, func() { f.stopFor(c, context.Cause(ctx)) })()
 	printer := console.New(os.Stdout, f.json)
 	if !f.json {
 		fmt.Println(f.waitsFor(c.Address()))
@@ -237,13 +238,15 @@ func closePage(l net.Listener) {
 	}
 }
 
-func stopFor(c *coord.Coordinator, cause error) {
-	if errors.Is(cause, errRequeue) {
+func (f *coordinatorFlags) stopFor(c *coord.Coordinator, cause error) {
+	if f.requeue || errors.Is(cause, errRequeue) {
 		c.Stop("the host is taken back", exitRequeue)
 		return
 	}
 	c.Stop("interrupted", exitOK)
 }
+
+const requeueUsage = "end with 75 where SIGINT or SIGTERM has ended a part in the run, so that a cluster's manager starts it again elsewhere"
 
 // errRequeue is the cause of a context's end that asks for exit code 75.
 var errRequeue = errors.New("the host takes its resources back")

@@ -9,7 +9,7 @@ import (
 )
 
 func launchCommand() *cobra.Command {
-	return group("launch", "Print scripts that start a cluster elsewhere", launchSlurmCommand(), launchSystemdCommand(), launchSSHCommand())
+	return group("launch", "Print scripts that start a cluster elsewhere", launchSlurmCommand(), launchKubernetesCommand(), launchSystemdCommand(), launchSSHCommand())
 }
 
 // deploymentFlags are what all scripts have in common.
@@ -17,6 +17,7 @@ func deploymentFlags(cmd *cobra.Command, d *launch.Deployment) {
 	flags := cmd.Flags()
 	flags.StringVar(&d.Binary, "binary", "parallax", "`path` of parallax on all hosts")
 	flags.StringVar(&d.Spec, "spec", "", "TOML `file` with the run's settings, where the coordinator runs (required)")
+	minNodesFlag(cmd, d)
 	flags.StringVar(&d.RunDir, "run-dir", "", "`folder` for checkpoints that all hosts share (required)")
 	flags.StringVar(&d.Device, "device", "cpu", "`device` of every node: cpu, cuda:0")
 	flags.IntVar(&d.Threads, "threads", 0, "threads of every node (default: all)")
@@ -26,6 +27,10 @@ func deploymentFlags(cmd *cobra.Command, d *launch.Deployment) {
 	flags.StringVar(&d.GossipKeyFile, "gossip-key-file", "", "`file` of the gossip key where the coordinator runs (required with --tls-dir)")
 	flags.StringVar(&d.JoinTokenFile, "join-token-file", "", "`file` of the join token on every host (with --tls-dir)")
 	flags.DurationVar(&d.JoinTimeout, "join-timeout", 0, "how long the coordinator waits for the nodes (default: 10m)")
+}
+
+func minNodesFlag(cmd *cobra.Command, d *launch.Deployment) {
+	cmd.Flags().IntVar(&d.MinNodes, "min-nodes", 0, "the run goes on with so many nodes when others are lost (default: all)")
 }
 
 // printScript prints what a renderer made.

@@ -27,36 +27,28 @@ set -euo pipefail
 host=${SLURMD_NODENAME:-$(hostname)}
 mkdir -p {{sh .RunDir}}
 
-# The coordinator, in this batch step on the first host. It goes on from the
-# newest checkpoint, if there is one.
-{{.CoordinatorCommand}} --advertise "$host" &
-coordinator=$!
+{{template "supervise"}}
 
 # USR1 comes from Slurm before the time limit: stop with a checkpoint, exit with
 # 75. TERM and INT: stop with a checkpoint, for good.
-interrupted=
-trap 'interrupted=1; kill -USR1 "$coordinator" || true' USR1
-trap 'interrupted=1; kill -TERM "$coordinator" || true' TERM INT
+trap 'pass_on USR1' USR1
+trap 'pass_on TERM' TERM INT
 
-# A node for every task. Nodes end with the coordinator, each with its own exit
-# code, so one that fails is not a reason to kill the others.
+# A node for every task. Nodes end with the run, each with its own exit code, so one
+# that fails is not a reason to kill the others.
 # shellcheck disable=SC2016 # the tasks' shells expand it
 srun --kill-on-bad-exit=0 bash -c 'exec "$@" --advertise "$SLURMD_NODENAME"' node \
 	{{.NodeCommand}} --coordinator "$host:{{.Port}}" &
 nodes=$!
 
-# A signal ends wait before the coordinator has ended.
-while true; do
-	interrupted=
-	code=0
-	wait "$coordinator" || code=$?
-	if [ -z "$interrupted" ] || [ "$code" -le 128 ]; then
-		break
-	fi
-done
-wait "$nodes" || true
+# The coordinator, in this batch step on the first host. It goes on from the
+# newest checkpoint, if there is one.
+coordinate {{.CoordinatorCommand}} --advertise "$host"
+ended=$code
+await "$nodes"
 
-if [ "$code" -eq 75 ]; then
+# Queued again, too, where the warning came while there was no coordinator.
+if [ "$ended" -eq 75 ] || [ "$asked" = USR1 ] && [ "$ended" -ne 0 ] && [ "$ended" -ne 2 ]; then
 	scontrol requeue "$SLURM_JOB_ID"
 fi
-exit "$code"
+exit "$ended"

@@ -7,28 +7,20 @@ set -m # a terminal's Ctrl-C reaches this script alone
 run_dir={{sh .RunDir}}
 mkdir -p "$run_dir/logs"
 
-{{.CoordinatorCommand}} &
-coordinator=$!
-interrupted=
-trap 'interrupted=1; kill -TERM "$coordinator" || true' INT TERM
+{{template "supervise"}}
 
-# Nodes end with the coordinator.
+trap 'pass_on TERM' INT TERM
+
+# Nodes end with the run.
 nodes=()
 {{- range .NodeCommands}}
 ssh -n -o BatchMode=yes {{sh .Target}} {{sh .Command}} >>"$run_dir/logs/"{{sh .Name}}.log 2>&1 &
 nodes+=("$!")
 {{- end}}
 
-# A signal ends wait before the coordinator has ended.
-while true; do
-	interrupted=
-	code=0
-	wait "$coordinator" || code=$?
-	if [ -z "$interrupted" ] || [ "$code" -le 128 ]; then
-		break
-	fi
-done
+coordinate {{.CoordinatorCommand}}
+ended=$code
 for node in "${nodes[@]}"; do
-	wait "$node" || true
+	await "$node"
 done
-exit "$code"
+exit "$ended"

@@ -1,0 +1,73 @@
+package cli_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// freePort is one that nobody listens on now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+// job is a place with the script of a job of two nodes, and with an srun that starts
+// its tasks here.
+func job(t *testing.T, steps int) (place, string) {
+	t.Helper()
+	p := daemons(t, steps)
+	p.env = append(p.env, "PARALLAX_HTTP=127.0.0.1:0", "SLURMD_NODENAME=127.0.0.1", "SLURM_JOB_ID=41", "SLURM_JOB_NODELIST=127.0.0.1")
+	for i, value := range p.env {
+		if value == "PATH="+os.Getenv("PATH") {
+			p.env[i] = "PATH=" + p.dir + ":" + os.Getenv("PATH")
+		}
+	}
+	srun := "#!/bin/bash\nshift\nfor i in 0 1; do SLURM_PROCID=$i SLURM_LOCALID=$i SLURM_NTASKS=2 \"$@\" & done\nwait\n"
+	if err := os.WriteFile(p.path("srun"), []byte(srun), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := p.run("launch", "slurm", "--binary", program, "--nodes", "2", "--tasks-per-host", "2", "--threads", "1",
+		"--spec", "run.toml", "--run-dir", "runs/first", "--port", freePort(t), "--gossip-port", freePort(t)).want(0)
+	return p, p.write("job.sh", script.stdout.String())
+}
+
+// A job's coordinator is killed. Its script starts it again, and the run ends as if
+// nothing had been.
+func TestJobStartsItsCoordinatorAgain(t *testing.T) {
+	t.Parallel()
+	const steps = 1500
+	p, script := job(t, steps)
+	j := p.startIn([]string{"bash", script}, "parallax")
+	j.untilLine(fmt.Sprintf("step   20/%d ", steps))
+	j.children()["coordinator"].signal(syscall.SIGKILL)
+	j.wait().want(0)
+	if said := j.stderr.String(); !strings.Contains(said, "the coordinator ended with 137; it is started again in 1 s") {
+		t.Errorf("the script said %s", said)
+	}
+	for i, s := range p.recorded() {
+		if s.Step != int64(i+1) {
+			t.Fatalf("step %d is recorded in place %d", s.Step, i+1)
+		}
+	}
+	if n := len(p.recorded()); n != steps {
+		t.Errorf("%d steps are recorded", n)
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "runs/first/checkpoints", stepName(steps), "manifest.json")); err != nil {
+		t.Error(err)
+	}
+}
