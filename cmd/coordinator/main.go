@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"parallax/internal/cli"
-	_ "parallax/kernels/cpu"
 )
 
 func main() { os.Exit(cli.Main(cli.Coordinator())) }
