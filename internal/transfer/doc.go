@@ -10,14 +10,16 @@
 //
 //	source.go    what can be served: one snapshot, shared by all, and the log
 //	serve.go     the two calls of parallax.v1.State
+//	outlet.go    where their pieces go: a direct connection, or the stream of the call
 //	fetch.go     the joiner's end
 //	snapshot.go  its stream of the snapshot, resumed where it broke
 //	changes.go   its stream of changes, behind which they queue
+//	inlet.go     where its pieces come from
 //	piece.go     what travels; codec.go hands it to gRPC without a protobuf copy
 //
 // # What is checked
 //
-// Every piece has a CRC-32C of header and payload. One that is damaged is refused
+// Every piece has a CRC-32C of header and payload behind it. One that is damaged is refused
 // and asked for again; a stream that breaks, or is silent, is opened again at the
 // first byte that has not come. The whole is checked when it counts: a joiner is
 // taken in with the SHA-256 of its state after the last change, which the
