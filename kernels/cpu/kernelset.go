@@ -35,8 +35,8 @@ type kernelSet struct {
 	normDot       func(dgain, dy, x, gain []float32, r float32) float32
 	normApply     func(dx, dy, x, gain, add []float32, a, b float32)
 	rotate        func(y, x, cos, sin []float32, sign float32)
-	headNorm      func(y, x, gain, angles, rstd []float32, eps float64)
-	headNormGrad  func(dx, dy, x, gain, dgain, angles, rstd []float32)
+	headNorm      func(y, x, gain, angles, rstd []float32, eps float64, next int)
+	headNormGrad  func(dx, dy, x, gain, dgain, angles, rstd []float32, nextDY, nextX int)
 	swiglu        func(y, gate, up []float32)
 	swigluGrad    func(dgate, dup, dy, gate, up []float32)
 	adamw         func(p, grad, m, v []float32, s *adamwStep)

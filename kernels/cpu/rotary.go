@@ -58,7 +58,7 @@ func (j *rotaryJob) run(_ *worker, task int) {
 		if j.gain == nil {
 			j.turn(y, x, j.angles(n), 1)
 		} else {
-			j.set.headNorm(y, x, j.gain, j.angles(n), j.rstdOf(n), j.eps)
+			j.set.headNorm(y, x, j.gain, j.angles(n), j.rstdOf(n), j.eps, j.x.stride)
 		}
 	}
 }
@@ -98,13 +98,14 @@ func (j *rotaryBackwardJob) run(_ *worker, task int) {
 		if j.gain == nil {
 			j.turn(dx, dy, j.angles(n), -1)
 		} else {
-			j.set.headNormGrad(dx, dy, j.x.row(n), j.gain, dgain, j.angles(n), j.rstdOf(n))
+			j.set.headNormGrad(dx, dy, j.x.row(n), j.gain, dgain, j.angles(n), j.rstdOf(n), j.dy.stride, j.x.stride)
 		}
 	}
 }
 
-// headNormPortable is one row of HeadRotary with a gain: of len(rstd) heads.
-func headNormPortable(y, x, gain, angles, rstds []float32, eps float64) {
+// headNormPortable is one row of HeadRotary with a gain: of len(rstd) heads. The next row's x
+// lies next elements after this one's, for those who prefetch.
+func headNormPortable(y, x, gain, angles, rstds []float32, eps float64, _ int) {
 	dim := len(gain)
 	for h := range rstds {
 		x, y := x[h*dim:][:dim], y[h*dim:]
@@ -115,8 +116,8 @@ func headNormPortable(y, x, gain, angles, rstds []float32, eps float64) {
 }
 
 // headNormGradPortable is one row of HeadRotaryBackward with a gain: it adds to dgain.
-// dx may be dy.
-func headNormGradPortable(dx, dy, x, gain, dgain, angles, rstds []float32) {
+// dx may be dy. The last two are how far dy and x are from the next row's.
+func headNormGradPortable(dx, dy, x, gain, dgain, angles, rstds []float32, _, _ int) {
 	dim := len(gain)
 	for h, r := range rstds {
 		dx, x := dx[h*dim:][:dim], x[h*dim:][:dim]

@@ -35,12 +35,12 @@ func rotateAVX512(y []float32, x []float32, cos []float32, sin []float32, sign f
 // headNormAVX512 is headNormPortable, vectorised.
 //
 //go:noescape
-func headNormAVX512(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64)
+func headNormAVX512(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64, next int)
 
 // headNormGradAVX512 is headNormGradPortable, vectorised.
 //
 //go:noescape
-func headNormGradAVX512(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32)
+func headNormGradAVX512(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32, nextDY int, nextX int)
 
 // swigluAVX512 is swigluPortable, vectorised.
 //
@@ -85,12 +85,12 @@ func rotateAVX2(y []float32, x []float32, cos []float32, sin []float32, sign flo
 // headNormAVX2 is headNormPortable, vectorised.
 //
 //go:noescape
-func headNormAVX2(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64)
+func headNormAVX2(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64, next int)
 
 // headNormGradAVX2 is headNormGradPortable, vectorised.
 //
 //go:noescape
-func headNormGradAVX2(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32)
+func headNormGradAVX2(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32, nextDY int, nextX int)
 
 // swigluAVX2 is swigluPortable, vectorised.
 //

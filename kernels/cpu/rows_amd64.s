@@ -361,62 +361,70 @@ done25:
 	VZEROUPPER
 	RET
 
-// func headNormAVX512(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·headNormAVX512(SB), NOSPLIT, $0-128
+// func headNormAVX512(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64, next int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·headNormAVX512(SB), NOSPLIT, $0-136
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ gain_base+48(FP), DX
 	MOVQ angles_base+72(FP), BX
 	MOVQ gain_len+56(FP), SI
-	MOVQ SI, DI
-	SHRQ $0x01, DI
-	MOVQ rstd_base+96(FP), R8
-	MOVQ rstd_len+104(FP), R9
+	MOVQ next+128(FP), DI
+	LEAQ (CX)(DI*4), DI
+	MOVQ SI, R8
+	SHRQ $0x01, R8
+	MOVQ rstd_base+96(FP), R9
+	MOVQ rstd_len+104(FP), R10
 
 head:
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
-	XORQ   R10, R10
-	MOVQ   SI, R11
-	SUBQ   $+64, R11
+	XORQ   R11, R11
+	MOVQ   SI, R12
+	SUBQ   $+64, R12
 	JLT    end27
 
 loop26:
-	VMOVUPS     (CX)(R10*4), Z4
+	VMOVUPS     (CX)(R11*4), Z4
+	PREFETCHT0  (DI)(R11*4)
 	VFMADD231PS Z4, Z4, Z0
-	VMOVUPS     64(CX)(R10*4), Z4
+	VMOVUPS     64(CX)(R11*4), Z4
+	PREFETCHT0  64(DI)(R11*4)
 	VFMADD231PS Z4, Z4, Z1
-	VMOVUPS     128(CX)(R10*4), Z4
+	VMOVUPS     128(CX)(R11*4), Z4
+	PREFETCHT0  128(DI)(R11*4)
 	VFMADD231PS Z4, Z4, Z2
-	VMOVUPS     192(CX)(R10*4), Z4
+	VMOVUPS     192(CX)(R11*4), Z4
+	PREFETCHT0  192(DI)(R11*4)
 	VFMADD231PS Z4, Z4, Z3
-	ADDQ        $+64, R10
-	SUBQ        $+64, R11
+	ADDQ        $+64, R11
+	SUBQ        $+64, R12
 	JGE         loop26
 
 end27:
-	ADDQ $+64, R11
-	SUBQ $+16, R11
+	ADDQ $+64, R12
+	SUBQ $+16, R12
 	JLT  end29
 
 loop28:
-	VMOVUPS     (CX)(R10*4), Z4
+	VMOVUPS     (CX)(R11*4), Z4
+	PREFETCHT0  (DI)(R11*4)
 	VFMADD231PS Z4, Z4, Z0
-	ADDQ        $+16, R10
-	SUBQ        $+16, R11
+	ADDQ        $+16, R11
+	SUBQ        $+16, R12
 	JGE         loop28
 
 end29:
-	ADDQ        $+16, R11
-	TESTQ       R11, R11
+	ADDQ        $+16, R12
+	TESTQ       R12, R12
 	JEQ         done30
-	MOVQ        $-1, R12
-	BZHIQ       R11, R12, R12
-	KMOVW       R12, K1
-	VMOVUPS.Z   (CX)(R10*4), K1, Z4
+	MOVQ        $-1, R13
+	BZHIQ       R12, R13, R13
+	KMOVW       R13, K1
+	VMOVUPS.Z   (CX)(R11*4), K1, Z4
+	PREFETCHT0  (DI)(R11*4)
 	VFMADD231PS Z4, Z4, Z0
 
 done30:
@@ -441,21 +449,21 @@ done30:
 	VMOVSD        double<>+0(SB), X5
 	VDIVSD        X4, X5, X4
 	VCVTSD2SS     X4, X4, X4
-	VMOVSS        X4, (R8)
-	VBROADCASTSS  (R8), Z4
-	XORQ          R11, R11
-	MOVQ          DI, R12
-	SUBQ          $+16, R12
+	VMOVSS        X4, (R9)
+	VBROADCASTSS  (R9), Z4
+	XORQ          R12, R12
+	MOVQ          R8, R13
+	SUBQ          $+16, R13
 	JLT           end32
 
 loop31:
-	LEAQ         (R11)(DI*1), R10
-	VMOVUPS      (CX)(R11*4), Z5
-	VMOVUPS      (CX)(R10*4), Z6
-	VMOVUPS      (DX)(R11*4), Z7
-	VMOVUPS      (DX)(R10*4), Z8
-	VMOVUPS      (BX)(R11*4), Z9
-	VMOVUPS      (BX)(R10*4), Z10
+	LEAQ         (R12)(R8*1), R11
+	VMOVUPS      (CX)(R12*4), Z5
+	VMOVUPS      (CX)(R11*4), Z6
+	VMOVUPS      (DX)(R12*4), Z7
+	VMOVUPS      (DX)(R11*4), Z8
+	VMOVUPS      (BX)(R12*4), Z9
+	VMOVUPS      (BX)(R11*4), Z10
 	VMULPS       Z5, Z4, Z5
 	VMULPS       Z7, Z5, Z5
 	VMULPS       Z6, Z4, Z6
@@ -463,29 +471,29 @@ loop31:
 	VMULPS       Z9, Z5, Z7
 	VMOVUPS      Z7, Z7
 	VFNMADD231PS Z10, Z6, Z7
-	VMOVUPS      Z7, (AX)(R11*4)
+	VMOVUPS      Z7, (AX)(R12*4)
 	VMULPS       Z9, Z6, Z6
 	VMOVUPS      Z6, Z6
 	VFMADD231PS  Z10, Z5, Z6
-	VMOVUPS      Z6, (AX)(R10*4)
-	ADDQ         $+16, R11
-	SUBQ         $+16, R12
+	VMOVUPS      Z6, (AX)(R11*4)
+	ADDQ         $+16, R12
+	SUBQ         $+16, R13
 	JGE          loop31
 
 end32:
-	ADDQ         $+16, R12
-	TESTQ        R12, R12
+	ADDQ         $+16, R13
+	TESTQ        R13, R13
 	JEQ          done33
-	MOVQ         $-1, R10
-	BZHIQ        R12, R10, R10
-	KMOVW        R10, K1
-	LEAQ         (R11)(DI*1), R10
-	VMOVUPS.Z    (CX)(R11*4), K1, Z5
-	VMOVUPS.Z    (CX)(R10*4), K1, Z6
-	VMOVUPS.Z    (DX)(R11*4), K1, Z7
-	VMOVUPS.Z    (DX)(R10*4), K1, Z8
-	VMOVUPS.Z    (BX)(R11*4), K1, Z9
-	VMOVUPS.Z    (BX)(R10*4), K1, Z10
+	MOVQ         $-1, R11
+	BZHIQ        R13, R11, R11
+	KMOVW        R11, K1
+	LEAQ         (R12)(R8*1), R11
+	VMOVUPS.Z    (CX)(R12*4), K1, Z5
+	VMOVUPS.Z    (CX)(R11*4), K1, Z6
+	VMOVUPS.Z    (DX)(R12*4), K1, Z7
+	VMOVUPS.Z    (DX)(R11*4), K1, Z8
+	VMOVUPS.Z    (BX)(R12*4), K1, Z9
+	VMOVUPS.Z    (BX)(R11*4), K1, Z10
 	VMULPS       Z5, Z4, Z5
 	VMULPS       Z7, Z5, Z5
 	VMULPS       Z6, Z4, Z4
@@ -493,17 +501,18 @@ end32:
 	VMULPS       Z9, Z5, Z6
 	VMOVUPS      Z6, Z6
 	VFNMADD231PS Z10, Z4, Z6
-	VMOVUPS      Z6, K1, (AX)(R11*4)
+	VMOVUPS      Z6, K1, (AX)(R12*4)
 	VMULPS       Z9, Z4, Z4
 	VMOVUPS      Z4, Z4
 	VFMADD231PS  Z10, Z5, Z4
-	VMOVUPS      Z4, K1, (AX)(R10*4)
+	VMOVUPS      Z4, K1, (AX)(R11*4)
 
 done33:
 	LEAQ (AX)(SI*4), AX
 	LEAQ (CX)(SI*4), CX
-	ADDQ $+4, R8
-	DECQ R9
+	LEAQ (DI)(SI*4), DI
+	ADDQ $+4, R9
+	DECQ R10
 	JNE  head
 	VZEROUPPER
 	RET
@@ -512,9 +521,9 @@ DATA double<>+0(SB)/4, $0x00000000
 DATA double<>+4(SB)/4, $0x3ff00000
 GLOBL double<>(SB), RODATA|NOPTR, $8
 
-// func headNormGradAVX512(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·headNormGradAVX512(SB), NOSPLIT, $0-168
+// func headNormGradAVX512(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32, nextDY int, nextX int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·headNormGradAVX512(SB), NOSPLIT, $8-184
 	MOVQ       dx_base+0(FP), AX
 	MOVQ       dy_base+24(FP), CX
 	MOVQ       x_base+48(FP), DX
@@ -522,91 +531,95 @@ TEXT ·headNormGradAVX512(SB), NOSPLIT, $0-168
 	MOVQ       dgain_base+96(FP), SI
 	MOVQ       angles_base+120(FP), DI
 	MOVQ       gain_len+80(FP), R8
-	MOVQ       R8, R9
-	SHRQ       $0x01, R9
+	MOVQ       nextDY+168(FP), R9
+	LEAQ       (CX)(R9*4), R9
+	MOVQ       nextX+176(FP), R10
+	LEAQ       (DX)(R10*4), R10
+	MOVQ       R8, R11
+	SHRQ       $0x01, R11
 	VPXORQ     Z0, Z0, Z0
 	VCVTSI2SSQ R8, X0, X0
-	MOVQ       rstd_base+144(FP), R10
-	MOVQ       rstd_len+152(FP), R11
+	MOVQ       rstd_base+144(FP), R12
+	MOVQ       rstd_len+152(FP), R13
 
 head:
-	VBROADCASTSS (R10), Z1
+	VBROADCASTSS (R12), Z1
 	VPXORQ       Z2, Z2, Z2
 	VPXORQ       Z3, Z3, Z3
-	XORQ         R13, R13
-	MOVQ         R9, R14
-	SUBQ         $+16, R14
+	XORQ         R15, R15
+	MOVQ         R11, BP
+	SUBQ         $+16, BP
 	JLT          end35
 
 loop34:
-	LEAQ         (R13)(R9*1), R12
-	VMOVUPS      (CX)(R13*4), Z4
-	VMOVUPS      (CX)(R12*4), Z5
-	VMOVUPS      (DI)(R13*4), Z6
-	VMOVUPS      (DI)(R12*4), Z7
+	LEAQ         (R15)(R11*1), R14
+	VMOVUPS      (CX)(R15*4), Z4
+	VMOVUPS      (CX)(R14*4), Z5
+	VMOVUPS      (DI)(R15*4), Z6
+	VMOVUPS      (DI)(R14*4), Z7
 	VMULPS       Z6, Z4, Z8
 	VMOVUPS      Z8, Z8
 	VFMADD231PS  Z7, Z5, Z8
 	VMULPS       Z6, Z5, Z5
 	VMOVUPS      Z5, Z5
 	VFNMADD231PS Z7, Z4, Z5
-	VMOVUPS      Z8, (AX)(R13*4)
-	VMOVUPS      (DX)(R13*4), Z4
+	VMOVUPS      Z8, (AX)(R15*4)
+	VMOVUPS      (DX)(R15*4), Z4
 	VMULPS       Z4, Z1, Z4
 	VMULPS       Z4, Z8, Z4
-	VMOVUPS      (SI)(R13*4), Z6
+	VMOVUPS      (SI)(R15*4), Z6
 	VADDPS       Z4, Z6, Z6
-	VMOVUPS      Z6, (SI)(R13*4)
-	VMOVUPS      (BX)(R13*4), Z6
+	VMOVUPS      Z6, (SI)(R15*4)
+	VMOVUPS      (BX)(R15*4), Z6
 	VFMADD231PS  Z6, Z4, Z2
-	VMOVUPS      Z5, (AX)(R12*4)
-	VMOVUPS      (DX)(R12*4), Z4
+	VMOVUPS      Z5, (AX)(R14*4)
+	VMOVUPS      (DX)(R14*4), Z4
 	VMULPS       Z4, Z1, Z4
 	VMULPS       Z4, Z5, Z4
-	VMOVUPS      (SI)(R12*4), Z5
+	VMOVUPS      (SI)(R14*4), Z5
 	VADDPS       Z4, Z5, Z5
-	VMOVUPS      Z5, (SI)(R12*4)
-	VMOVUPS      (BX)(R12*4), Z5
+	VMOVUPS      Z5, (SI)(R14*4)
+	VMOVUPS      (BX)(R14*4), Z5
 	VFMADD231PS  Z5, Z4, Z3
-	ADDQ         $+16, R13
-	SUBQ         $+16, R14
+	ADDQ         $+16, R15
+	SUBQ         $+16, BP
 	JGE          loop34
 
 end35:
-	ADDQ         $+16, R14
-	TESTQ        R14, R14
+	ADDQ         $+16, BP
+	TESTQ        BP, BP
 	JEQ          done36
-	MOVQ         $-1, R12
-	BZHIQ        R14, R12, R12
-	KMOVW        R12, K1
-	LEAQ         (R13)(R9*1), R12
-	VMOVUPS.Z    (CX)(R13*4), K1, Z4
-	VMOVUPS.Z    (CX)(R12*4), K1, Z5
-	VMOVUPS.Z    (DI)(R13*4), K1, Z6
-	VMOVUPS.Z    (DI)(R12*4), K1, Z7
+	MOVQ         $-1, R14
+	BZHIQ        BP, R14, R14
+	KMOVW        R14, K1
+	LEAQ         (R15)(R11*1), R14
+	VMOVUPS.Z    (CX)(R15*4), K1, Z4
+	VMOVUPS.Z    (CX)(R14*4), K1, Z5
+	VMOVUPS.Z    (DI)(R15*4), K1, Z6
+	VMOVUPS.Z    (DI)(R14*4), K1, Z7
 	VMULPS       Z6, Z4, Z8
 	VMOVUPS      Z8, Z8
 	VFMADD231PS  Z7, Z5, Z8
 	VMULPS       Z6, Z5, Z5
 	VMOVUPS      Z5, Z5
 	VFNMADD231PS Z7, Z4, Z5
-	VMOVUPS      Z8, K1, (AX)(R13*4)
-	VMOVUPS.Z    (DX)(R13*4), K1, Z4
+	VMOVUPS      Z8, K1, (AX)(R15*4)
+	VMOVUPS.Z    (DX)(R15*4), K1, Z4
 	VMULPS       Z4, Z1, Z4
 	VMULPS       Z4, Z8, Z4
-	VMOVUPS.Z    (SI)(R13*4), K1, Z6
+	VMOVUPS.Z    (SI)(R15*4), K1, Z6
 	VADDPS       Z4, Z6, Z6
-	VMOVUPS      Z6, K1, (SI)(R13*4)
-	VMOVUPS.Z    (BX)(R13*4), K1, Z6
+	VMOVUPS      Z6, K1, (SI)(R15*4)
+	VMOVUPS.Z    (BX)(R15*4), K1, Z6
 	VFMADD231PS  Z6, Z4, Z2
-	VMOVUPS      Z5, K1, (AX)(R12*4)
-	VMOVUPS.Z    (DX)(R12*4), K1, Z4
+	VMOVUPS      Z5, K1, (AX)(R14*4)
+	VMOVUPS.Z    (DX)(R14*4), K1, Z4
 	VMULPS       Z4, Z1, Z4
 	VMULPS       Z4, Z5, Z4
-	VMOVUPS.Z    (SI)(R12*4), K1, Z5
+	VMOVUPS.Z    (SI)(R14*4), K1, Z5
 	VADDPS       Z4, Z5, Z5
-	VMOVUPS      Z5, K1, (SI)(R12*4)
-	VMOVUPS.Z    (BX)(R12*4), K1, Z5
+	VMOVUPS      Z5, K1, (SI)(R14*4)
+	VMOVUPS.Z    (BX)(R14*4), K1, Z5
 	VFMADD231PS  Z5, Z4, Z3
 
 done36:
@@ -624,46 +637,52 @@ done36:
 	VBROADCASTSS  X4, Z4
 	VMULPS        Z1, Z1, Z5
 	VMULPS        Z4, Z5, Z4
-	XORQ          R12, R12
-	MOVQ          R8, R13
-	SUBQ          $+16, R13
+	XORQ          R14, R14
+	MOVQ          R8, R15
+	SUBQ          $+16, R15
 	JLT           end38
 
 loop37:
-	VMOVUPS      (DX)(R12*4), Z5
-	VMOVUPS      (AX)(R12*4), Z6
-	VMOVUPS      (BX)(R12*4), Z7
+	PREFETCHT0   (R9)(R14*4)
+	PREFETCHT0   (R10)(R14*4)
+	VMOVUPS      (DX)(R14*4), Z5
+	VMOVUPS      (AX)(R14*4), Z6
+	VMOVUPS      (BX)(R14*4), Z7
 	VMULPS       Z7, Z6, Z6
 	VMULPS       Z6, Z1, Z6
 	VMOVUPS      Z6, Z6
 	VFNMADD231PS Z5, Z4, Z6
-	VMOVUPS      Z6, (AX)(R12*4)
-	ADDQ         $+16, R12
-	SUBQ         $+16, R13
+	VMOVUPS      Z6, (AX)(R14*4)
+	ADDQ         $+16, R14
+	SUBQ         $+16, R15
 	JGE          loop37
 
 end38:
-	ADDQ         $+16, R13
-	TESTQ        R13, R13
+	ADDQ         $+16, R15
+	TESTQ        R15, R15
 	JEQ          done39
-	MOVQ         $-1, R14
-	BZHIQ        R13, R14, R14
-	KMOVW        R14, K1
-	VMOVUPS.Z    (DX)(R12*4), K1, Z5
-	VMOVUPS.Z    (AX)(R12*4), K1, Z6
-	VMOVUPS.Z    (BX)(R12*4), K1, Z7
+	MOVQ         $-1, BP
+	BZHIQ        R15, BP, BP
+	KMOVW        BP, K1
+	PREFETCHT0   (R9)(R14*4)
+	PREFETCHT0   (R10)(R14*4)
+	VMOVUPS.Z    (DX)(R14*4), K1, Z5
+	VMOVUPS.Z    (AX)(R14*4), K1, Z6
+	VMOVUPS.Z    (BX)(R14*4), K1, Z7
 	VMULPS       Z7, Z6, Z6
 	VMULPS       Z6, Z1, Z1
 	VMOVUPS      Z1, Z1
 	VFNMADD231PS Z5, Z4, Z1
-	VMOVUPS      Z1, K1, (AX)(R12*4)
+	VMOVUPS      Z1, K1, (AX)(R14*4)
 
 done39:
 	LEAQ (AX)(R8*4), AX
 	LEAQ (CX)(R8*4), CX
 	LEAQ (DX)(R8*4), DX
-	ADDQ $+4, R10
-	DECQ R11
+	LEAQ (R9)(R8*4), R9
+	LEAQ (R10)(R8*4), R10
+	ADDQ $+4, R12
+	DECQ R13
 	JNE  head
 	VZEROUPPER
 	RET
@@ -1422,62 +1441,70 @@ done25:
 	VZEROUPPER
 	RET
 
-// func headNormAVX2(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·headNormAVX2(SB), NOSPLIT, $0-128
+// func headNormAVX2(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64, next int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·headNormAVX2(SB), NOSPLIT, $0-136
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ gain_base+48(FP), DX
 	MOVQ angles_base+72(FP), BX
 	MOVQ gain_len+56(FP), SI
-	MOVQ SI, DI
-	SHRQ $0x01, DI
-	MOVQ rstd_base+96(FP), R8
-	MOVQ rstd_len+104(FP), R9
+	MOVQ next+128(FP), DI
+	LEAQ (CX)(DI*4), DI
+	MOVQ SI, R8
+	SHRQ $0x01, R8
+	MOVQ rstd_base+96(FP), R9
+	MOVQ rstd_len+104(FP), R10
 
 head:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	XORQ   R10, R10
-	MOVQ   SI, R11
-	SUBQ   $+32, R11
+	XORQ   R11, R11
+	MOVQ   SI, R12
+	SUBQ   $+32, R12
 	JLT    end27
 
 loop26:
-	VMOVUPS     (CX)(R10*4), Y4
+	VMOVUPS     (CX)(R11*4), Y4
+	PREFETCHT0  (DI)(R11*4)
 	VFMADD231PS Y4, Y4, Y0
-	VMOVUPS     32(CX)(R10*4), Y4
+	VMOVUPS     32(CX)(R11*4), Y4
+	PREFETCHT0  32(DI)(R11*4)
 	VFMADD231PS Y4, Y4, Y1
-	VMOVUPS     64(CX)(R10*4), Y4
+	VMOVUPS     64(CX)(R11*4), Y4
+	PREFETCHT0  64(DI)(R11*4)
 	VFMADD231PS Y4, Y4, Y2
-	VMOVUPS     96(CX)(R10*4), Y4
+	VMOVUPS     96(CX)(R11*4), Y4
+	PREFETCHT0  96(DI)(R11*4)
 	VFMADD231PS Y4, Y4, Y3
-	ADDQ        $+32, R10
-	SUBQ        $+32, R11
+	ADDQ        $+32, R11
+	SUBQ        $+32, R12
 	JGE         loop26
 
 end27:
-	ADDQ $+32, R11
-	SUBQ $+8, R11
+	ADDQ $+32, R12
+	SUBQ $+8, R12
 	JLT  end29
 
 loop28:
-	VMOVUPS     (CX)(R10*4), Y4
+	VMOVUPS     (CX)(R11*4), Y4
+	PREFETCHT0  (DI)(R11*4)
 	VFMADD231PS Y4, Y4, Y0
-	ADDQ        $+8, R10
-	SUBQ        $+8, R11
+	ADDQ        $+8, R11
+	SUBQ        $+8, R12
 	JGE         loop28
 
 end29:
-	ADDQ        $+8, R11
-	TESTQ       R11, R11
+	ADDQ        $+8, R12
+	TESTQ       R12, R12
 	JEQ         done30
-	NEGQ        R11
-	LEAQ        tailMasks<>+0(SB), R12
-	VMOVUPS     32(R12)(R11*4), Y4
-	VMASKMOVPS  (CX)(R10*4), Y4, Y4
+	NEGQ        R12
+	LEAQ        tailMasks<>+0(SB), R13
+	VMOVUPS     32(R13)(R12*4), Y4
+	VMASKMOVPS  (CX)(R11*4), Y4, Y4
+	PREFETCHT0  (DI)(R11*4)
 	VFMADD231PS Y4, Y4, Y0
 
 done30:
@@ -1501,21 +1528,21 @@ done30:
 	VMOVSD       double<>+0(SB), X1
 	VDIVSD       X0, X1, X0
 	VCVTSD2SS    X0, X0, X0
-	VMOVSS       X0, (R8)
-	VBROADCASTSS (R8), Y0
-	XORQ         R11, R11
-	MOVQ         DI, R12
-	SUBQ         $+8, R12
+	VMOVSS       X0, (R9)
+	VBROADCASTSS (R9), Y0
+	XORQ         R12, R12
+	MOVQ         R8, R13
+	SUBQ         $+8, R13
 	JLT          end32
 
 loop31:
-	LEAQ         (R11)(DI*1), R10
-	VMOVUPS      (CX)(R11*4), Y1
-	VMOVUPS      (CX)(R10*4), Y2
-	VMOVUPS      (DX)(R11*4), Y3
-	VMOVUPS      (DX)(R10*4), Y4
-	VMOVUPS      (BX)(R11*4), Y5
-	VMOVUPS      (BX)(R10*4), Y6
+	LEAQ         (R12)(R8*1), R11
+	VMOVUPS      (CX)(R12*4), Y1
+	VMOVUPS      (CX)(R11*4), Y2
+	VMOVUPS      (DX)(R12*4), Y3
+	VMOVUPS      (DX)(R11*4), Y4
+	VMOVUPS      (BX)(R12*4), Y5
+	VMOVUPS      (BX)(R11*4), Y6
 	VMULPS       Y1, Y0, Y1
 	VMULPS       Y3, Y1, Y1
 	VMULPS       Y2, Y0, Y2
@@ -1523,29 +1550,29 @@ loop31:
 	VMULPS       Y5, Y1, Y3
 	VMOVUPS      Y3, Y3
 	VFNMADD231PS Y6, Y2, Y3
-	VMOVUPS      Y3, (AX)(R11*4)
+	VMOVUPS      Y3, (AX)(R12*4)
 	VMULPS       Y5, Y2, Y2
 	VMOVUPS      Y2, Y2
 	VFMADD231PS  Y6, Y1, Y2
-	VMOVUPS      Y2, (AX)(R10*4)
-	ADDQ         $+8, R11
-	SUBQ         $+8, R12
+	VMOVUPS      Y2, (AX)(R11*4)
+	ADDQ         $+8, R12
+	SUBQ         $+8, R13
 	JGE          loop31
 
 end32:
-	ADDQ         $+8, R12
-	TESTQ        R12, R12
+	ADDQ         $+8, R13
+	TESTQ        R13, R13
 	JEQ          done33
-	NEGQ         R12
-	LEAQ         tailMasks<>+0(SB), R10
-	VMOVUPS      32(R10)(R12*4), Y1
-	LEAQ         (R11)(DI*1), R10
-	VMASKMOVPS   (CX)(R11*4), Y1, Y2
-	VMASKMOVPS   (CX)(R10*4), Y1, Y3
-	VMASKMOVPS   (DX)(R11*4), Y1, Y4
-	VMASKMOVPS   (DX)(R10*4), Y1, Y5
-	VMASKMOVPS   (BX)(R11*4), Y1, Y6
-	VMASKMOVPS   (BX)(R10*4), Y1, Y7
+	NEGQ         R13
+	LEAQ         tailMasks<>+0(SB), R11
+	VMOVUPS      32(R11)(R13*4), Y1
+	LEAQ         (R12)(R8*1), R11
+	VMASKMOVPS   (CX)(R12*4), Y1, Y2
+	VMASKMOVPS   (CX)(R11*4), Y1, Y3
+	VMASKMOVPS   (DX)(R12*4), Y1, Y4
+	VMASKMOVPS   (DX)(R11*4), Y1, Y5
+	VMASKMOVPS   (BX)(R12*4), Y1, Y6
+	VMASKMOVPS   (BX)(R11*4), Y1, Y7
 	VMULPS       Y2, Y0, Y2
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y3, Y0, Y0
@@ -1553,24 +1580,25 @@ end32:
 	VMULPS       Y6, Y2, Y3
 	VMOVUPS      Y3, Y3
 	VFNMADD231PS Y7, Y0, Y3
-	VMASKMOVPS   Y3, Y1, (AX)(R11*4)
+	VMASKMOVPS   Y3, Y1, (AX)(R12*4)
 	VMULPS       Y6, Y0, Y0
 	VMOVUPS      Y0, Y0
 	VFMADD231PS  Y7, Y2, Y0
-	VMASKMOVPS   Y0, Y1, (AX)(R10*4)
+	VMASKMOVPS   Y0, Y1, (AX)(R11*4)
 
 done33:
 	LEAQ (AX)(SI*4), AX
 	LEAQ (CX)(SI*4), CX
-	ADDQ $+4, R8
-	DECQ R9
+	LEAQ (DI)(SI*4), DI
+	ADDQ $+4, R9
+	DECQ R10
 	JNE  head
 	VZEROUPPER
 	RET
 
-// func headNormGradAVX2(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·headNormGradAVX2(SB), NOSPLIT, $0-168
+// func headNormGradAVX2(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32, nextDY int, nextX int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·headNormGradAVX2(SB), NOSPLIT, $8-184
 	MOVQ       dx_base+0(FP), AX
 	MOVQ       dy_base+24(FP), CX
 	MOVQ       x_base+48(FP), DX
@@ -1578,91 +1606,95 @@ TEXT ·headNormGradAVX2(SB), NOSPLIT, $0-168
 	MOVQ       dgain_base+96(FP), SI
 	MOVQ       angles_base+120(FP), DI
 	MOVQ       gain_len+80(FP), R8
-	MOVQ       R8, R9
-	SHRQ       $0x01, R9
+	MOVQ       nextDY+168(FP), R9
+	LEAQ       (CX)(R9*4), R9
+	MOVQ       nextX+176(FP), R10
+	LEAQ       (DX)(R10*4), R10
+	MOVQ       R8, R11
+	SHRQ       $0x01, R11
 	VXORPS     Y0, Y0, Y0
 	VCVTSI2SSQ R8, X0, X0
-	MOVQ       rstd_base+144(FP), R10
-	MOVQ       rstd_len+152(FP), R11
+	MOVQ       rstd_base+144(FP), R12
+	MOVQ       rstd_len+152(FP), R13
 
 head:
-	VBROADCASTSS (R10), Y1
+	VBROADCASTSS (R12), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	XORQ         R13, R13
-	MOVQ         R9, R14
-	SUBQ         $+8, R14
+	XORQ         R15, R15
+	MOVQ         R11, BP
+	SUBQ         $+8, BP
 	JLT          end35
 
 loop34:
-	LEAQ         (R13)(R9*1), R12
-	VMOVUPS      (CX)(R13*4), Y4
-	VMOVUPS      (CX)(R12*4), Y5
-	VMOVUPS      (DI)(R13*4), Y6
-	VMOVUPS      (DI)(R12*4), Y7
+	LEAQ         (R15)(R11*1), R14
+	VMOVUPS      (CX)(R15*4), Y4
+	VMOVUPS      (CX)(R14*4), Y5
+	VMOVUPS      (DI)(R15*4), Y6
+	VMOVUPS      (DI)(R14*4), Y7
 	VMULPS       Y6, Y4, Y8
 	VMOVUPS      Y8, Y8
 	VFMADD231PS  Y7, Y5, Y8
 	VMULPS       Y6, Y5, Y5
 	VMOVUPS      Y5, Y5
 	VFNMADD231PS Y7, Y4, Y5
-	VMOVUPS      Y8, (AX)(R13*4)
-	VMOVUPS      (DX)(R13*4), Y4
+	VMOVUPS      Y8, (AX)(R15*4)
+	VMOVUPS      (DX)(R15*4), Y4
 	VMULPS       Y4, Y1, Y4
 	VMULPS       Y4, Y8, Y4
-	VMOVUPS      (SI)(R13*4), Y6
+	VMOVUPS      (SI)(R15*4), Y6
 	VADDPS       Y4, Y6, Y6
-	VMOVUPS      Y6, (SI)(R13*4)
-	VMOVUPS      (BX)(R13*4), Y6
+	VMOVUPS      Y6, (SI)(R15*4)
+	VMOVUPS      (BX)(R15*4), Y6
 	VFMADD231PS  Y6, Y4, Y2
-	VMOVUPS      Y5, (AX)(R12*4)
-	VMOVUPS      (DX)(R12*4), Y4
+	VMOVUPS      Y5, (AX)(R14*4)
+	VMOVUPS      (DX)(R14*4), Y4
 	VMULPS       Y4, Y1, Y4
 	VMULPS       Y4, Y5, Y4
-	VMOVUPS      (SI)(R12*4), Y5
+	VMOVUPS      (SI)(R14*4), Y5
 	VADDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, (SI)(R12*4)
-	VMOVUPS      (BX)(R12*4), Y5
+	VMOVUPS      Y5, (SI)(R14*4)
+	VMOVUPS      (BX)(R14*4), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         $+8, R13
-	SUBQ         $+8, R14
+	ADDQ         $+8, R15
+	SUBQ         $+8, BP
 	JGE          loop34
 
 end35:
-	ADDQ         $+8, R14
-	TESTQ        R14, R14
+	ADDQ         $+8, BP
+	TESTQ        BP, BP
 	JEQ          done36
-	NEGQ         R14
-	LEAQ         tailMasks<>+0(SB), R12
-	VMOVUPS      32(R12)(R14*4), Y4
-	LEAQ         (R13)(R9*1), R12
-	VMASKMOVPS   (CX)(R13*4), Y4, Y5
-	VMASKMOVPS   (CX)(R12*4), Y4, Y6
-	VMASKMOVPS   (DI)(R13*4), Y4, Y7
-	VMASKMOVPS   (DI)(R12*4), Y4, Y8
+	NEGQ         BP
+	LEAQ         tailMasks<>+0(SB), R14
+	VMOVUPS      32(R14)(BP*4), Y4
+	LEAQ         (R15)(R11*1), R14
+	VMASKMOVPS   (CX)(R15*4), Y4, Y5
+	VMASKMOVPS   (CX)(R14*4), Y4, Y6
+	VMASKMOVPS   (DI)(R15*4), Y4, Y7
+	VMASKMOVPS   (DI)(R14*4), Y4, Y8
 	VMULPS       Y7, Y5, Y9
 	VMOVUPS      Y9, Y9
 	VFMADD231PS  Y8, Y6, Y9
 	VMULPS       Y7, Y6, Y6
 	VMOVUPS      Y6, Y6
 	VFNMADD231PS Y8, Y5, Y6
-	VMASKMOVPS   Y9, Y4, (AX)(R13*4)
-	VMASKMOVPS   (DX)(R13*4), Y4, Y5
+	VMASKMOVPS   Y9, Y4, (AX)(R15*4)
+	VMASKMOVPS   (DX)(R15*4), Y4, Y5
 	VMULPS       Y5, Y1, Y5
 	VMULPS       Y5, Y9, Y5
-	VMASKMOVPS   (SI)(R13*4), Y4, Y7
+	VMASKMOVPS   (SI)(R15*4), Y4, Y7
 	VADDPS       Y5, Y7, Y7
-	VMASKMOVPS   Y7, Y4, (SI)(R13*4)
-	VMASKMOVPS   (BX)(R13*4), Y4, Y7
+	VMASKMOVPS   Y7, Y4, (SI)(R15*4)
+	VMASKMOVPS   (BX)(R15*4), Y4, Y7
 	VFMADD231PS  Y7, Y5, Y2
-	VMASKMOVPS   Y6, Y4, (AX)(R12*4)
-	VMASKMOVPS   (DX)(R12*4), Y4, Y5
+	VMASKMOVPS   Y6, Y4, (AX)(R14*4)
+	VMASKMOVPS   (DX)(R14*4), Y4, Y5
 	VMULPS       Y5, Y1, Y5
 	VMULPS       Y5, Y6, Y5
-	VMASKMOVPS   (SI)(R12*4), Y4, Y6
+	VMASKMOVPS   (SI)(R14*4), Y4, Y6
 	VADDPS       Y5, Y6, Y6
-	VMASKMOVPS   Y6, Y4, (SI)(R12*4)
-	VMASKMOVPS   (BX)(R12*4), Y4, Y4
+	VMASKMOVPS   Y6, Y4, (SI)(R14*4)
+	VMASKMOVPS   (BX)(R14*4), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
 
 done36:
@@ -1679,46 +1711,52 @@ done36:
 	VBROADCASTSS X2, Y2
 	VMULPS       Y1, Y1, Y3
 	VMULPS       Y2, Y3, Y2
-	XORQ         R12, R12
-	MOVQ         R8, R13
-	SUBQ         $+8, R13
+	XORQ         R14, R14
+	MOVQ         R8, R15
+	SUBQ         $+8, R15
 	JLT          end38
 
 loop37:
-	VMOVUPS      (DX)(R12*4), Y3
-	VMOVUPS      (AX)(R12*4), Y4
-	VMOVUPS      (BX)(R12*4), Y5
+	PREFETCHT0   (R9)(R14*4)
+	PREFETCHT0   (R10)(R14*4)
+	VMOVUPS      (DX)(R14*4), Y3
+	VMOVUPS      (AX)(R14*4), Y4
+	VMOVUPS      (BX)(R14*4), Y5
 	VMULPS       Y5, Y4, Y4
 	VMULPS       Y4, Y1, Y4
 	VMOVUPS      Y4, Y4
 	VFNMADD231PS Y3, Y2, Y4
-	VMOVUPS      Y4, (AX)(R12*4)
-	ADDQ         $+8, R12
-	SUBQ         $+8, R13
+	VMOVUPS      Y4, (AX)(R14*4)
+	ADDQ         $+8, R14
+	SUBQ         $+8, R15
 	JGE          loop37
 
 end38:
-	ADDQ         $+8, R13
-	TESTQ        R13, R13
+	ADDQ         $+8, R15
+	TESTQ        R15, R15
 	JEQ          done39
-	NEGQ         R13
-	LEAQ         tailMasks<>+0(SB), R14
-	VMOVUPS      32(R14)(R13*4), Y3
-	VMASKMOVPS   (DX)(R12*4), Y3, Y4
-	VMASKMOVPS   (AX)(R12*4), Y3, Y5
-	VMASKMOVPS   (BX)(R12*4), Y3, Y6
+	NEGQ         R15
+	LEAQ         tailMasks<>+0(SB), BP
+	VMOVUPS      32(BP)(R15*4), Y3
+	PREFETCHT0   (R9)(R14*4)
+	PREFETCHT0   (R10)(R14*4)
+	VMASKMOVPS   (DX)(R14*4), Y3, Y4
+	VMASKMOVPS   (AX)(R14*4), Y3, Y5
+	VMASKMOVPS   (BX)(R14*4), Y3, Y6
 	VMULPS       Y6, Y5, Y5
 	VMULPS       Y5, Y1, Y1
 	VMOVUPS      Y1, Y1
 	VFNMADD231PS Y4, Y2, Y1
-	VMASKMOVPS   Y1, Y3, (AX)(R12*4)
+	VMASKMOVPS   Y1, Y3, (AX)(R14*4)
 
 done39:
 	LEAQ (AX)(R8*4), AX
 	LEAQ (CX)(R8*4), CX
 	LEAQ (DX)(R8*4), DX
-	ADDQ $+4, R10
-	DECQ R11
+	LEAQ (R9)(R8*4), R9
+	LEAQ (R10)(R8*4), R10
+	ADDQ $+4, R12
+	DECQ R13
 	JNE  head
 	VZEROUPPER
 	RET

@@ -59,9 +59,19 @@ func (s *simd) step(n reg.GPVirtual, addresses ...reg.Register) {
 	}
 }
 
+// nextRow is the address as many floats after base as the parameter says, which is wanted
+// next: rows of a slice of columns lie too far apart for the processor to foresee them.
+func (s *simd) nextRow(name string, base reg.Register) reg.GPVirtual {
+	distance := s.Load(s.Param(name), s.GP64())
+	at := s.GP64()
+	s.LEAQ(operand.Mem{Base: base, Index: distance, Scale: 4}, at)
+	return at
+}
+
 func headNorm(s *simd) {
-	s.function("headNorm", "(y, x, gain, angles, rstd []float32, eps float64)", "is headNormPortable, vectorised.")
+	s.function("headNorm", "(y, x, gain, angles, rstd []float32, eps float64, next int)", "is headNormPortable, vectorised.")
 	y, x, gain, angles, dim := s.slice("y"), s.slice("x"), s.slice("gain"), s.slice("angles"), s.length("gain")
+	next := s.nextRow("next", x)
 	half := s.GP64()
 	s.MOVQ(dim, half)
 	s.SHRQ(operand.U8(1), half)
@@ -69,6 +79,7 @@ func headNorm(s *simd) {
 		sums := [4]reg.VecVirtual{s.zero(), s.zero(), s.zero(), s.zero()}
 		s.each(dim, len(sums), func(c *cursor, turn int) {
 			v := c.get(x)
+			s.PREFETCHT0(c.at(next))
 			s.accumulate(v, v, sums[turn])
 		})
 		sum := s.sumLanes(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])))
@@ -82,7 +93,7 @@ func headNorm(s *simd) {
 			c.put(s.fnma(b, sin, s.mul(a, cos)), y)
 			c.upper.put(s.fma(a, sin, s.mul(b, cos)), y)
 		})
-		s.step(dim, y, x)
+		s.step(dim, y, x, next)
 	})
 	s.end()
 }
@@ -114,9 +125,10 @@ func (s *simd) doubles(x float64) operand.Mem {
 }
 
 func headNormGrad(s *simd) {
-	s.function("headNormGrad", "(dx, dy, x, gain, dgain, angles, rstd []float32)", "is headNormGradPortable, vectorised.")
+	s.function("headNormGrad", "(dx, dy, x, gain, dgain, angles, rstd []float32, nextDY, nextX int)", "is headNormGradPortable, vectorised.")
 	dx, dy, x, gain, dgain := s.slice("dx"), s.slice("dy"), s.slice("x"), s.slice("gain"), s.slice("dgain")
 	angles, dim := s.slice("angles"), s.length("gain")
+	nextDY, nextX := s.nextRow("nextDY", dy), s.nextRow("nextX", x)
 	half := s.GP64()
 	s.MOVQ(dim, half)
 	s.SHRQ(operand.U8(1), half)
@@ -142,9 +154,11 @@ func headNormGrad(s *simd) {
 		s.VBROADCASTSS(mean.AsX(), mean)
 		down := s.mul(s.mul(r, r), mean)
 		s.each(dim, 1, func(c *cursor, _ int) {
+			s.PREFETCHT0(c.at(nextDY))
+			s.PREFETCHT0(c.at(nextX))
 			c.put(s.fnma(down, c.get(x), s.mul(r, s.mul(c.get(dx), c.get(gain)))), dx)
 		})
-		s.step(dim, dx, dy, x)
+		s.step(dim, dx, dy, x, nextDY, nextX)
 	})
 	s.end()
 }
