@@ -81,6 +81,7 @@ func (f *coordinatorFlags) declare(cmd *cobra.Command) {
 	f.page.add(flags)
 	addRunName(flags, &f.name)
 	flags.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --run-dir")
+	flags.BoolVar(&f.requeue, "requeue", false, requeueUsage)
 	addEventsJSON(flags, &f.json)
 }
 

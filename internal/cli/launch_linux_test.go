@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -69,5 +70,52 @@ func TestJobStartsItsCoordinatorAgain(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, "runs/first/checkpoints", stepName(steps), "manifest.json")); err != nil {
 		t.Error(err)
+	}
+}
+
+// With --requeue, SIGTERM means that the host is taken back: who leaves ends with 75, and
+// who trains to the end with 0.
+func TestRequeueOnTerm(t *testing.T) {
+	t.Parallel()
+	const steps = 100000
+	p := daemons(t, steps)
+	c, address := p.coordinator("2", "--spec", "run.toml", "--min-nodes", "1", "--requeue")
+	a, b := p.node("a", address, "--requeue"), p.node("b", address, "--requeue")
+	c.untilLine("step     20/100000 ")
+	b.signal(syscall.SIGTERM)
+	b.wait().want(75)
+	c.signal(syscall.SIGTERM)
+	c.wait().want(75)
+	a.wait().want(75)
+
+	p = daemons(t, 30)
+	c, address = p.coordinator("1", "--spec", "run.toml", "--requeue")
+	p.node("a", address, "--requeue").wait().want(0)
+	c.wait().want(0)
+}
+
+// What manifests ask of the daemons, these know.
+func TestManifestsFlagsExist(t *testing.T) {
+	t.Parallel()
+	p := daemons(t, 30)
+	text := p.run("launch", "k8s", "--image", "parallax", "--spec", "run.toml", "--nodes", "3", "--min-nodes", "2", "--device", "cuda:0", "--threads", "4", "--tls").want(0).stdout.String()
+	commands := 0
+	for _, line := range strings.Split(text, "\n") {
+		list, found := strings.CutPrefix(strings.TrimSpace(line), "command: ")
+		if !found {
+			continue
+		}
+		commands++
+		var args []string
+		if err := json.Unmarshal([]byte(list), &args); err != nil {
+			t.Fatal(err)
+		}
+		if args[0] != "parallax" {
+			t.Errorf("it runs %s", args[0])
+		}
+		p.run(append(args[1:], "--help")...).want(0)
+	}
+	if commands != 2 {
+		t.Errorf("%d commands in\n%s", commands, text)
 	}
 }

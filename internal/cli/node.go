@@ -56,6 +56,7 @@ func (f *nodeFlags) declare(cmd *cobra.Command) {
 	addThreads(flags, &o.Threads)
 	addCache(flags, &o.CacheDir)
 	flags.DurationVar(&o.Patience, "patience", 2*time.Minute, "how long to wait for the coordinator")
+	flags.BoolVar(&o.Requeue, "requeue", false, requeueUsage)
 }
 
 func (f *nodeFlags) run(cmd *cobra.Command) error {
