@@ -12,7 +12,12 @@ func splitRowsAMX(dst []uint16, src []float32, stride int, steps int)
 //go:noescape
 func splitPairsAMX(dst []uint16, panelStride int, src []float32, stride int, panels int)
 
-// multiplyPartsAMX computes the blocks of some strips of A and a panel of B.
+// splitUnitsAMX packs the units of a block that is not to be multiplied.
+//
+//go:noescape
+func splitUnitsAMX(t *partsBlock)
+
+// multiplyPartsAMX computes the blocks of some strips of A and a panel of B, and packs a unit a step.
 //
 //go:noescape
 func multiplyPartsAMX(t *partsBlock)

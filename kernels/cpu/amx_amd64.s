@@ -144,32 +144,469 @@ pair:
 	VZEROUPPER
 	RET
 
+// func splitUnitsAMX(t *partsBlock)
+// Requires: AVX, AVX512F
+TEXT ·splitUnitsAMX(SB), NOSPLIT, $32-8
+	MOVQ         t+0(FP), DI
+	VBROADCASTSS word_00008000<>+0(SB), Z0
+	VBROADCASTSS word_ffff0000<>+0(SB), Z1
+	MOVQ         (DI), R8
+	MOVQ         96(DI), R9
+	MOVQ         72(DI), R12
+	MOVQ         136(DI), R13
+	SHLQ         $0x02, R13
+	MOVQ         48(DI), AX
+	MOVQ         AX, (SP)
+	MOVQ         152(DI), AX
+	MOVQ         AX, 8(SP)
+	MOVQ         232(DI), AX
+	SHLQ         $0x02, AX
+	MOVQ         AX, 24(SP)
+	MOVQ         160(DI), R14
+	IMUL3Q       $0x18, 168(DI), AX
+	ADDQ         R14, AX
+	MOVQ         AX, 16(SP)
+
+unit:
+	CMPQ       R14, 16(SP)
+	JEQ        packed
+	MOVQ       (R14), BX
+	MOVQ       184(DI), R11
+	LEAQ       (R11)(BX*2), R11
+	MOVQ       8(R14), BX
+	MOVQ       208(DI), R10
+	LEAQ       (R10)(BX*4), R10
+	MOVQ       16(R14), BX
+	SHLQ       $0x02, BX
+	ADDQ       $+24, R14
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, (R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2048(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4096(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 64(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2112(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4160(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 128(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2176(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4224(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 192(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2240(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4288(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 256(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2304(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4352(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 320(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2368(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4416(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 384(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2432(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4480(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 448(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2496(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4544(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 512(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2560(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4608(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 576(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2624(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4672(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 640(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2688(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4736(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 704(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2752(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4800(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 768(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2816(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4864(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 832(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2880(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4928(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 896(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2944(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4992(R11)
+	ADDQ       24(SP), R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 960(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 3008(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 5056(R11)
+	ADDQ       24(SP), R10
+	JMP        unit
+
+packed:
+	VZEROUPPER
+	RET
+
 // func multiplyPartsAMX(t *partsBlock)
-// Requires: AVX, MMX+
-TEXT ·multiplyPartsAMX(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), DI
-	LEAQ tileShapes<>+0(SB), AX
+// Requires: AVX, AVX512F, MMX+
+TEXT ·multiplyPartsAMX(SB), NOSPLIT, $32-8
+	MOVQ         t+0(FP), DI
+	VBROADCASTSS word_00008000<>+0(SB), Z0
+	VBROADCASTSS word_ffff0000<>+0(SB), Z1
+	LEAQ         tileShapes<>+0(SB), AX
 
 	// LDTILECFG
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0x00
-	MOVQ $0x00000040, SI
-	MOVQ (DI), R8
-	MOVQ 96(DI), R9
-	MOVQ 48(DI), R10
-	MOVQ 128(DI), R11
-	SHLQ $0x02, R11
-	MOVQ 72(DI), R12
-	MOVQ 136(DI), R13
-	SHLQ $0x02, R13
-	MOVQ 152(DI), BX
+	BYTE   $0xc4
+	BYTE   $0xe2
+	BYTE   $0x78
+	BYTE   $0x49
+	BYTE   $0x00
+	MOVQ   $0x00000040, SI
+	MOVQ   (DI), R8
+	MOVQ   96(DI), R9
+	MOVQ   72(DI), R12
+	MOVQ   136(DI), R13
+	SHLQ   $0x02, R13
+	MOVQ   48(DI), AX
+	MOVQ   AX, (SP)
+	MOVQ   152(DI), AX
+	MOVQ   AX, 8(SP)
+	MOVQ   232(DI), AX
+	SHLQ   $0x02, AX
+	MOVQ   AX, 24(SP)
+	MOVQ   160(DI), R14
+	IMUL3Q $0x18, 168(DI), AX
+	ADDQ   R14, AX
+	MOVQ   AX, 16(SP)
 
 strip:
+	MOVQ  (SP), R10
 	TESTQ R10, R10
 	JEQ   clear
+	MOVQ  128(DI), R11
+	SHLQ  $0x02, R11
 
 	// TILELOADD
 	BYTE $0xc4
@@ -224,6 +661,7 @@ strip:
 	MOVQ R11, CX
 	SHLQ $0x04, CX
 	ADDQ CX, R10
+	MOVQ R10, (SP)
 	JMP  started
 
 clear:
@@ -262,6 +700,765 @@ started:
 	MOVQ R12, R15
 
 step:
+	CMPQ R14, 16(SP)
+	JEQ  plain
+	MOVQ (R14), BX
+	MOVQ 184(DI), R11
+	LEAQ (R11)(BX*2), R11
+	MOVQ 8(R14), BX
+	MOVQ 208(DI), R10
+	LEAQ (R10)(BX*4), R10
+	MOVQ 16(R14), BX
+	SHLQ $0x02, BX
+	ADDQ $+24, R14
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xac
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x04
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xb4
+	BYTE $0x32
+	BYTE $0x00
+	BYTE $0x10
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xbc
+	BYTE $0x32
+	BYTE $0x00
+	BYTE $0x14
+	BYTE $0x00
+	BYTE $0x00
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, (R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2048(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4096(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 64(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2112(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4160(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 128(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2176(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4224(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	PREFETCHT1 (R9)
+	PREFETCHT1 384(R9)
+	PREFETCHT1 768(R9)
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xb4
+	BYTE $0x32
+	BYTE $0x00
+	BYTE $0x08
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xbc
+	BYTE $0x32
+	BYTE $0x00
+	BYTE $0x0c
+	BYTE $0x00
+	BYTE $0x00
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 192(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2240(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4288(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 256(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2304(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4352(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 320(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2368(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4416(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	PREFETCHT1 64(R9)
+	PREFETCHT1 448(R9)
+	PREFETCHT1 832(R9)
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x08
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xac
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x0c
+	BYTE $0x00
+	BYTE $0x00
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 384(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2432(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4480(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 448(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2496(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4544(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 512(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2560(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4608(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	PREFETCHT1 128(R9)
+	PREFETCHT1 512(R9)
+	PREFETCHT1 896(R9)
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xb4
+	BYTE $0x32
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xbc
+	BYTE $0x32
+	BYTE $0x00
+	BYTE $0x04
+	BYTE $0x00
+	BYTE $0x00
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 576(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2624(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4672(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 640(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2688(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4736(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 704(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2752(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4800(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	PREFETCHT1 192(R9)
+	PREFETCHT1 576(R9)
+	PREFETCHT1 960(R9)
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x10
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xac
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x14
+	BYTE $0x00
+	BYTE $0x00
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 768(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2816(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4864(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 832(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2880(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4928(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 896(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 2944(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 4992(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	PREFETCHT1 256(R9)
+	PREFETCHT1 640(R9)
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xac
+	BYTE $0x30
+	BYTE $0x00
+	BYTE $0x04
+	BYTE $0x00
+	BYTE $0x00
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	VMOVUPS    (R10), Z2
+	VMOVUPS    (R10)(BX*1), Z3
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPADDD     Z0, Z2, Z5
+	VPANDD     Z1, Z5, Z5
+	VSUBPS     Z5, Z2, Z2
+	VPADDD     Z0, Z3, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z3, Z3
+	VPADDD     Z0, Z3, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z3, Z3
+	VPSRLD     $0x10, Z4, Z4
+	VPTERNLOGD $0xf8, Z1, Z6, Z4
+	VMOVUPS    Z4, 960(R11)
+	VPSRLD     $0x10, Z5, Z5
+	VPTERNLOGD $0xf8, Z1, Z7, Z5
+	VMOVUPS    Z5, 3008(R11)
+	VPSRLD     $0x10, Z2, Z2
+	VPTERNLOGD $0xf8, Z1, Z3, Z2
+	VMOVUPS    Z2, 5056(R11)
+	ADDQ       24(SP), R10
+
+	// TDPBF16PS
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xcc
+
+	// TDPBF16PS
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xd5
+
+	// TDPBF16PS
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	PREFETCHT1 320(R9)
+	PREFETCHT1 704(R9)
+	ADDQ       $+1024, R9
+	PREFETCHT0 (R15)
+	PREFETCHT0 64(R15)
+	ADDQ       R13, R15
+	PREFETCHT0 (R15)
+	PREFETCHT0 64(R15)
+	ADDQ       R13, R15
+	ADDQ       $+6144, AX
+	ADDQ       $+6144, DX
+	JMP        stepped
+
+plain:
 	// TILELOADD
 	BYTE $0xc4
 	BYTE $0xe2
@@ -622,8 +1819,10 @@ step:
 	ADDQ       R13, R15
 	ADDQ       $+6144, AX
 	ADDQ       $+6144, DX
-	DECQ       CX
-	JNE        step
+
+stepped:
+	DECQ CX
+	JNE  step
 
 	// TILESTORED
 	BYTE $0xc4
@@ -680,7 +1879,7 @@ step:
 	ADDQ CX, R12
 	MOVQ 120(DI), CX
 	LEAQ (R8)(CX*2), R8
-	DECQ BX
+	DECQ 8(SP)
 	JNE  strip
 
 	// TILERELEASE

@@ -32,6 +32,7 @@ type attentionBackwardJob struct {
 	lse, tbar      []float32
 
 	segments int       // of a key head; tile i is in segment i mod segments
+	partSize int       // of dK or dV of a head
 	parts    []float32 // dK and dV of each segment, with more than one
 	summing  bool
 }
@@ -40,6 +41,7 @@ type attentionBackwardJob struct {
 type headScratch struct {
 	keysT, valuesT []float32 // panels
 	keys           []float32 // [SeqLen][HeadDim]
+	sums           []float32 // room for dK and dV
 	dk, dv         []float32 // [SeqLen][HeadDim]
 
 	qr        []float32 // [rows][2 or 1][HeadDim]: scale*q, then r
@@ -70,23 +72,42 @@ func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 		b.partsAttentionBackward(pairs)
 		return
 	}
-	if a.segments == 1 {
-		b.pool.run(pairs, a)
-		return
-	}
-	a.parts = b.shared.take(pairs * a.segments * 2 * a.partFloats())
-	b.pool.run(pairs*a.segments, a)
-	a.summing = true
-	b.pool.run(pairs, a)
+	a.partSize = a.SeqLen * a.HeadDim
+	b.runSegments(a, a, pairs)
 }
 
-func (a *attentionBackwardJob) partFloats() int { return lines(a.SeqLen * a.HeadDim) }
+// runSegments runs j, whose state a is, on every segment of every key head, and then to
+// sum up the segments.
+func (b *Backend) runSegments(a *attentionBackwardJob, j job, pairs int) {
+	if a.segments == 1 {
+		b.pool.run(pairs, j)
+		return
+	}
+	a.parts = b.shared.take(pairs * a.segments * 2 * lines(a.partSize))
+	b.pool.run(pairs*a.segments, j)
+	a.summing = true
+	b.pool.run(pairs, j)
+}
 
-// part is where a task sums dK and dV.
-func (a *attentionBackwardJob) part(task int) (dk, dv []float32) {
-	n := a.partFloats()
-	at := a.parts[task*2*n:]
-	return at[:a.SeqLen*a.HeadDim], at[n:][:a.SeqLen*a.HeadDim]
+// part is where a task sums dK and dV: in what the worker has for one head, where it has all of
+// the head.
+func (a *attentionBackwardJob) part(task int, own []float32) (dk, dv []float32) {
+	n := lines(a.partSize)
+	if a.segments > 1 {
+		own = a.parts[task*2*n:]
+	}
+	return own[:a.partSize], own[n:][:a.partSize]
+}
+
+// sumParts adds up the segments of one head.
+func (a *attentionBackwardJob) sumParts(pair int) (dk, dv []float32) {
+	dk, dv = a.part(pair*a.segments, nil)
+	for segment := 1; segment < a.segments; segment++ {
+		k, v := a.part(pair*a.segments+segment, nil)
+		a.set.addTo(dk, k)
+		a.set.addTo(dv, v)
+	}
+	return dk, dv
 }
 
 // sides is the number of score rows per query: s and t, or s alone.
@@ -97,13 +118,14 @@ func (a *attentionBackwardJob) sides() int {
 	return 2
 }
 
-func (a *attentionBackwardJob) headScratch(w *worker) (h headScratch) {
+func (a *attentionBackwardJob) headScratch(w *worker) *headScratch {
+	h := &w.head
 	panels, dense, sides := a.panelFloats(), a.SeqLen*a.HeadDim, a.sides()
 	rows := backwardRows * lines(a.HeadDim)
 	scores := backwardRows * backwardStride
 	all := w.scratch.take(2*lines(panels) + 3*lines(dense) + (sides+1)*(rows+scores))
 	h.keysT, h.valuesT = cut(&all, panels), cut(&all, panels)
-	h.keys, h.dk, h.dv = cut(&all, dense), cut(&all, dense), cut(&all, dense)
+	h.keys, h.sums = cut(&all, dense), cut(&all, 2*lines(dense))
 	h.qr, h.g = cut(&all, sides*rows), cut(&all, rows)
 	h.st, h.w = cut(&all, sides*scores), cut(&all, scores)
 	return h
@@ -111,15 +133,14 @@ func (a *attentionBackwardJob) headScratch(w *worker) (h headScratch) {
 
 func (a *attentionBackwardJob) run(w *worker, task int) {
 	if a.summing {
-		a.sumParts(task)
+		dk, dv := a.sumParts(task)
+		a.storeRows(dk, dv, task)
 		return
 	}
 	pair, segment := task/a.segments, task%a.segments
 	seq, kvHead := pair/a.KVHeads, pair%a.KVHeads
 	h := a.headScratch(w)
-	if a.segments > 1 {
-		h.dk, h.dv = a.part(task)
-	}
+	h.dk, h.dv = a.part(task, h.sums)
 	a.packKeys(h.keysT, a.k, seq, kvHead)
 	a.packKeys(h.valuesT, a.v, seq, kvHead)
 	a.packDense(h.keys, a.k, seq, kvHead)
@@ -128,33 +149,21 @@ func (a *attentionBackwardJob) run(w *worker, task int) {
 	group := a.QHeads / a.KVHeads
 	for head := kvHead * group; head < (kvHead+1)*group; head++ {
 		for i0 := segment * backwardRows; i0 < a.SeqLen; i0 += a.segments * backwardRows {
-			a.queryTile(w, &h, seq, head, i0)
+			a.queryTile(w, h, seq, head, i0)
 		}
 	}
 	if a.segments == 1 {
-		a.storeRows(a.dk, h.dk, pair)
-		a.storeRows(a.dv, h.dv, pair)
+		a.storeRows(h.dk, h.dv, pair)
 	}
 }
 
-// storeRows copies one head's rows to dst.
-func (a *attentionBackwardJob) storeRows(dst matrix, rows []float32, pair int) {
-	at, d := pair/a.KVHeads*a.SeqLen, a.HeadDim
+// storeRows copies one head's dK and dV to where they belong.
+func (a *attentionBackwardJob) storeRows(dk, dv []float32, pair int) {
+	at, head, d := pair/a.KVHeads*a.SeqLen, pair%a.KVHeads, a.HeadDim
 	for j := range a.SeqLen {
-		copy(dst.head(at+j, pair%a.KVHeads, d), rows[j*d:])
+		copy(a.dk.head(at+j, head, d), dk[j*d:])
+		copy(a.dv.head(at+j, head, d), dv[j*d:])
 	}
-}
-
-// sumParts adds up the segments of one head.
-func (a *attentionBackwardJob) sumParts(pair int) {
-	dk, dv := a.part(pair * a.segments)
-	for segment := 1; segment < a.segments; segment++ {
-		k, v := a.part(pair*a.segments + segment)
-		a.set.addTo(dk, k)
-		a.set.addTo(dv, v)
-	}
-	a.storeRows(a.dk, dk, pair)
-	a.storeRows(a.dv, dv, pair)
 }
 
 // queryTile adds the rows [i0, i0+backwardRows) of one query head.
@@ -215,12 +224,12 @@ func (a *attentionBackwardJob) gradRow(h *headScratch, seq, head, i, i0, i1, j0,
 	clearOutside(s, from, to)
 	clearOutside(weights, from, to)
 	if sides == 1 {
-		a.set.softmaxGrad(s[from:to], weights[from:to], a.lse[stat], h.tau[row])
+		a.set.softmaxGrad(s[from:], weights[from:], 0, to-from, a.lse[stat:stat+1], h.tau[row:])
 		return
 	}
 	t := h.st[(row*sides+1)*backwardStride:][:n]
 	clearOutside(t, from, to)
-	a.set.parallaxGrad(s[from:to], t[from:to], weights[from:to], a.lse[stat], a.tbar[stat], h.tau[row], h.beta[row])
+	a.set.parallaxGrad(s[from:], t[from:], weights[from:], 0, to-from, a.lse[stat:stat+1], a.tbar[stat:], h.tau[row:], h.beta[row:])
 }
 
 func clearOutside(s []float32, from, to int) {

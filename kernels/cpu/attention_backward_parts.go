@@ -1,7 +1,7 @@
 package cpu
 
 // Attention's gradients on the matrix engine: the plan of attention_backward.go for
-// tiles of two strips of queries and blocks of keys. ds and dt are packed twice: as
+// tiles of four strips of queries and blocks of keys. ds and dt are packed twice: as
 // rows, for
 //
 //	dQ = scale ds K         dR = dt K
@@ -11,159 +11,140 @@ package cpu
 //
 //	dK^T += [scale q; r]^T [ds; dt]         dV^T += g^T w
 //
-// dK^T and dV^T are kept in panels of 32 keys.
+// A block is packed while the engine computes the scores of the next one. dK^T and dV^T
+// are kept in panels of 32 keys. What there is of q and of r, of s and of t and so on, lies
+// strip by strip, so that the strips which see a key follow each other.
 
-// partsBlockKeys are the keys of a block.
-const partsBlockKeys = 256
-
-// partsBackRows are the rows of a tile.
-const partsBackRows = 64
+// partsBackKeys are the keys of a block.
+const partsBackKeys = 2 * partsEdge
 
 type partsBackwardJob struct {
 	attentionBackwardJob
-	h partsHeads
+	shape partsHeads
 }
 
-// partsBackwardHead is what the gradients of one key head need.
+// partsBackwardHead is what the gradients of one key head need. Beyond s and t a block's
+// scores hold a, [strip][32][stride]; beyond ds and dt as rows, a packed block holds them as
+// panels, [panel of keys][step: strips][ds, dt], and w alike.
 type partsBackwardHead struct {
+	partsTile
 	*partsBackwardJob
-	w                     *worker
-	keysT, valuesT, keys  []uint16  // packed across, across and down
-	dk, dv                []float32 // [panel of keys][outStride][32]
-	tau, beta             [partsBackRows]float32
-	stage                 []float32
-	queries               []uint16  // [scaled q, r, g][strip][step of HeadDim]
-	queriesT              []uint16  // transposed: [strip of HeadDim][step: q, r, of strips of queries]
-	gradT                 []uint16  // g alike
-	scores                []float32 // [s, t, a][strip][32][partsBlockStride]; then ds, dt, w
-	rows                  []uint16  // [ds, dt][strip][step of keys]
-	panels                []uint16  // [panel of keys][step: ds, dt, of strips of queries]
-	weights               []uint16  // w alike
-	out                   []float32 // [dq, dr][strip][32][outStride]
-	seq, head             int
-	i0, i1, strips, sides int
+	keysT, valuesT, keys []uint16  // packed across, across and down
+	sums                 []float32 // room for dK and dV
+	dk, dv               []float32 // [panel of keys][headSteps * 32][32]
+	tau, beta            [tileQueries]float32
+	stage                []float32
+	grads                []uint16 // g as the queries
+	queriesT             []uint16 // transposed: [strip of HeadDim][step: strips of queries][q, r]
+	gradsT               []uint16 // g alike
 }
-
-const partsBlockStride = partsBlockKeys + cacheLine/4
 
 // partsAttentionBackward runs what AttentionBackward has set up in b.attnBackward.
 func (b *Backend) partsAttentionBackward(pairs int) {
 	a := &b.attnBackParts
-	*a = partsBackwardJob{attentionBackwardJob: b.attnBackward, h: newPartsHeads(b.attnBackward.heads)}
-	if a.segments == 1 {
-		b.pool.run(pairs, a)
-		return
-	}
-	a.parts = b.shared.take(pairs * a.segments * 2 * a.partFloats())
-	b.pool.run(pairs*a.segments, a)
-	a.summing = true
-	b.pool.run(pairs, a)
-}
-
-// partFloats is the size of dK^T or dV^T of a head.
-func (a *partsBackwardJob) partFloats() int { return a.h.keySteps * partsEdge * a.h.outStride() }
-
-// part is where a task sums dK^T and dV^T.
-func (a *partsBackwardJob) part(task int) (dk, dv []float32) {
-	n := a.partFloats()
-	at := a.parts[task*2*n:]
-	return at[:n], at[n:][:n]
+	*a = partsBackwardJob{attentionBackwardJob: b.attnBackward, shape: newPartsHeads(b.attnBackward.heads)}
+	a.partSize = a.shape.keySteps * partsEdge * a.shape.headSteps * partsEdge
+	b.runSegments(&a.attentionBackwardJob, a, pairs)
 }
 
 func (a *partsBackwardJob) run(w *worker, task int) {
 	if a.summing {
-		a.sumParts(task)
+		dk, dv := a.sumParts(task)
+		a.storeTransposed(dk, dv, task)
 		return
 	}
 	pair, segment := task/a.segments, task%a.segments
 	seq, kvHead := pair/a.KVHeads, pair%a.KVHeads
 	x := a.headOf(w)
-	if a.segments > 1 {
-		x.dk, x.dv = a.part(task)
-	}
-	a.h.packAcross(x.keysT, a.k, seq, kvHead, x.stage)
-	a.h.packAcross(x.valuesT, a.v, seq, kvHead, x.stage)
-	a.h.packDown(x.keys, a.k, seq, kvHead, x.stage)
+	x.dk, x.dv = a.part(task, x.sums)
+	a.shape.packAcross(x.keysT, a.k, seq, kvHead, x.stage)
+	a.shape.packAcross(x.valuesT, a.v, seq, kvHead, x.stage)
+	a.shape.packDown(x.keys, a.k, seq, kvHead, x.stage)
 	clear(x.dk)
 	clear(x.dv)
 	group := a.QHeads / a.KVHeads
 	for head := kvHead * group; head < (kvHead+1)*group; head++ {
-		for i0 := segment * partsBackRows; i0 < a.SeqLen; i0 += a.segments * partsBackRows {
+		for i0 := segment * tileQueries; i0 < a.SeqLen; i0 += a.segments * tileQueries {
 			x.queryTile(seq, head, i0)
 		}
 	}
 	if a.segments == 1 {
-		a.storeTransposed(a.dk, x.dk, pair)
-		a.storeTransposed(a.dv, x.dv, pair)
+		a.storeTransposed(x.dk, x.dv, pair)
 	}
 }
 
 // headOf cuts a worker's scratch.
 func (a *partsBackwardJob) headOf(w *worker) *partsBackwardHead {
 	x := &w.backward
-	*x = partsBackwardHead{partsBackwardJob: a, w: w, sides: a.sides()}
-	const strips, keySteps = partsBackRows / partsEdge, partsBlockKeys / partsEdge
-	packed := a.h.packedHead()
-	query := strips * a.h.headSteps * partsStep
-	scores, out := partsBackRows*partsBlockStride, partsBackRows*a.h.outStride()
-	stage := stageFloats(max(a.HeadDim, partsBackRows))
-	steps := strips * keySteps * partsStep
-	all := w.scratch.take(3*lines(packed/2) + 2*lines(a.partFloats()) + lines(stage) + (4+x.sides)*lines(query/2) +
-		3*scores + (2*x.sides+1)*lines(steps/2) + x.sides*out)
+	*x = partsBackwardHead{partsTile: newPartsTile(&a.shape, w, a.sides(), partsBackKeys), partsBackwardJob: a}
+	packed, part, stage := a.shape.packedHead(), a.partSize, stageFloats(max(a.HeadDim, partsEdge))
+	query, scores, block, out := x.querySize(), x.scoreSize(), x.blockSize(), x.outSize()
+	all := w.scratch.take(3*lines(packed/2) + 2*lines(part) + lines(stage) + (2+2*x.sides)*lines(query/2) +
+		2*(1+x.sides)*scores + (1+2*x.sides)*lines(block/2) + x.sides*out)
 	x.keysT, x.valuesT, x.keys = cutWords(&all, packed), cutWords(&all, packed), cutWords(&all, packed)
-	x.dk, x.dv, x.stage = cut(&all, a.partFloats()), cut(&all, a.partFloats()), cut(&all, stage)
-	x.queries, x.queriesT, x.gradT = cutWords(&all, 3*query), cutWords(&all, x.sides*query), cutWords(&all, query)
-	x.scores, x.rows, x.panels = cut(&all, 3*scores), cutWords(&all, x.sides*steps), cutWords(&all, x.sides*steps)
-	x.weights, x.out = cutWords(&all, steps), all
+	x.sums, x.stage = cut(&all, 2*lines(part)), cut(&all, stage)
+	x.queries, x.grads = cutWords(&all, x.sides*query), cutWords(&all, query)
+	x.queriesT, x.gradsT = cutWords(&all, x.sides*query), cutWords(&all, query)
+	x.scores = [2][]float32{cut(&all, (1+x.sides)*scores), cut(&all, (1+x.sides)*scores)}
+	x.packed, x.out = cutWords(&all, (1+2*x.sides)*block), all
 	return x
 }
 
-// storeTransposed copies one head's rows to dst.
-func (a *partsBackwardJob) storeTransposed(dst matrix, panels []float32, pair int) {
+// storeTransposed copies one head's dK and dV to where they belong.
+func (a *partsBackwardJob) storeTransposed(dk, dv []float32, pair int) {
 	at, d := pair/a.KVHeads*a.SeqLen, a.HeadDim
 	for j := 0; j < a.SeqLen; j += partsEdge {
-		to := dst.data[(at+j)*dst.stride+pair%a.KVHeads*d:]
-		packTransposed(a.set, to, dst.stride, panels[j*a.h.outStride():], partsEdge, d, min(partsEdge, a.SeqLen-j))
+		from, n := j*a.shape.headSteps*partsEdge, min(partsEdge, a.SeqLen-j)
+		for _, x := range [...]struct {
+			to    matrix
+			panel []float32
+		}{{a.dk, dk[from:]}, {a.dv, dv[from:]}} {
+			packTransposed(a.set, x.to.data[(at+j)*x.to.stride+pair%a.KVHeads*d:], x.to.stride, x.panel, partsEdge, d, n)
+		}
 	}
-}
-
-// sumParts adds up the segments of one head.
-func (a *partsBackwardJob) sumParts(pair int) {
-	dk, dv := a.part(pair * a.segments)
-	for segment := 1; segment < a.segments; segment++ {
-		k, v := a.part(pair*a.segments + segment)
-		a.set.addTo(dk, k)
-		a.set.addTo(dv, v)
-	}
-	a.storeTransposed(a.dk, dk, pair)
-	a.storeTransposed(a.dv, dv, pair)
 }
 
 // queryTile adds the rows from i0 on of one query head.
 func (x *partsBackwardHead) queryTile(seq, head, i0 int) {
-	x.seq, x.head, x.i0, x.i1 = seq, head, i0, min(i0+partsBackRows, x.SeqLen)
-	x.strips = ceilDiv(x.i1-i0, partsEdge)
+	x.begin(seq, head, i0)
 	x.loadQueries()
-	lo, hi := x.h.firstPanel(seq, i0), i0+x.strips*partsEdge
-	for j0 := lo; j0 < hi; j0 += partsBlockKeys {
-		j1 := min(j0+partsBlockKeys, hi)
-		x.scoreBlock(j0, j1)
-		for i := i0; i < x.i1; i++ {
-			x.gradRow(i, j0, j1)
+	var last keyBlock
+	for n, j0 := 0, x.lo; j0 < x.hi; n, j0 = n+1, j0+x.span {
+		b := x.block(n, j0)
+		x.scoreBlock(b, last)
+		if n > 0 {
+			x.addBlock(last)
 		}
-		x.queryGradients(j0, j1, j0 == lo)
-		x.keyGradients(j0, j1)
+		x.grad(b)
+		x.listBlock(b)
+		last = b
 	}
+	x.packAlone(last)
+	x.addBlock(last)
 	x.storeQueries()
+}
+
+// addBlock adds a packed block to dQ, dR, dK and dV.
+func (x *partsBackwardHead) addBlock(b keyBlock) {
+	x.addRows(b, x.keys)
+	for j := b.j0; j < b.j1; j += partsEdge {
+		panel := (j - b.j0) / partsEdge
+		x.addTransposed(x.dk, x.queriesT, x.packed[x.panels(panel):], x.sides, j)
+		x.addTransposed(x.dv, x.gradsT, x.packed[x.weights(panel):], 1, j)
+	}
 }
 
 // storeQueries copies the tile's dq, scaled, and dr to where they belong.
 func (x *partsBackwardHead) storeQueries() {
 	for i := x.i0; i < x.i1; i++ {
-		at, row := x.seq*x.SeqLen+i, x.out[(i-x.i0)*x.h.outStride():][:x.HeadDim]
-		x.set.combine(x.dq.head(at, x.head, x.HeadDim), row, row, float32(x.Scale), 0)
-		if x.sides == 2 {
-			copy(x.dr.head(at, x.head, x.HeadDim), x.out[(x.strips*partsEdge+i-x.i0)*x.h.outStride():])
+		at := x.seq*x.SeqLen + i
+		for c := 0; c < x.HeadDim; c += partsEdge {
+			n, out := min(partsEdge, x.HeadDim-c), x.outPanel(c/partsEdge)
+			row := x.row(out, i, 0, partsEdge)[:n]
+			x.set.combine(x.dq.head(at, x.head, x.HeadDim)[c:][:n], row, row, float32(x.Scale), 0)
+			if x.sides == 2 {
+				copy(x.dr.head(at, x.head, x.HeadDim)[c:][:n], x.row(out, i, 1, partsEdge))
+			}
 		}
 	}
 }
@@ -171,123 +152,105 @@ func (x *partsBackwardHead) storeQueries() {
 // loadQueries packs the tile's q (scaled), r and g, as they are and transposed, and computes
 // tau = g.o and beta = g.vbar of each row.
 func (x *partsBackwardHead) loadQueries() {
-	d, steps := x.HeadDim, x.h.headSteps
-	at, rows := x.seq*x.SeqLen+x.i0, x.i1-x.i0
-	operands := [3]matrix{x.q, x.r, x.do}
-	for n, m := range operands {
-		if m.empty() {
-			continue
-		}
-		alpha := float32(1)
-		if n == 0 {
-			alpha = float32(x.Scale)
-		}
-		from := m.data[at*m.stride+x.head*d:]
-		x.h.e.packStrips(x.set, x.queries[n*x.strips*steps*partsStep:], steps*partsStep, from, m.stride, false, rows, d, alpha, x.stage)
-		to, stepsT, first := x.queriesT, x.sides*x.strips, n*x.strips
-		if n == 2 {
-			to, stepsT, first = x.gradT, x.strips, 0
-		}
-		x.h.e.packStrips(x.set, to[first*partsStep:], stepsT*partsStep, from, m.stride, true, d, rows, alpha, x.stage)
+	x.loadQuery(x.queries, x.queriesT, x.q, 0, x.sides, float32(x.Scale))
+	if x.sides == 2 {
+		x.loadQuery(x.queries, x.queriesT, x.r, 1, x.sides, 1)
 	}
-	for i := range rows {
-		g := x.do.head(at+i, x.head, d)
-		x.tau[i] = x.set.dot(g, x.o.head(at+i, x.head, d))
+	x.loadQuery(x.grads, x.gradsT, x.do, 0, 1, 1)
+	for i := x.i0; i < x.i1; i++ {
+		at := x.seq*x.SeqLen + i
+		g := x.do.head(at, x.head, x.HeadDim)
+		x.tau[i-x.i0] = x.set.dot(g, x.o.head(at, x.head, x.HeadDim))
 		if x.sides == 2 {
-			x.beta[i] = x.set.dot(g, x.vbar.head(at+i, x.head, d))
+			x.beta[i-x.i0] = x.set.dot(g, x.vbar.head(at, x.head, x.HeadDim))
 		}
 	}
 }
 
-// side is where s, t or a of the tile start.
-func (x *partsBackwardHead) side(n int) []float32 {
-	return x.scores[n*x.strips*partsEdge*partsBlockStride:]
+// loadQuery packs the tile's rows of m, as they are and transposed, as one side of several.
+func (x *partsBackwardHead) loadQuery(rows, across []uint16, m matrix, side, sides int, alpha float32) {
+	x.packQueries(rows, m, side, sides, alpha, x.stage)
+	for strip := range x.strips {
+		i := x.i0 + strip*partsEdge
+		x.h.e.packStrips(x.set, across[(strip*sides+side)*partsStep:], x.strips*sides*partsStep, x.rowsOf(m, i), m.stride, true,
+			x.HeadDim, min(partsEdge, x.i1-i), alpha, x.stage)
+	}
 }
 
-// scoreBlock computes s, t and a of the tile for the keys [j0, j1): s and t of a
-// panel in one call where all strips see it.
-func (x *partsBackwardHead) scoreBlock(j0, j1 int) {
-	t, size := &x.w.block, x.h.headSteps*partsStep
-	*t = partsBlock{aStrip: size, steps: x.h.headSteps, storeRow: partsBlockStride}
-	multiply := func(b []uint16, n, strip, strips, j int) {
-		t.a, t.b, t.strips = x.queries[(n*x.strips+strip)*size:], b[j/partsEdge*size:], strips
-		t.next = t.b[size:]
-		t.store = x.side(n)[strip*partsEdge*partsBlockStride+j-j0:]
-		x.h.e.multiply(t)
+// slopes is where a of a strip starts in a block's scores.
+func (x *partsBackwardHead) slopes(strip int) int {
+	return (tileStrips*x.sides + strip) * partsEdge * x.stride
+}
+
+// scoreBlock computes s, t and a of the strips that see a block, and packs the block before
+// it meanwhile.
+func (x *partsBackwardHead) scoreBlock(b, before keyBlock) {
+	x.scoreBy(before)
+	for j := b.j0; j < b.j1; j += partsEdge {
+		strip := x.firstStrip(j)
+		x.scoreQueries(b, x.keysT, j)
+		x.score(x.grads[strip*x.h.headSteps*partsStep:], x.valuesT, j, x.strips-strip, b.scores[x.slopes(strip)+j-b.j0:])
 	}
-	for j := j0; j < j1; j += partsEdge {
-		strip := max(0, j-x.i0) / partsEdge
-		if strip == 0 {
-			multiply(x.keysT, 0, 0, x.sides*x.strips, j)
-		} else {
-			for n := range x.sides {
-				multiply(x.keysT, n, strip, x.strips-strip, j)
-			}
+	x.finishPacking()
+}
+
+// grad turns a block's s, t and a into ds, dt and w. Keys that a query does not see get 0.
+func (x *partsBackwardHead) grad(b keyBlock) {
+	for i, rows := x.i0+b.strip*partsEdge, 0; i < x.i1; i += rows {
+		var from, to int
+		rows, from, to = x.alike(b, i)
+		for side := range x.sides {
+			clearOutside(x.row(b.scores, i, side, x.stride)[:b.j1-b.j0], from, to)
 		}
-		multiply(x.valuesT, 2, strip, x.strips-strip, j)
+		clearOutside(b.scores[x.slopes(0)+(i-x.i0)*x.stride:][:b.j1-b.j0], from, to)
+		x.gradRows(b, i, rows, from, to)
 	}
 }
 
-// gradRow turns row i of the block into ds, dt and w. All keys that it does not
-// see get 0.
-func (x *partsBackwardHead) gradRow(i, j0, j1 int) {
-	row, n := i-x.i0, j1-j0
-	at := row * partsBlockStride
-	s, weights := x.side(0)[at:][:n], x.side(2)[at:][:n]
-	from := min(max(x.firstKey(x.seq, i)-j0, 0), n)
-	to := max(min(i+1-j0, n), from)
-	stat := (x.seq*x.QHeads+x.head)*x.SeqLen + i
-	clearOutside(s, from, to)
-	clearOutside(weights, from, to)
+// gradRows does so for some rows from query i on, and the keys [from, to) of the block.
+func (x *partsBackwardHead) gradRows(b keyBlock, i, rows, from, to int) {
+	s, weights := x.row(b.scores, i, 0, x.stride)[from:], b.scores[x.slopes(0)+(i-x.i0)*x.stride+from:]
+	stat, row := x.stat(i), i-x.i0
+	lse, tau := x.lse[stat:stat+rows], x.tau[row:]
 	if x.sides == 1 {
-		x.set.softmaxGrad(s[from:to], weights[from:to], x.lse[stat], x.tau[row])
+		x.set.softmaxGrad(s, weights, x.stride, to-from, lse, tau)
 		return
 	}
-	t := x.side(1)[at:][:n]
-	clearOutside(t, from, to)
-	x.set.parallaxGrad(s[from:to], t[from:to], weights[from:to], x.lse[stat], x.tbar[stat], x.tau[row], x.beta[row])
+	x.set.parallaxGrad(s, x.row(b.scores, i, 1, x.stride)[from:], weights, x.stride, to-from, lse, x.tbar[stat:], tau, x.beta[row:])
 }
 
-// queryGradients adds the block to dQ and dR, or starts them with it.
-func (x *partsBackwardHead) queryGradients(j0, j1 int, first bool) {
-	t, h := &x.w.block, &x.h
-	steps := (j1 - j0) / partsEdge
-	strips := x.sides * x.strips
-	*t = partsBlock{a: x.rows, aStrip: steps * partsStep, steps: steps, strips: strips, loadRow: h.outStride(), storeRow: h.outStride()}
-	for strip := range strips {
-		h.e.packBlock(x.rows[strip*t.aStrip:], x.scores[strip*partsEdge*partsBlockStride:], partsBlockStride, steps)
-	}
-	for c := range h.headSteps {
-		t.b, t.store = x.keys[(c*h.keySteps+j0/partsEdge)*partsStep:], x.out[c*partsEdge:]
-		t.next = t.b[min(h.keySteps*partsStep, len(t.b)):]
-		if !first {
-			t.load = t.store
+// panels is where a panel of ds and dt starts in a packed block, weights where one of w does.
+func (x *partsBackwardHead) panels(panel int) int {
+	return x.sides * (x.blockSize() + panel*tileStrips*partsStep)
+}
+
+func (x *partsBackwardHead) weights(panel int) int {
+	return 2*x.sides*x.blockSize() + panel*tileStrips*partsStep
+}
+
+// listBlock lists the packing of a block. What is packed twice is listed twice in a row, so
+// that it is read from L1.
+func (x *partsBackwardHead) listBlock(b keyBlock) {
+	x.w.units = x.w.units[:0]
+	half, pair := partsEdge/2, partsEdge/2*x.stride
+	for strip := b.strip; strip < x.strips; strip++ {
+		for panel := range (b.j1 - b.j0) / partsEdge {
+			for side := strip * x.sides; side < (strip+1)*x.sides; side++ {
+				from := x.listSide(side, panel)
+				x.list(x.panels(panel)+side*partsStep, from, half, pair)
+			}
+			x.list(x.weights(panel)+strip*partsStep, x.slopes(strip)+panel*partsEdge, half, pair)
 		}
-		h.e.multiply(t)
-	}
-}
-
-// keyGradients adds the block to dK^T and dV^T.
-func (x *partsBackwardHead) keyGradients(j0, j1 int) {
-	panels := (j1 - j0) / partsEdge
-	strips := x.sides * x.strips
-	for strip := range strips {
-		x.h.e.pairs(x.panels[strip*partsStep:], strips*partsStep, x.scores[strip*partsEdge*partsBlockStride:], partsBlockStride, panels)
-	}
-	for strip := range x.strips {
-		x.h.e.pairs(x.weights[strip*partsStep:], x.strips*partsStep, x.side(2)[strip*partsEdge*partsBlockStride:], partsBlockStride, panels)
-	}
-	for j := j0; j < j1; j += partsEdge {
-		x.addTransposed(x.dk, x.queriesT, x.panels, strips, j, j0)
-		x.addTransposed(x.dv, x.gradT, x.weights, x.strips, j, j0)
 	}
 }
 
 // addTransposed adds to a panel of keys of dst the product of a transposed operand and a
-// packed panel of scores.
-func (x *partsBackwardHead) addTransposed(dst []float32, a, panels []uint16, steps, j, j0 int) {
-	t, to := &x.w.block, dst[j*x.h.outStride():]
-	*t = partsBlock{a: a, aStrip: steps * partsStep, b: panels[(j-j0)/partsEdge*steps*partsStep:], steps: steps, strips: x.h.headSteps,
-		load: to, store: to, loadRow: partsEdge, storeRow: partsEdge, next: words(to[partsEdge*x.h.outStride():])}
+// packed panel of scores, from the first strip of queries on that sees it.
+func (x *partsBackwardHead) addTransposed(dst []float32, a, panel []uint16, sides, j int) {
+	t, strip := &x.w.block, x.firstStrip(j)
+	skip, size := strip*sides*partsStep, partsEdge*x.h.headSteps*partsEdge
+	to := dst[j/partsEdge*size:]
+	*t = partsBlock{a: a[skip:], aStrip: x.strips * sides * partsStep, b: panel[skip:], steps: (x.strips - strip) * sides,
+		strips: x.h.headSteps, load: to, store: to, loadRow: partsEdge, storeRow: partsEdge, next: words(to[size:])}
 	x.h.e.multiply(t)
 }

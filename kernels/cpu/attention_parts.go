@@ -1,79 +1,37 @@
 package cpu
 
-import "parallax/kernels"
+import "math"
 
-// Attention on the matrix engine: the same plan as attention.go, with tiles of whole
-// strips. q and r of a strip lie packed one after the other, and so do their score
-// rows, so that one call of the engine gives s and t for a panel of keys. The weights
-// are packed partsKeys keys at a time, on the way to the product with V.
+// Attention on the matrix engine, for a tile of queries and one block of keys after the
+// other:
+//
+//	S = scale Q K^T, T = R K^T
+//	each row: e = exp(S - m), and sums of e and of e T
+//	O1 += e V, O2 += (e T) V
+//
+// with m the row's reference, the maximum of the first block that it sees; where a score
+// exceeds it by far, m is raised, and what was summed is scaled. At the end
+//
+//	VBar = O1/d1, tbar = d2/d1, O = VBar (1 + tbar) - O2/d1
+//
+// t is taken relative to its value at one key of the row, see attention.go.
 
-const (
-	// partsTileRows are the rows of a tile, a multiple of partsEdge; where scores of
-	// that many take more than scoreBytes, a tile has one strip.
-	partsTileRows = 2 * partsEdge
-	// partsKeys are the keys whose weights are packed at a time.
-	partsKeys = 256
-)
-
-// partsHeads is what attention packs of the keys and values of a head.
-type partsHeads struct {
-	heads
-	e         *engine
-	headSteps int // of a product over HeadDim, and panels of HeadDim columns
-	keySteps  int // of a product over all keys, and panels of keys
-}
-
-func newPartsHeads(h heads) partsHeads {
-	return partsHeads{heads: h, e: h.set.engine, headSteps: stepsOf(h.HeadDim), keySteps: stepsOf(h.SeqLen)}
-}
-
-// partsPayFor says whether attention of a shape is large enough for the engine.
-func partsPayFor(s kernels.AttentionShape) bool {
-	return s.SeqLen >= partsEdge && s.HeadDim >= partsEdge/2
-}
-
-// packedHead is the size of one head's packed rows, in bfloat16s.
-func (h *partsHeads) packedHead() int { return h.headSteps * h.keySteps * partsStep }
-
-// outStride is the distance of rows of a tile's results.
-func (h *partsHeads) outStride() int { return h.headSteps * partsEdge }
-
-// packAcross packs the transpose of one head's rows: [panel of keys][step].
-func (h *partsHeads) packAcross(dst []uint16, x matrix, seq, head int, stage []float32) {
-	for j := 0; j < h.SeqLen; j += partsEdge {
-		from := x.data[(seq*h.SeqLen+j)*x.stride+head*h.HeadDim:]
-		h.e.packPanelTransposed(h.set, dst[j*h.headSteps*partsStep/partsEdge:], from, x.stride, h.HeadDim, min(partsEdge, h.SeqLen-j), stage)
-	}
-}
-
-// packDown packs one head's rows: [panel of columns][step of keys].
-func (h *partsHeads) packDown(dst []uint16, x matrix, seq, head int, stage []float32) {
-	for j := 0; j < h.SeqLen; j += partsEdge {
-		from := x.data[(seq*h.SeqLen+j)*x.stride+head*h.HeadDim:]
-		h.e.packPanels(dst[j/partsEdge*partsStep:], h.keySteps*partsStep, from, x.stride, min(partsEdge, h.SeqLen-j), h.HeadDim, stage)
-	}
-}
-
-// firstPanel is the first key of the panel that holds the first key which query i sees.
-func (h *partsHeads) firstPanel(seq, i int) int { return h.firstKey(seq, i) / partsEdge * partsEdge }
+// partsKeys are the keys of a block.
+const partsKeys = 4 * partsEdge
 
 // partsAttentionJob is Attention on the engine.
 type partsAttentionJob struct {
 	attentionJob
-	parts        partsHeads
+	shape        partsHeads
 	keys, values []uint16 // of all heads
 }
 
 // partsAttention runs what Attention has set up in b.attention.
 func (b *Backend) partsAttention(pairs int) {
 	a := &b.attnParts
-	*a = partsAttentionJob{attentionJob: b.attention, parts: newPartsHeads(b.attention.heads)}
-	a.tileRows = partsTileRows
-	if a.maxSpan(partsTileRows) > scoreBytes/8/partsTileRows {
-		a.tileRows = partsEdge
-	}
-	a.tiles = ceilDiv(a.SeqLen, a.tileRows)
-	n := a.parts.packedHead()
+	*a = partsAttentionJob{attentionJob: b.attention, shape: newPartsHeads(b.attention.heads)}
+	a.tiles = ceilDiv(a.SeqLen, tileQueries)
+	n := a.shape.packedHead()
 	shared := words(b.shared.take(2 * pairs * n / 2))
 	a.keys, a.values = shared[:pairs*n], shared[pairs*n:]
 	a.packing = true
@@ -87,20 +45,20 @@ func (a *partsAttentionJob) run(w *worker, task int) {
 		pair := task / 2
 		seq, head, stage := pair/a.KVHeads, pair%a.KVHeads, w.scratch.take(stageFloats(partsEdge))
 		if task%2 == 0 {
-			a.parts.packAcross(a.packed(a.keys, pair), a.k, seq, head, stage)
+			a.shape.packAcross(a.ofPair(a.keys, pair), a.k, seq, head, stage)
 		} else {
-			a.parts.packDown(a.packed(a.values, pair), a.v, seq, head, stage)
+			a.shape.packDown(a.ofPair(a.values, pair), a.v, seq, head, stage)
 		}
 		return
 	}
 	// The last tiles see the most keys: they come first. A head's follow each other, so
 	// that its keys and values stay in L2.
 	head, at := task/a.tiles, a.tiles-1-task%a.tiles
-	a.tile(w, head/a.QHeads, head%a.QHeads, at*a.tileRows)
+	a.tile(w, head/a.QHeads, head%a.QHeads, at*tileQueries)
 }
 
-func (a *partsAttentionJob) packed(all []uint16, pair int) []uint16 {
-	n := a.parts.packedHead()
+func (a *partsAttentionJob) ofPair(all []uint16, pair int) []uint16 {
+	n := a.shape.packedHead()
 	return all[pair*n:][:n]
 }
 
@@ -112,106 +70,132 @@ func (a *attentionJob) sides() int {
 	return 2
 }
 
-// partsTile is a tile at work.
-type partsTile struct {
+// attentionTile is a tile at work.
+type attentionTile struct {
+	partsTile
 	*partsAttentionJob
-	w               *worker
-	seq, head, pair int
-	i0, i1, lo      int
-	sides, strips   int
-	ld              int
-	queries         []uint16  // [strip][side][step]
-	scores          []float32 // [strip][side][32][ld]
-	weightsOf       []uint16  // [side][step of keys]
-	out             []float32 // [side][32][outStride]
-	stage           []float32
+	// Of each row: m, what t is relative to, the sums of e and of e t, and what the
+	// last block multiplied them by.
+	m, shift, sum, dot, scale [tileQueries]float32
 }
 
 // tile computes the rows from i0 on of one head of one sequence.
 func (a *partsAttentionJob) tile(w *worker, seq, head, i0 int) {
-	x := partsTile{partsAttentionJob: a, w: w, seq: seq, head: head, pair: seq*a.KVHeads + head/(a.QHeads/a.KVHeads),
-		i0: i0, i1: min(i0+a.tileRows, a.SeqLen), lo: a.parts.firstPanel(seq, i0), sides: a.sides()}
-	x.strips = ceilDiv(x.i1-i0, partsEdge)
-	x.ld = i0 + x.strips*partsEdge - x.lo + cacheLine/4
-	queries, keys := x.strips*x.sides*a.parts.headSteps*partsStep, x.sides*partsKeys/partsEdge*partsStep
-	rows := x.strips * x.sides * partsEdge
-	all := w.scratch.take(queries/2 + rows*x.ld + keys/2 + x.sides*partsEdge*a.parts.outStride() + stageFloats(a.HeadDim))
-	x.queries = cutWords(&all, queries)
-	x.scores, x.weightsOf = cut(&all, rows*x.ld), cutWords(&all, keys)
-	x.out, x.stage = cut(&all, x.sides*partsEdge*a.parts.outStride()), all
-	x.score()
-	for strip := range x.strips {
-		x.weigh(strip)
-		x.product(strip)
+	x := &w.forward
+	*x = attentionTile{partsTile: newPartsTile(&a.shape, w, a.sides(), partsKeys), partsAttentionJob: a}
+	stage := x.cut()
+	x.begin(seq, head, i0)
+	x.packQueries(x.queries, a.q, 0, x.sides, float32(a.Scale), stage)
+	if x.sides == 2 {
+		x.packQueries(x.queries, a.r, 1, x.sides, 1, stage)
 	}
+	pair := seq*a.KVHeads + head/(a.QHeads/a.KVHeads)
+	keys, values := a.ofPair(a.keys, pair), a.ofPair(a.values, pair)
+	var last keyBlock
+	for n, j0 := 0, x.lo; j0 < x.hi; n, j0 = n+1, j0+x.span {
+		b := x.block(n, j0)
+		x.scoreBy(last)
+		for j := b.j0; j < b.j1; j += partsEdge {
+			x.scoreQueries(b, keys, j)
+		}
+		x.finishPacking()
+		if n > 0 {
+			x.addRows(last, values)
+		}
+		x.weigh(b)
+		x.listBlock(b)
+		last = b
+	}
+	x.packAlone(last)
+	x.addRows(last, values)
+	x.store()
 }
 
-// rows is where the score rows of a side of a strip start.
-func (x *partsTile) rows(strip, side int) []float32 {
-	return x.scores[(strip*x.sides+side)*partsEdge*x.ld:]
+// cut cuts the worker's scratch, and returns what is left of it as a stage.
+func (x *attentionTile) cut() []float32 {
+	queries, scores, block, out := x.querySize(), x.scoreSize(), x.blockSize(), x.outSize()
+	all := x.w.scratch.take(x.sides*(lines(queries/2)+2*scores+lines(block/2)+out) + stageFloats(x.HeadDim))
+	x.queries, x.packed = cutWords(&all, x.sides*queries), cutWords(&all, x.sides*block)
+	x.scores = [2][]float32{cut(&all, x.sides*scores), cut(&all, x.sides*scores)}
+	x.out = cut(&all, x.sides*out)
+	return all
 }
 
-// score packs the queries and computes their score rows, panel by panel of keys, from
-// the first strip on that sees one of them.
-func (x *partsTile) score() {
-	h, t := &x.parts, &x.w.block
-	size := h.headSteps * partsStep
-	for strip := range x.strips {
-		i := x.i0 + strip*partsEdge
-		for side, m := range []matrix{x.q, x.r}[:x.sides] {
-			alpha := float32(1)
-			if side == 0 {
-				alpha = float32(x.Scale)
-			}
-			from := m.data[(x.seq*x.SeqLen+i)*m.stride+x.head*x.HeadDim:]
-			h.e.packStrips(x.set, x.queries[(strip*x.sides+side)*size:], size, from, m.stride, false, min(partsEdge, x.i1-i), x.HeadDim, alpha, x.stage)
+// listBlock lists the packing of a block.
+func (x *attentionTile) listBlock(b keyBlock) {
+	x.w.units = x.w.units[:0]
+	for side := b.strip * x.sides; side < x.strips*x.sides; side++ {
+		for panel := range (b.j1 - b.j0) / partsEdge {
+			x.listSide(side, panel)
 		}
 	}
-	keys := x.packed(x.keys, x.pair)
-	*t = partsBlock{aStrip: size, steps: h.headSteps, storeRow: x.ld}
-	for j := x.lo; j < x.i1; j += partsEdge {
-		strip := max(0, j-x.i0) / partsEdge
-		t.strips = (x.strips - strip) * x.sides
-		t.a, t.b = x.queries[strip*x.sides*size:], keys[j/partsEdge*size:]
-		t.next = t.b[min(size, len(t.b)-1):]
-		t.store = x.rows(strip, 0)[j-x.lo:]
-		h.e.multiply(t)
-	}
 }
 
-// weigh turns a strip's scores into weights.
-func (x *partsTile) weigh(strip int) {
-	first := x.i0 + strip*partsEdge
-	s, t := x.rows(strip, 0), x.rows(strip, x.sides-1)
-	for i := first; i < min(first+partsEdge, x.i1); i++ {
-		at := (i - first) * x.ld
-		x.weights(s[at:], t[at:], x.seq, x.head, i, x.lo, first+partsEdge)
-	}
-}
-
-// product multiplies a strip's weights with V.
-func (x *partsTile) product(strip int) {
-	h, t := &x.parts, &x.w.block
-	first := x.i0 + strip*partsEdge
-	values, from := x.packed(x.values, x.pair), h.firstPanel(x.seq, first)
-	*t = partsBlock{a: x.weightsOf, aStrip: partsKeys / partsEdge * partsStep, strips: x.sides, loadRow: h.outStride(), storeRow: h.outStride()}
-	for j := from; j < first+partsEdge; j += partsKeys {
-		t.steps = (min(j+partsKeys, first+partsEdge) - j) / partsEdge
+// weigh turns a block's scores into e and e t. Keys that a query does not see get 0.
+func (x *attentionTile) weigh(b keyBlock) {
+	for i, rows := x.i0+b.strip*partsEdge, 0; i < x.i1; i += rows {
+		var from, to int
+		rows, from, to = x.alike(b, i)
 		for side := range x.sides {
-			h.e.packBlock(x.weightsOf[side*t.aStrip:], x.rows(strip, side)[j-x.lo:], x.ld, t.steps)
+			clearOutside(x.row(b.scores, i, side, x.stride)[:b.j1-b.j0], from, to)
 		}
-		for c := range h.headSteps {
-			t.b = values[(c*h.keySteps+j/partsEdge)*partsStep:]
-			t.store = x.out[c*partsEdge:]
-			if t.load = nil; j > from {
-				t.load = t.store
-			}
-			h.e.multiply(t)
+		if from < to {
+			x.weighRows(b, i, rows, from, to)
 		}
 	}
-	for side, m := range []matrix{x.o, x.vbar}[:x.sides] {
-		for i := first; i < min(first+partsEdge, x.i1); i++ {
-			copy(m.head(x.seq*x.SeqLen+i, x.head, x.HeadDim), x.out[(side*partsEdge+i-first)*h.outStride():])
+}
+
+// weighRows does so for some rows from query i on, and the keys [from, to) of the block.
+func (x *attentionTile) weighRows(b keyBlock, i, rows, from, to int) {
+	s, t := x.row(b.scores, i, 0, x.stride)[from:], x.row(b.scores, i, x.sides-1, x.stride)[from:]
+	row, end := i-x.i0, i-x.i0+rows
+	for n := row; n < end; n++ {
+		if x.sum[n] == 0 { // the first block that it sees
+			x.m[n], x.shift[n] = float32(math.Inf(-1)), t[(n-row)*x.stride+to-from-1]
+		}
+	}
+	m, sum, scale := x.m[row:end], x.sum[row:], x.scale[row:end]
+	if x.sides == 2 {
+		x.set.parallaxTerms(s, t, x.stride, to-from, x.shift[row:], m, sum, x.dot[row:], scale)
+	} else {
+		x.set.softmaxTerms(s, x.stride, to-from, m, sum, scale)
+	}
+	for n, by := range scale {
+		if by != 1 {
+			x.scaleOut(i+n, by)
+		}
+	}
+}
+
+// scaleOut scales what was summed of query i.
+func (x *attentionTile) scaleOut(i int, scale float32) {
+	for c := range x.shape.headSteps {
+		for side := range x.sides {
+			row := x.row(x.outPanel(c), i, side, partsEdge)[:partsEdge]
+			x.set.combine(row, row, row, scale, 0)
+		}
+	}
+}
+
+// store writes the tile's results.
+func (x *attentionTile) store() {
+	for i := x.i0; i < x.i1; i++ {
+		row, stat, at := i-x.i0, x.stat(i), x.seq*x.SeqLen+i
+		inv, tbar := 1/x.sum[row], x.dot[row]/x.sum[row]
+		x.lse[stat] = x.m[row] + log32(x.sum[row])
+		if x.sides == 2 {
+			x.tbar[stat] = tbar + x.shift[row]
+		}
+		for c := 0; c < x.HeadDim; c += partsEdge {
+			out, n := x.outPanel(c/partsEdge), min(partsEdge, x.HeadDim-c)
+			o1, o2 := x.row(out, i, 0, partsEdge)[:n], x.row(out, i, x.sides-1, partsEdge)[:n]
+			o := x.o.head(at, x.head, x.HeadDim)[c:][:n]
+			if x.sides == 1 {
+				x.set.combine(o, o1, o1, inv, 0)
+				continue
+			}
+			x.set.combine(o, o1, o2, inv*(1+tbar), -inv)
+			x.set.combine(x.vbar.head(at, x.head, x.HeadDim)[c:][:n], o1, o1, inv, 0)
 		}
 	}
 }

@@ -36,5 +36,5 @@
 // # Where next
 //
 // backend.go (the door), pool.go, kernelset.go (what is chosen by cpuid),
-// matmul.go, attention.go, attention_backward.go, headloss.go.
+// matmul.go, attention.go, attention_backward.go, attention_tile.go, headloss.go.
 package cpu

@@ -23,8 +23,10 @@ type kernelSet struct {
 	dot             func(x, y []float32) float32
 	softmax         func(s []float32) (m, sum float32)
 	parallaxWeights func(s, t []float32, shift float32) (m, sum, tbar float32)
-	softmaxGrad     func(s, a []float32, lse, tau float32)
-	parallaxGrad    func(s, t, a []float32, lse, tbar, tau, beta float32)
+	softmaxTerms    func(s []float32, stride, n int, m, sum, scale []float32)
+	parallaxTerms   func(s, t []float32, stride, n int, shift, m, sum, dot, scale []float32)
+	softmaxGrad     func(s, a []float32, stride, n int, lse, tau []float32)
+	parallaxGrad    func(s, t, a []float32, stride, n int, lse, tbar, tau, beta []float32)
 
 	maxInto   func(m, z []float32)
 	addExp    func(sum, z, m []float32)
@@ -52,6 +54,7 @@ var portable = kernelSet{
 	key: "portable", name: "portable", mr: 4, nr: 16, tile: tilePortable,
 	lanes: 1, transpose: transposePortable, scatter: scatterPortable,
 	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
+	softmaxTerms: softmaxTermsPortable, parallaxTerms: parallaxTermsPortable,
 	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable, maxInto: maxIntoPortable,
 	addExp: addExpPortable, scaledExp: scaledExpPortable, addTo: addToPortable,
 	scaledProduct: scaledProductPortable, normDot: normDotPortable, normApply: normApplyPortable,

@@ -21,6 +21,7 @@ var avx512 = kernelSet{
 	key: "avx512", name: "AVX-512", mr: 12, nr: 32, tile: tileAVX512,
 	lanes: 16, transpose: transposeAVX512, scatter: scatterAVX512,
 	dot: dotAVX512, softmax: softmaxAVX512, parallaxWeights: parallaxWeightsAVX512,
+	softmaxTerms: softmaxTermsAVX512, parallaxTerms: parallaxTermsAVX512,
 	softmaxGrad: softmaxGradAVX512, parallaxGrad: parallaxGradAVX512, maxInto: maxIntoAVX512,
 	addExp: addExpAVX512, scaledExp: scaledExpAVX512, addTo: addToAVX512,
 	scaledProduct: scaledProductAVX512, normDot: normDotAVX512, normApply: normApplyAVX512,
@@ -35,7 +36,7 @@ var avx512 = kernelSet{
 var amx = func() *kernelSet {
 	set := avx512
 	set.key, set.name = "amx", "AMX and AVX-512"
-	set.engine = &engine{multiply: multiplyPartsAMX, rows: splitRowsAMX, pairs: splitPairsAMX}
+	set.engine = &engine{multiply: multiplyPartsAMX, split: splitUnitsAMX, rows: splitRowsAMX, pairs: splitPairsAMX}
 	return &set
 }()
 
@@ -43,6 +44,7 @@ var avx2 = kernelSet{
 	key: "avx2", name: "AVX2", mr: 6, nr: 16, tile: tileAVX2,
 	lanes: 8, transpose: transposeAVX2, scatter: scatterAVX2,
 	dot: dotAVX2, softmax: softmaxAVX2, parallaxWeights: parallaxWeightsAVX2,
+	softmaxTerms: softmaxTermsAVX2, parallaxTerms: parallaxTermsAVX2,
 	softmaxGrad: softmaxGradAVX2, parallaxGrad: parallaxGradAVX2, maxInto: maxIntoAVX2,
 	addExp: addExpAVX2, scaledExp: scaledExpAVX2, addTo: addToAVX2,
 	scaledProduct: scaledProductAVX2, normDot: normDotAVX2, normApply: normApplyAVX2,

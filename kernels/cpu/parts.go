@@ -25,6 +25,8 @@ const (
 type engine struct {
 	// multiply computes the blocks of some strips and one panel.
 	multiply func(t *partsBlock)
+	// split packs the units of a block that is not to be multiplied.
+	split func(t *partsBlock)
 	// rows packs 16 rows of A: half of a strip.
 	rows func(dst []uint16, src []float32, stride, steps int)
 	// pairs packs one step of panels of B.
@@ -46,7 +48,17 @@ type partsBlock struct {
 	aStrip            int
 	loadRow, storeRow int
 	steps, strips     int
+
+	units        []splitUnit
+	packed       []uint16
+	source       []float32
+	sourceStride int
 }
+
+// splitUnit is half a step of a strip or of a panel: 16 rows, or 16 columns. Row i of it is
+// written to packed[to:] from 16 floats at source[from + i*sourceStride] and as many pair
+// floats after them.
+type splitUnit struct{ to, from, pair int }
 
 // stepsOf is the number of steps that k terms take.
 func stepsOf(k int) int { return ceilDiv(k, partsEdge) }

@@ -14,8 +14,9 @@ import (
 func TestPartsBlockLayout(t *testing.T) {
 	var x partsBlock
 	got := []uintptr{unsafe.Offsetof(x.a), unsafe.Offsetof(x.b), unsafe.Offsetof(x.load), unsafe.Offsetof(x.store), unsafe.Offsetof(x.next),
-		unsafe.Offsetof(x.aStrip), unsafe.Offsetof(x.loadRow), unsafe.Offsetof(x.storeRow), unsafe.Offsetof(x.steps), unsafe.Offsetof(x.strips)}
-	want := []uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144, 152}
+		unsafe.Offsetof(x.aStrip), unsafe.Offsetof(x.loadRow), unsafe.Offsetof(x.storeRow), unsafe.Offsetof(x.steps), unsafe.Offsetof(x.strips),
+		unsafe.Offsetof(x.units), unsafe.Offsetof(x.packed), unsafe.Offsetof(x.source), unsafe.Offsetof(x.sourceStride)}
+	want := []uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144, 152, 160, 184, 208, 232}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("fields of partsBlock at %v, the assembly reads them at %v", got, want)
 	}

@@ -36,6 +36,9 @@ type worker struct {
 	index    int
 	tile     tile
 	block    partsBlock
+	units    []splitUnit
+	head     headScratch
+	forward  attentionTile
 	backward partsBackwardHead
 	scratch  arena
 	sleeper

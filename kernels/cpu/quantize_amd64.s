@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func quantizeAVX512(sum []int32, grad []float32, scale float32, limit float32) (peak int32)
-// Requires: AVX, AVX2, AVX512F, BMI2
+// Requires: AVX, AVX2, AVX512F, AVX512VL, BMI2
 TEXT ·quantizeAVX512(SB), NOSPLIT, $0-60
 	MOVQ         sum_base+0(FP), AX
 	MOVQ         grad_base+24(FP), CX
@@ -56,7 +56,7 @@ end2:
 done3:
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VPMAXSD       Y3, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
+	VEXTRACTF32X4 $0x01, Y0, X1
 	VPMAXSD       X0, X1, X1
 	VPERMILPS     $0x4e, X1, X0
 	VPMAXSD       X0, X1, X1

@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func dotAVX512(x []float32, y []float32) float32
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
 TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_base+0(FP), AX
 	MOVQ   y_base+24(FP), CX
@@ -63,7 +63,7 @@ done5:
 	VADDPS        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y0, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X0
+	VEXTRACTF32X4 $0x01, Y1, X0
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x4e, X0, X1
 	VADDPS        X1, X0, X0
@@ -152,7 +152,7 @@ done11:
 	RET
 
 // func normDotAVX512(dgain []float32, dy []float32, x []float32, gain []float32, r float32) float32
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
 TEXT ·normDotAVX512(SB), NOSPLIT, $0-108
 	MOVQ         dgain_base+0(FP), AX
 	MOVQ         dy_base+24(FP), CX
@@ -199,7 +199,7 @@ end13:
 done14:
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
+	VEXTRACTF32X4 $0x01, Y0, X1
 	VADDPS        X0, X1, X1
 	VPERMILPS     $0x4e, X1, X0
 	VADDPS        X0, X1, X1
@@ -362,7 +362,7 @@ done25:
 	RET
 
 // func headNormAVX512(y []float32, x []float32, gain []float32, angles []float32, rstd []float32, eps float64, next int)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·headNormAVX512(SB), NOSPLIT, $0-136
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
@@ -433,7 +433,7 @@ done30:
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y5
 	VADDPS        Y4, Y5, Y5
-	VEXTRACTF128  $0x01, Y5, X4
+	VEXTRACTF32X4 $0x01, Y5, X4
 	VADDPS        X5, X4, X4
 	VPERMILPS     $0x4e, X4, X5
 	VADDPS        X5, X4, X4
@@ -522,7 +522,7 @@ DATA double<>+4(SB)/4, $0x3ff00000
 GLOBL double<>(SB), RODATA|NOPTR, $8
 
 // func headNormGradAVX512(dx []float32, dy []float32, x []float32, gain []float32, dgain []float32, angles []float32, rstd []float32, nextDY int, nextX int)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·headNormGradAVX512(SB), NOSPLIT, $8-184
 	MOVQ       dx_base+0(FP), AX
 	MOVQ       dy_base+24(FP), CX
@@ -626,7 +626,7 @@ done36:
 	VADDPS        Z3, Z2, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y5
 	VADDPS        Y4, Y5, Y5
-	VEXTRACTF128  $0x01, Y5, X4
+	VEXTRACTF32X4 $0x01, Y5, X4
 	VADDPS        X5, X4, X4
 	VPERMILPS     $0x4e, X4, X5
 	VADDPS        X5, X4, X4

@@ -1,5 +1,7 @@
 package cpu
 
+import "math"
+
 // softmax turns scores into probabilities in place and returns their maximum m
 // and sum exp(s - m).
 func softmaxPortable(s []float32) (m, sum float32) {
@@ -40,25 +42,84 @@ func parallaxWeightsPortable(s, t []float32, shift float32) (m, sum, tbar float3
 	return m, sum, tbar
 }
 
-// parallaxGradPortable turns a row's scores s, probe values t and a = g.v into
+// rescaleAbove is how far a row's largest score may exceed its reference: sums of e^(s - m)
+// then still have room.
+const rescaleAbove = 16
+
+// reference is what scores are taken relative to: m, or the maximum of s if that is larger
+// by more than rescaleAbove.
+func reference(s []float32, m float32) float32 {
+	if largest := maximum(s); largest-m > rescaleAbove {
+		return largest
+	}
+	return m
+}
+
+// The operations below take rows: n scores at s, n more at s[stride:] and so on, with t and a
+// alike; and for each row an element of the other slices.
+
+// softmaxTermsPortable turns scores into e = exp(s - m) in place, and adds their sum to sum. m
+// becomes the row's new reference, and sum is scaled to it before, by scale.
+func softmaxTermsPortable(s []float32, stride, n int, m, sum, scale []float32) {
+	for i := range m {
+		row := s[i*stride:][:n]
+		scale[i] = rescale(row, &m[i])
+		sum[i] *= scale[i]
+		for j, x := range row {
+			row[j] = exp32(x - m[i])
+			sum[i] += row[j]
+		}
+	}
+}
+
+// parallaxTermsPortable does so, turns probe values t into e (t - shift), and treats dot as
+// their sum.
+func parallaxTermsPortable(s, t []float32, stride, n int, shift, m, sum, dot, scale []float32) {
+	softmaxTermsPortable(s, stride, n, m, sum, scale)
+	for i := range m {
+		e, probes := s[i*stride:][:n], t[i*stride:][:n]
+		dot[i] *= scale[i]
+		for j := range probes {
+			probes[j] = e[j] * (probes[j] - shift[i])
+			dot[i] += probes[j]
+		}
+	}
+}
+
+// rescale moves a row's reference m and returns what sums relative to the old one are to
+// be multiplied by: 1 where it stays, or where there was none, -Inf.
+func rescale(s []float32, m *float32) float32 {
+	old := *m
+	*m = reference(s, old)
+	if math.IsInf(float64(old), -1) {
+		return 1
+	}
+	return exp32(old - *m)
+}
+
+// parallaxGradPortable turns scores s, probe values t and a = g.v into
 // ds (in s), dt (in t) and the weights w (in a), see kernels.AttentionBackward.
-func parallaxGradPortable(s, t, a []float32, lse, tbar, tau, beta float32) {
-	t, a = t[:len(s)], a[:len(s)]
-	for j, x := range s {
-		p, u, delta := exp32(x-lse), tbar-t[j], a[j]-beta
-		s[j] = p * (a[j] - tau + u*delta)
-		t[j] = -p * delta
-		a[j] = p * (1 + u)
+func parallaxGradPortable(s, t, a []float32, stride, n int, lse, tbar, tau, beta []float32) {
+	for i := range lse {
+		s, t, a := s[i*stride:][:n], t[i*stride:][:n], a[i*stride:][:n]
+		for j, x := range s {
+			p, u, delta := exp32(x-lse[i]), tbar[i]-t[j], a[j]-beta[i]
+			s[j] = p * (a[j] - tau[i] + u*delta)
+			t[j] = -p * delta
+			a[j] = p * (1 + u)
+		}
 	}
 }
 
 // softmaxGradPortable is the same without t: ds = p (a - tau), w = p.
-func softmaxGradPortable(s, a []float32, lse, tau float32) {
-	a = a[:len(s)]
-	for j, x := range s {
-		p := exp32(x - lse)
-		s[j] = p * (a[j] - tau)
-		a[j] = p
+func softmaxGradPortable(s, a []float32, stride, n int, lse, tau []float32) {
+	for i := range lse {
+		s, a := s[i*stride:][:n], a[i*stride:][:n]
+		for j, x := range s {
+			p := exp32(x - lse[i])
+			s[j] = p * (a[j] - tau[i])
+			a[j] = p
+		}
 	}
 }
 

@@ -12,15 +12,25 @@ func softmaxAVX512(s []float32) (m float32, sum float32)
 //go:noescape
 func parallaxWeightsAVX512(s []float32, t []float32, shift float32) (m float32, sum float32, tbar float32)
 
+// softmaxTermsAVX512 is softmaxTermsPortable, vectorised.
+//
+//go:noescape
+func softmaxTermsAVX512(s []float32, stride int, n int, m []float32, sum []float32, scale []float32)
+
+// parallaxTermsAVX512 is parallaxTermsPortable, vectorised.
+//
+//go:noescape
+func parallaxTermsAVX512(s []float32, t []float32, stride int, n int, shift []float32, m []float32, sum []float32, dot []float32, scale []float32)
+
 // softmaxGradAVX512 is softmaxGradPortable, vectorised.
 //
 //go:noescape
-func softmaxGradAVX512(s []float32, a []float32, lse float32, tau float32)
+func softmaxGradAVX512(s []float32, a []float32, stride int, n int, lse []float32, tau []float32)
 
 // parallaxGradAVX512 is parallaxGradPortable, vectorised.
 //
 //go:noescape
-func parallaxGradAVX512(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32, beta float32)
+func parallaxGradAVX512(s []float32, t []float32, a []float32, stride int, n int, lse []float32, tbar []float32, tau []float32, beta []float32)
 
 // softmaxAVX2 is softmaxPortable, vectorised.
 //
@@ -32,12 +42,22 @@ func softmaxAVX2(s []float32) (m float32, sum float32)
 //go:noescape
 func parallaxWeightsAVX2(s []float32, t []float32, shift float32) (m float32, sum float32, tbar float32)
 
+// softmaxTermsAVX2 is softmaxTermsPortable, vectorised.
+//
+//go:noescape
+func softmaxTermsAVX2(s []float32, stride int, n int, m []float32, sum []float32, scale []float32)
+
+// parallaxTermsAVX2 is parallaxTermsPortable, vectorised.
+//
+//go:noescape
+func parallaxTermsAVX2(s []float32, t []float32, stride int, n int, shift []float32, m []float32, sum []float32, dot []float32, scale []float32)
+
 // softmaxGradAVX2 is softmaxGradPortable, vectorised.
 //
 //go:noescape
-func softmaxGradAVX2(s []float32, a []float32, lse float32, tau float32)
+func softmaxGradAVX2(s []float32, a []float32, stride int, n int, lse []float32, tau []float32)
 
 // parallaxGradAVX2 is parallaxGradPortable, vectorised.
 //
 //go:noescape
-func parallaxGradAVX2(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32, beta float32)
+func parallaxGradAVX2(s []float32, t []float32, a []float32, stride int, n int, lse []float32, tbar []float32, tau []float32, beta []float32)

@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func softmaxAVX512(s []float32) (m float32, sum float32)
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-32
 	MOVQ         s_base+0(FP), AX
 	MOVQ         s_len+8(FP), CX
@@ -53,7 +53,7 @@ done5:
 	VMAXPS        Z3, Z2, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VMAXPS        Y0, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X0
+	VEXTRACTF32X4 $0x01, Y2, X0
 	VMAXPS        X2, X0, X0
 	VPERMILPS     $0x4e, X0, X2
 	VMAXPS        X2, X0, X0
@@ -140,7 +140,7 @@ end7:
 done8:
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VADDPS        Y1, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X1
+	VEXTRACTF32X4 $0x01, Y2, X1
 	VADDPS        X2, X1, X1
 	VPERMILPS     $0x4e, X1, X2
 	VADDPS        X2, X1, X1
@@ -220,7 +220,7 @@ DATA word_3f000000<>+0(SB)/4, $0x3f000000
 GLOBL word_3f000000<>(SB), RODATA|NOPTR, $4
 
 // func parallaxWeightsAVX512(s []float32, t []float32, shift float32) (m float32, sum float32, tbar float32)
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
 TEXT ·parallaxWeightsAVX512(SB), NOSPLIT, $0-68
 	MOVQ         s_base+0(FP), AX
 	MOVQ         t_base+24(FP), CX
@@ -271,7 +271,7 @@ done16:
 	VMAXPS        Z4, Z3, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y3
 	VMAXPS        Y0, Y3, Y3
-	VEXTRACTF128  $0x01, Y3, X0
+	VEXTRACTF32X4 $0x01, Y3, X0
 	VMAXPS        X3, X0, X0
 	VPERMILPS     $0x4e, X0, X3
 	VMAXPS        X3, X0, X0
@@ -368,7 +368,7 @@ end18:
 done19:
 	VEXTRACTF64X4 $0x01, Z1, Y3
 	VADDPS        Y1, Y3, Y3
-	VEXTRACTF128  $0x01, Y3, X1
+	VEXTRACTF32X4 $0x01, Y3, X1
 	VADDPS        X3, X1, X1
 	VPERMILPS     $0x4e, X1, X3
 	VADDPS        X3, X1, X1
@@ -378,7 +378,7 @@ done19:
 	VDIVPS        Z1, Z9, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VADDPS        Y2, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X2
+	VEXTRACTF32X4 $0x01, Y4, X2
 	VADDPS        X4, X2, X2
 	VPERMILPS     $0x4e, X2, X4
 	VADDPS        X4, X2, X2
@@ -425,210 +425,684 @@ done22:
 	VZEROUPPER
 	RET
 
-// func softmaxGradAVX512(s []float32, a []float32, lse float32, tau float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-56
-	MOVQ         s_base+0(FP), AX
-	MOVQ         a_base+24(FP), CX
-	MOVQ         s_len+8(FP), DX
-	VBROADCASTSS lse+48(FP), Z0
-	VBROADCASTSS tau+52(FP), Z1
-	VBROADCASTSS word_3fb8aa3b<>+0(SB), Z2
-	VBROADCASTSS word_3f318000<>+0(SB), Z3
-	VBROADCASTSS word_b95e8083<>+0(SB), Z4
-	VBROADCASTSS word_c2aeac4f<>+0(SB), Z5
-	VBROADCASTSS word_42b00000<>+0(SB), Z6
-	VBROADCASTSS word_3f800000<>+0(SB), Z7
-	VBROADCASTSS word_80000000<>+0(SB), Z8
-	VBROADCASTSS word_39506967<>+0(SB), Z8
+// func softmaxTermsAVX512(s []float32, stride int, n int, m []float32, sum []float32, scale []float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·softmaxTermsAVX512(SB), NOSPLIT, $0-112
+	VBROADCASTSS word_3fb8aa3b<>+0(SB), Z0
+	VBROADCASTSS word_3f318000<>+0(SB), Z1
+	VBROADCASTSS word_b95e8083<>+0(SB), Z2
+	VBROADCASTSS word_c2aeac4f<>+0(SB), Z3
+	VBROADCASTSS word_42b00000<>+0(SB), Z4
+	VBROADCASTSS word_3f800000<>+0(SB), Z5
+	VBROADCASTSS word_80000000<>+0(SB), Z6
+	VBROADCASTSS word_39506967<>+0(SB), Z6
+	VBROADCASTSS word_3ab743ce<>+0(SB), Z8
+	VBROADCASTSS word_3c088908<>+0(SB), Z9
+	VBROADCASTSS word_3d2aa9c1<>+0(SB), Z10
+	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z11
+	VBROADCASTSS word_3f000000<>+0(SB), Z12
+	VBROADCASTSS word_41800000<>+0(SB), Z13
+	VBROADCASTSS word_ff800000<>+0(SB), Z14
+	MOVQ         n+32(FP), AX
+	MOVQ         stride+24(FP), DX
+	MOVQ         m_len+48(FP), BX
+	SHLQ         $0x02, DX
+	MOVQ         s_base+0(FP), SI
+	XORQ         CX, CX
+	TESTQ        BX, BX
+	JEQ          rowsEnd24
+
+row23:
+	MOVQ         m_base+40(FP), DI
+	VBROADCASTSS (DI)(CX*4), Z15
+	VMOVUPS      Z14, Z16
+	VMOVUPS      Z16, Z17
+	VMOVUPS      Z16, Z18
+	XORQ         DI, DI
+	MOVQ         AX, R8
+	SUBQ         $+32, R8
+	JLT          end26
+
+loop25:
+	VMOVUPS (SI)(DI*4), Z19
+	VMAXPS  Z19, Z17, Z17
+	VMOVUPS 64(SI)(DI*4), Z19
+	VMAXPS  Z19, Z18, Z18
+	ADDQ    $+32, DI
+	SUBQ    $+32, R8
+	JGE     loop25
+
+end26:
+	ADDQ $+32, R8
+	SUBQ $+16, R8
+	JLT  end28
+
+loop27:
+	VMOVUPS (SI)(DI*4), Z19
+	VMAXPS  Z19, Z17, Z17
+	ADDQ    $+16, DI
+	SUBQ    $+16, R8
+	JGE     loop27
+
+end28:
+	ADDQ      $+16, R8
+	TESTQ     R8, R8
+	JEQ       done29
+	MOVQ      $-1, R9
+	BZHIQ     R8, R9, R9
+	KMOVW     R9, K1
+	VMOVUPS.Z (SI)(DI*4), K1, Z19
+	VMOVUPS   Z16, Z16
+	VMOVUPS   Z19, K1, Z16
+	VMAXPS    Z16, Z17, Z17
+
+done29:
+	VMAXPS        Z18, Z17, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VMAXPS        Y16, Y17, Y17
+	VEXTRACTF32X4 $0x01, Y17, X16
+	VMAXPS        X17, X16, X16
+	VPERMILPS     $0x4e, X16, X17
+	VMAXPS        X17, X16, X16
+	VPERMILPS     $0xb1, X16, X17
+	VMAXPS        X17, X16, X16
+	VBROADCASTSS  X16, Z16
+	VSUBPS        Z15, Z16, Z17
+	VMOVUPS       Z15, Z18
+	VCMPPS        $0x0e, Z13, Z17, K1
+	VMOVUPS       Z16, K1, Z18
+	VSUBPS        Z18, Z15, Z16
+	VMINPS        Z16, Z4, Z17
+	VMULPS        Z0, Z17, Z19
+	VRNDSCALEPS   $0x08, Z19, Z19
+	VMOVUPS       Z17, Z17
+	VFNMADD231PS  Z1, Z19, Z17
+	VMOVUPS       Z17, Z17
+	VFNMADD231PS  Z2, Z19, Z17
+	VMOVUPS       Z6, Z20
+	VFMADD213PS   Z8, Z17, Z20
+	VFMADD213PS   Z9, Z17, Z20
+	VFMADD213PS   Z10, Z17, Z20
+	VFMADD213PS   Z11, Z17, Z20
+	VFMADD213PS   Z12, Z17, Z20
+	VMULPS        Z17, Z17, Z21
+	VFMADD213PS   Z17, Z21, Z20
+	VADDPS        Z5, Z20, Z17
+	VCMPPS        $0x05, Z3, Z16, K1
+	VSCALEFPS.Z   Z19, Z17, K1, Z16
+	VMOVUPS       Z5, Z17
+	VCMPPS        $0x0e, Z14, Z15, K1
+	VMOVUPS       Z16, K1, Z17
+	MOVQ          m_base+40(FP), DI
+	VMOVSS        X18, (DI)(CX*4)
+	MOVQ          scale_base+88(FP), DI
+	VMOVSS        X17, (DI)(CX*4)
+	VPXORQ        Z7, Z7, Z7
+	XORQ          DI, DI
+	MOVQ          AX, R8
+	SUBQ          $+16, R8
+	JLT           end31
+
+loop30:
+	VMOVUPS      (SI)(DI*4), Z15
+	VSUBPS       Z18, Z15, Z15
+	VMINPS       Z15, Z4, Z16
+	VMULPS       Z0, Z16, Z19
+	VRNDSCALEPS  $0x08, Z19, Z19
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z1, Z19, Z16
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z2, Z19, Z16
+	VMOVUPS      Z6, Z20
+	VFMADD213PS  Z8, Z16, Z20
+	VFMADD213PS  Z9, Z16, Z20
+	VFMADD213PS  Z10, Z16, Z20
+	VFMADD213PS  Z11, Z16, Z20
+	VFMADD213PS  Z12, Z16, Z20
+	VMULPS       Z16, Z16, Z21
+	VFMADD213PS  Z16, Z21, Z20
+	VADDPS       Z5, Z20, Z16
+	VCMPPS       $0x05, Z3, Z15, K1
+	VSCALEFPS.Z  Z19, Z16, K1, Z15
+	VMOVUPS      Z15, (SI)(DI*4)
+	VADDPS       Z15, Z7, Z7
+	ADDQ         $+16, DI
+	SUBQ         $+16, R8
+	JGE          loop30
+
+end31:
+	ADDQ         $+16, R8
+	TESTQ        R8, R8
+	JEQ          done32
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (SI)(DI*4), K1, Z15
+	VSUBPS       Z18, Z15, Z15
+	VMINPS       Z15, Z4, Z16
+	VMULPS       Z0, Z16, Z18
+	VRNDSCALEPS  $0x08, Z18, Z18
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z1, Z18, Z16
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z2, Z18, Z16
+	VMOVUPS      Z6, Z19
+	VFMADD213PS  Z8, Z16, Z19
+	VFMADD213PS  Z9, Z16, Z19
+	VFMADD213PS  Z10, Z16, Z19
+	VFMADD213PS  Z11, Z16, Z19
+	VFMADD213PS  Z12, Z16, Z19
+	VMULPS       Z16, Z16, Z20
+	VFMADD213PS  Z16, Z20, Z19
+	VADDPS       Z5, Z19, Z16
+	VCMPPS       $0x05, Z3, Z15, K2
+	VSCALEFPS.Z  Z18, Z16, K2, Z15
+	VMOVUPS      Z15, K1, (SI)(DI*4)
+	VMOVUPS.Z    Z15, K1, Z15
+	VADDPS       Z15, Z7, Z7
+
+done32:
+	MOVQ          sum_base+64(FP), DI
+	VBROADCASTSS  (DI)(CX*4), Z15
+	VEXTRACTF64X4 $0x01, Z7, Y16
+	VADDPS        Y7, Y16, Y16
+	VEXTRACTF32X4 $0x01, Y16, X18
+	VADDPS        X16, X18, X18
+	VPERMILPS     $0x4e, X18, X16
+	VADDPS        X16, X18, X18
+	VPERMILPS     $0xb1, X18, X16
+	VADDPS        X16, X18, X18
+	VBROADCASTSS  X18, Z16
+	VMOVUPS       Z16, Z16
+	VFMADD231PS   Z17, Z15, Z16
+	MOVQ          sum_base+64(FP), DI
+	VMOVSS        X16, (DI)(CX*4)
+	ADDQ          DX, SI
+	INCQ          CX
+	CMPQ          CX, BX
+	JLT           row23
+
+rowsEnd24:
+	VZEROUPPER
+	RET
+
+DATA word_41800000<>+0(SB)/4, $0x41800000
+GLOBL word_41800000<>(SB), RODATA|NOPTR, $4
+
+// func parallaxTermsAVX512(s []float32, t []float32, stride int, n int, shift []float32, m []float32, sum []float32, dot []float32, scale []float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·parallaxTermsAVX512(SB), NOSPLIT, $0-184
+	VBROADCASTSS word_3fb8aa3b<>+0(SB), Z0
+	VBROADCASTSS word_3f318000<>+0(SB), Z1
+	VBROADCASTSS word_b95e8083<>+0(SB), Z2
+	VBROADCASTSS word_c2aeac4f<>+0(SB), Z3
+	VBROADCASTSS word_42b00000<>+0(SB), Z4
+	VBROADCASTSS word_3f800000<>+0(SB), Z5
+	VBROADCASTSS word_80000000<>+0(SB), Z6
+	VBROADCASTSS word_39506967<>+0(SB), Z6
 	VBROADCASTSS word_3ab743ce<>+0(SB), Z9
 	VBROADCASTSS word_3c088908<>+0(SB), Z10
 	VBROADCASTSS word_3d2aa9c1<>+0(SB), Z11
 	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z12
 	VBROADCASTSS word_3f000000<>+0(SB), Z13
-	XORQ         BX, BX
-	SUBQ         $+16, DX
-	JLT          end24
+	VBROADCASTSS word_41800000<>+0(SB), Z14
+	VBROADCASTSS word_ff800000<>+0(SB), Z15
+	MOVQ         n+56(FP), AX
+	MOVQ         stride+48(FP), DX
+	MOVQ         m_len+96(FP), BX
+	SHLQ         $0x02, DX
+	MOVQ         s_base+0(FP), SI
+	MOVQ         t_base+24(FP), DI
+	XORQ         CX, CX
+	TESTQ        BX, BX
+	JEQ          rowsEnd34
 
-loop23:
-	VMOVUPS      (AX)(BX*4), Z14
-	VSUBPS       Z0, Z14, Z14
-	VMINPS       Z14, Z6, Z15
-	VMULPS       Z2, Z15, Z16
-	VRNDSCALEPS  $0x08, Z16, Z16
-	VMOVUPS      Z15, Z15
-	VFNMADD231PS Z3, Z16, Z15
-	VMOVUPS      Z15, Z15
-	VFNMADD231PS Z4, Z16, Z15
-	VMOVUPS      Z8, Z17
-	VFMADD213PS  Z9, Z15, Z17
-	VFMADD213PS  Z10, Z15, Z17
-	VFMADD213PS  Z11, Z15, Z17
-	VFMADD213PS  Z12, Z15, Z17
-	VFMADD213PS  Z13, Z15, Z17
-	VMULPS       Z15, Z15, Z18
-	VFMADD213PS  Z15, Z18, Z17
-	VADDPS       Z7, Z17, Z15
-	VCMPPS       $0x05, Z5, Z14, K1
-	VSCALEFPS.Z  Z16, Z15, K1, Z14
-	VMOVUPS      (CX)(BX*4), Z15
-	VSUBPS       Z1, Z15, Z15
-	VMULPS       Z15, Z14, Z15
-	VMOVUPS      Z15, (AX)(BX*4)
-	VMOVUPS      Z14, (CX)(BX*4)
-	ADDQ         $+16, BX
-	SUBQ         $+16, DX
-	JGE          loop23
+row33:
+	MOVQ         m_base+88(FP), R8
+	VBROADCASTSS (R8)(CX*4), Z16
+	VMOVUPS      Z15, Z17
+	VMOVUPS      Z17, Z18
+	VMOVUPS      Z17, Z19
+	XORQ         R8, R8
+	MOVQ         AX, R9
+	SUBQ         $+32, R9
+	JLT          end36
 
-end24:
-	ADDQ         $+16, DX
-	TESTQ        DX, DX
-	JEQ          done25
-	MOVQ         $-1, SI
-	BZHIQ        DX, SI, SI
-	KMOVW        SI, K1
-	VMOVUPS.Z    (AX)(BX*4), K1, Z14
-	VSUBPS       Z0, Z14, Z0
-	VMINPS       Z0, Z6, Z6
-	VMULPS       Z2, Z6, Z2
-	VRNDSCALEPS  $0x08, Z2, Z2
-	VMOVUPS      Z6, Z6
-	VFNMADD231PS Z3, Z2, Z6
-	VMOVUPS      Z6, Z3
-	VFNMADD231PS Z4, Z2, Z3
-	VMOVUPS      Z8, Z4
-	VFMADD213PS  Z9, Z3, Z4
-	VFMADD213PS  Z10, Z3, Z4
-	VFMADD213PS  Z11, Z3, Z4
-	VFMADD213PS  Z12, Z3, Z4
-	VFMADD213PS  Z13, Z3, Z4
-	VMULPS       Z3, Z3, Z6
-	VFMADD213PS  Z3, Z6, Z4
-	VADDPS       Z7, Z4, Z3
-	VCMPPS       $0x05, Z5, Z0, K2
-	VSCALEFPS.Z  Z2, Z3, K2, Z0
-	VMOVUPS.Z    (CX)(BX*4), K1, Z2
-	VSUBPS       Z1, Z2, Z1
-	VMULPS       Z1, Z0, Z1
-	VMOVUPS      Z1, K1, (AX)(BX*4)
-	VMOVUPS      Z0, K1, (CX)(BX*4)
+loop35:
+	VMOVUPS (SI)(R8*4), Z20
+	VMAXPS  Z20, Z18, Z18
+	VMOVUPS 64(SI)(R8*4), Z20
+	VMAXPS  Z20, Z19, Z19
+	ADDQ    $+32, R8
+	SUBQ    $+32, R9
+	JGE     loop35
 
-done25:
+end36:
+	ADDQ $+32, R9
+	SUBQ $+16, R9
+	JLT  end38
+
+loop37:
+	VMOVUPS (SI)(R8*4), Z20
+	VMAXPS  Z20, Z18, Z18
+	ADDQ    $+16, R8
+	SUBQ    $+16, R9
+	JGE     loop37
+
+end38:
+	ADDQ      $+16, R9
+	TESTQ     R9, R9
+	JEQ       done39
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVW     R10, K1
+	VMOVUPS.Z (SI)(R8*4), K1, Z20
+	VMOVUPS   Z17, Z17
+	VMOVUPS   Z20, K1, Z17
+	VMAXPS    Z17, Z18, Z18
+
+done39:
+	VMAXPS        Z19, Z18, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y18
+	VMAXPS        Y17, Y18, Y18
+	VEXTRACTF32X4 $0x01, Y18, X17
+	VMAXPS        X18, X17, X17
+	VPERMILPS     $0x4e, X17, X18
+	VMAXPS        X18, X17, X17
+	VPERMILPS     $0xb1, X17, X18
+	VMAXPS        X18, X17, X17
+	VBROADCASTSS  X17, Z17
+	VSUBPS        Z16, Z17, Z18
+	VMOVUPS       Z16, Z19
+	VCMPPS        $0x0e, Z14, Z18, K1
+	VMOVUPS       Z17, K1, Z19
+	VSUBPS        Z19, Z16, Z17
+	VMINPS        Z17, Z4, Z18
+	VMULPS        Z0, Z18, Z20
+	VRNDSCALEPS   $0x08, Z20, Z20
+	VMOVUPS       Z18, Z18
+	VFNMADD231PS  Z1, Z20, Z18
+	VMOVUPS       Z18, Z18
+	VFNMADD231PS  Z2, Z20, Z18
+	VMOVUPS       Z6, Z21
+	VFMADD213PS   Z9, Z18, Z21
+	VFMADD213PS   Z10, Z18, Z21
+	VFMADD213PS   Z11, Z18, Z21
+	VFMADD213PS   Z12, Z18, Z21
+	VFMADD213PS   Z13, Z18, Z21
+	VMULPS        Z18, Z18, Z22
+	VFMADD213PS   Z18, Z22, Z21
+	VADDPS        Z5, Z21, Z18
+	VCMPPS        $0x05, Z3, Z17, K1
+	VSCALEFPS.Z   Z20, Z18, K1, Z17
+	VMOVUPS       Z5, Z18
+	VCMPPS        $0x0e, Z15, Z16, K1
+	VMOVUPS       Z17, K1, Z18
+	MOVQ          m_base+88(FP), R8
+	VMOVSS        X19, (R8)(CX*4)
+	MOVQ          scale_base+160(FP), R8
+	VMOVSS        X18, (R8)(CX*4)
+	MOVQ          shift_base+64(FP), R8
+	VBROADCASTSS  (R8)(CX*4), Z16
+	VPXORQ        Z7, Z7, Z7
+	VPXORQ        Z8, Z8, Z8
+	XORQ          R8, R8
+	MOVQ          AX, R9
+	SUBQ          $+16, R9
+	JLT           end41
+
+loop40:
+	VMOVUPS      (SI)(R8*4), Z17
+	VSUBPS       Z19, Z17, Z17
+	VMINPS       Z17, Z4, Z20
+	VMULPS       Z0, Z20, Z21
+	VRNDSCALEPS  $0x08, Z21, Z21
+	VMOVUPS      Z20, Z20
+	VFNMADD231PS Z1, Z21, Z20
+	VMOVUPS      Z20, Z20
+	VFNMADD231PS Z2, Z21, Z20
+	VMOVUPS      Z6, Z22
+	VFMADD213PS  Z9, Z20, Z22
+	VFMADD213PS  Z10, Z20, Z22
+	VFMADD213PS  Z11, Z20, Z22
+	VFMADD213PS  Z12, Z20, Z22
+	VFMADD213PS  Z13, Z20, Z22
+	VMULPS       Z20, Z20, Z23
+	VFMADD213PS  Z20, Z23, Z22
+	VADDPS       Z5, Z22, Z20
+	VCMPPS       $0x05, Z3, Z17, K1
+	VSCALEFPS.Z  Z21, Z20, K1, Z17
+	VMOVUPS      Z17, (SI)(R8*4)
+	VMOVUPS      (DI)(R8*4), Z20
+	VSUBPS       Z16, Z20, Z20
+	VMULPS       Z20, Z17, Z20
+	VMOVUPS      Z20, (DI)(R8*4)
+	VADDPS       Z17, Z7, Z7
+	VADDPS       Z20, Z8, Z8
+	ADDQ         $+16, R8
+	SUBQ         $+16, R9
+	JGE          loop40
+
+end41:
+	ADDQ         $+16, R9
+	TESTQ        R9, R9
+	JEQ          done42
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	VMOVUPS.Z    (SI)(R8*4), K1, Z17
+	VSUBPS       Z19, Z17, Z17
+	VMINPS       Z17, Z4, Z19
+	VMULPS       Z0, Z19, Z20
+	VRNDSCALEPS  $0x08, Z20, Z20
+	VMOVUPS      Z19, Z19
+	VFNMADD231PS Z1, Z20, Z19
+	VMOVUPS      Z19, Z19
+	VFNMADD231PS Z2, Z20, Z19
+	VMOVUPS      Z6, Z21
+	VFMADD213PS  Z9, Z19, Z21
+	VFMADD213PS  Z10, Z19, Z21
+	VFMADD213PS  Z11, Z19, Z21
+	VFMADD213PS  Z12, Z19, Z21
+	VFMADD213PS  Z13, Z19, Z21
+	VMULPS       Z19, Z19, Z22
+	VFMADD213PS  Z19, Z22, Z21
+	VADDPS       Z5, Z21, Z19
+	VCMPPS       $0x05, Z3, Z17, K2
+	VSCALEFPS.Z  Z20, Z19, K2, Z17
+	VMOVUPS      Z17, K1, (SI)(R8*4)
+	VMOVUPS.Z    Z17, K1, Z17
+	VMOVUPS.Z    (DI)(R8*4), K1, Z19
+	VSUBPS       Z16, Z19, Z16
+	VMULPS       Z16, Z17, Z16
+	VMOVUPS      Z16, K1, (DI)(R8*4)
+	VADDPS       Z17, Z7, Z7
+	VADDPS       Z16, Z8, Z8
+
+done42:
+	MOVQ          sum_base+112(FP), R8
+	VBROADCASTSS  (R8)(CX*4), Z16
+	VEXTRACTF64X4 $0x01, Z7, Y17
+	VADDPS        Y7, Y17, Y17
+	VEXTRACTF32X4 $0x01, Y17, X19
+	VADDPS        X17, X19, X19
+	VPERMILPS     $0x4e, X19, X17
+	VADDPS        X17, X19, X19
+	VPERMILPS     $0xb1, X19, X17
+	VADDPS        X17, X19, X19
+	VBROADCASTSS  X19, Z17
+	VMOVUPS       Z17, Z17
+	VFMADD231PS   Z18, Z16, Z17
+	MOVQ          sum_base+112(FP), R8
+	VMOVSS        X17, (R8)(CX*4)
+	MOVQ          dot_base+136(FP), R8
+	VBROADCASTSS  (R8)(CX*4), Z16
+	VEXTRACTF64X4 $0x01, Z8, Y17
+	VADDPS        Y8, Y17, Y17
+	VEXTRACTF32X4 $0x01, Y17, X19
+	VADDPS        X17, X19, X19
+	VPERMILPS     $0x4e, X19, X17
+	VADDPS        X17, X19, X19
+	VPERMILPS     $0xb1, X19, X17
+	VADDPS        X17, X19, X19
+	VBROADCASTSS  X19, Z17
+	VMOVUPS       Z17, Z17
+	VFMADD231PS   Z18, Z16, Z17
+	MOVQ          dot_base+136(FP), R8
+	VMOVSS        X17, (R8)(CX*4)
+	ADDQ          DX, SI
+	ADDQ          DX, DI
+	INCQ          CX
+	CMPQ          CX, BX
+	JLT           row33
+
+rowsEnd34:
 	VZEROUPPER
 	RET
 
-// func parallaxGradAVX512(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32, beta float32)
+// func softmaxGradAVX512(s []float32, a []float32, stride int, n int, lse []float32, tau []float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·parallaxGradAVX512(SB), NOSPLIT, $0-88
-	MOVQ         s_base+0(FP), AX
-	MOVQ         t_base+24(FP), CX
-	MOVQ         a_base+48(FP), DX
-	MOVQ         s_len+8(FP), BX
-	VBROADCASTSS lse+72(FP), Z0
-	VBROADCASTSS tbar+76(FP), Z1
-	VBROADCASTSS tau+80(FP), Z2
-	VBROADCASTSS beta+84(FP), Z3
-	VBROADCASTSS word_3fb8aa3b<>+0(SB), Z4
-	VBROADCASTSS word_3f318000<>+0(SB), Z5
-	VBROADCASTSS word_b95e8083<>+0(SB), Z6
-	VBROADCASTSS word_c2aeac4f<>+0(SB), Z7
-	VBROADCASTSS word_42b00000<>+0(SB), Z8
-	VBROADCASTSS word_3f800000<>+0(SB), Z9
-	VBROADCASTSS word_80000000<>+0(SB), Z10
-	VBROADCASTSS word_39506967<>+0(SB), Z10
-	VBROADCASTSS word_3ab743ce<>+0(SB), Z11
-	VBROADCASTSS word_3c088908<>+0(SB), Z12
-	VBROADCASTSS word_3d2aa9c1<>+0(SB), Z13
-	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z14
-	VBROADCASTSS word_3f000000<>+0(SB), Z15
-	XORQ         SI, SI
-	SUBQ         $+16, BX
-	JLT          end27
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-112
+	VBROADCASTSS word_3fb8aa3b<>+0(SB), Z0
+	VBROADCASTSS word_3f318000<>+0(SB), Z1
+	VBROADCASTSS word_b95e8083<>+0(SB), Z2
+	VBROADCASTSS word_c2aeac4f<>+0(SB), Z3
+	VBROADCASTSS word_42b00000<>+0(SB), Z4
+	VBROADCASTSS word_3f800000<>+0(SB), Z5
+	VBROADCASTSS word_80000000<>+0(SB), Z6
+	VBROADCASTSS word_39506967<>+0(SB), Z6
+	VBROADCASTSS word_3ab743ce<>+0(SB), Z7
+	VBROADCASTSS word_3c088908<>+0(SB), Z8
+	VBROADCASTSS word_3d2aa9c1<>+0(SB), Z9
+	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z10
+	VBROADCASTSS word_3f000000<>+0(SB), Z11
+	MOVQ         n+56(FP), AX
+	MOVQ         stride+48(FP), DX
+	MOVQ         lse_len+72(FP), BX
+	SHLQ         $0x02, DX
+	MOVQ         s_base+0(FP), SI
+	MOVQ         a_base+24(FP), DI
+	XORQ         CX, CX
+	TESTQ        BX, BX
+	JEQ          rowsEnd44
 
-loop26:
-	VMOVUPS      (AX)(SI*4), Z16
-	VSUBPS       Z0, Z16, Z16
-	VMINPS       Z16, Z8, Z17
-	VMULPS       Z4, Z17, Z18
+row43:
+	MOVQ         lse_base+64(FP), R8
+	VBROADCASTSS (R8)(CX*4), Z12
+	MOVQ         tau_base+88(FP), R8
+	VBROADCASTSS (R8)(CX*4), Z13
+	XORQ         R8, R8
+	MOVQ         AX, R9
+	SUBQ         $+16, R9
+	JLT          end46
+
+loop45:
+	VMOVUPS      (SI)(R8*4), Z14
+	VSUBPS       Z12, Z14, Z14
+	VMINPS       Z14, Z4, Z15
+	VMULPS       Z0, Z15, Z16
+	VRNDSCALEPS  $0x08, Z16, Z16
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z1, Z16, Z15
+	VMOVUPS      Z15, Z15
+	VFNMADD231PS Z2, Z16, Z15
+	VMOVUPS      Z6, Z17
+	VFMADD213PS  Z7, Z15, Z17
+	VFMADD213PS  Z8, Z15, Z17
+	VFMADD213PS  Z9, Z15, Z17
+	VFMADD213PS  Z10, Z15, Z17
+	VFMADD213PS  Z11, Z15, Z17
+	VMULPS       Z15, Z15, Z18
+	VFMADD213PS  Z15, Z18, Z17
+	VADDPS       Z5, Z17, Z15
+	VCMPPS       $0x05, Z3, Z14, K1
+	VSCALEFPS.Z  Z16, Z15, K1, Z14
+	VMOVUPS      (DI)(R8*4), Z15
+	VSUBPS       Z13, Z15, Z15
+	VMULPS       Z15, Z14, Z15
+	VMOVUPS      Z15, (SI)(R8*4)
+	VMOVUPS      Z14, (DI)(R8*4)
+	ADDQ         $+16, R8
+	SUBQ         $+16, R9
+	JGE          loop45
+
+end46:
+	ADDQ         $+16, R9
+	TESTQ        R9, R9
+	JEQ          done47
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	VMOVUPS.Z    (SI)(R8*4), K1, Z14
+	VSUBPS       Z12, Z14, Z12
+	VMINPS       Z12, Z4, Z14
+	VMULPS       Z0, Z14, Z15
+	VRNDSCALEPS  $0x08, Z15, Z15
+	VMOVUPS      Z14, Z14
+	VFNMADD231PS Z1, Z15, Z14
+	VMOVUPS      Z14, Z14
+	VFNMADD231PS Z2, Z15, Z14
+	VMOVUPS      Z6, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z10, Z14, Z16
+	VFMADD213PS  Z11, Z14, Z16
+	VMULPS       Z14, Z14, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z5, Z16, Z14
+	VCMPPS       $0x05, Z3, Z12, K2
+	VSCALEFPS.Z  Z15, Z14, K2, Z12
+	VMOVUPS.Z    (DI)(R8*4), K1, Z14
+	VSUBPS       Z13, Z14, Z13
+	VMULPS       Z13, Z12, Z13
+	VMOVUPS      Z13, K1, (SI)(R8*4)
+	VMOVUPS      Z12, K1, (DI)(R8*4)
+
+done47:
+	ADDQ DX, SI
+	ADDQ DX, DI
+	INCQ CX
+	CMPQ CX, BX
+	JLT  row43
+
+rowsEnd44:
+	VZEROUPPER
+	RET
+
+// func parallaxGradAVX512(s []float32, t []float32, a []float32, stride int, n int, lse []float32, tbar []float32, tau []float32, beta []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·parallaxGradAVX512(SB), NOSPLIT, $0-184
+	VBROADCASTSS word_3fb8aa3b<>+0(SB), Z0
+	VBROADCASTSS word_3f318000<>+0(SB), Z1
+	VBROADCASTSS word_b95e8083<>+0(SB), Z2
+	VBROADCASTSS word_c2aeac4f<>+0(SB), Z3
+	VBROADCASTSS word_42b00000<>+0(SB), Z4
+	VBROADCASTSS word_3f800000<>+0(SB), Z5
+	VBROADCASTSS word_80000000<>+0(SB), Z6
+	VBROADCASTSS word_39506967<>+0(SB), Z6
+	VBROADCASTSS word_3ab743ce<>+0(SB), Z7
+	VBROADCASTSS word_3c088908<>+0(SB), Z8
+	VBROADCASTSS word_3d2aa9c1<>+0(SB), Z9
+	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z10
+	VBROADCASTSS word_3f000000<>+0(SB), Z11
+	MOVQ         n+80(FP), AX
+	MOVQ         stride+72(FP), DX
+	MOVQ         lse_len+96(FP), BX
+	SHLQ         $0x02, DX
+	MOVQ         s_base+0(FP), SI
+	MOVQ         t_base+24(FP), DI
+	MOVQ         a_base+48(FP), R8
+	XORQ         CX, CX
+	TESTQ        BX, BX
+	JEQ          rowsEnd49
+
+row48:
+	MOVQ         lse_base+88(FP), R9
+	VBROADCASTSS (R9)(CX*4), Z12
+	MOVQ         tbar_base+112(FP), R9
+	VBROADCASTSS (R9)(CX*4), Z13
+	MOVQ         tau_base+136(FP), R9
+	VBROADCASTSS (R9)(CX*4), Z14
+	MOVQ         beta_base+160(FP), R9
+	VBROADCASTSS (R9)(CX*4), Z15
+	XORQ         R9, R9
+	MOVQ         AX, R10
+	SUBQ         $+16, R10
+	JLT          end51
+
+loop50:
+	VMOVUPS      (SI)(R9*4), Z16
+	VSUBPS       Z12, Z16, Z16
+	VMINPS       Z16, Z4, Z17
+	VMULPS       Z0, Z17, Z18
 	VRNDSCALEPS  $0x08, Z18, Z18
 	VMOVUPS      Z17, Z17
-	VFNMADD231PS Z5, Z18, Z17
+	VFNMADD231PS Z1, Z18, Z17
 	VMOVUPS      Z17, Z17
-	VFNMADD231PS Z6, Z18, Z17
-	VMOVUPS      Z10, Z19
+	VFNMADD231PS Z2, Z18, Z17
+	VMOVUPS      Z6, Z19
+	VFMADD213PS  Z7, Z17, Z19
+	VFMADD213PS  Z8, Z17, Z19
+	VFMADD213PS  Z9, Z17, Z19
+	VFMADD213PS  Z10, Z17, Z19
 	VFMADD213PS  Z11, Z17, Z19
-	VFMADD213PS  Z12, Z17, Z19
-	VFMADD213PS  Z13, Z17, Z19
-	VFMADD213PS  Z14, Z17, Z19
-	VFMADD213PS  Z15, Z17, Z19
 	VMULPS       Z17, Z17, Z20
 	VFMADD213PS  Z17, Z20, Z19
-	VADDPS       Z9, Z19, Z17
-	VCMPPS       $0x05, Z7, Z16, K1
+	VADDPS       Z5, Z19, Z17
+	VCMPPS       $0x05, Z3, Z16, K1
 	VSCALEFPS.Z  Z18, Z17, K1, Z16
-	VMOVUPS      (CX)(SI*4), Z17
-	VSUBPS       Z17, Z1, Z17
-	VMOVUPS      (DX)(SI*4), Z18
-	VSUBPS       Z3, Z18, Z19
-	VSUBPS       Z2, Z18, Z20
+	VMOVUPS      (DI)(R9*4), Z17
+	VSUBPS       Z17, Z13, Z17
+	VMOVUPS      (R8)(R9*4), Z18
+	VSUBPS       Z15, Z18, Z19
+	VSUBPS       Z14, Z18, Z20
 	VMOVUPS      Z20, Z20
 	VFMADD231PS  Z19, Z17, Z20
 	VMULPS       Z20, Z16, Z19
-	VMOVUPS      Z19, (AX)(SI*4)
-	VSUBPS       Z18, Z3, Z18
+	VMOVUPS      Z19, (SI)(R9*4)
+	VSUBPS       Z18, Z15, Z18
 	VMULPS       Z18, Z16, Z18
-	VMOVUPS      Z18, (CX)(SI*4)
+	VMOVUPS      Z18, (DI)(R9*4)
 	VMOVUPS      Z16, Z18
 	VFMADD231PS  Z17, Z16, Z18
-	VMOVUPS      Z18, (DX)(SI*4)
-	ADDQ         $+16, SI
-	SUBQ         $+16, BX
-	JGE          loop26
+	VMOVUPS      Z18, (R8)(R9*4)
+	ADDQ         $+16, R9
+	SUBQ         $+16, R10
+	JGE          loop50
 
-end27:
-	ADDQ         $+16, BX
-	TESTQ        BX, BX
-	JEQ          done28
-	MOVQ         $-1, DI
-	BZHIQ        BX, DI, DI
-	KMOVW        DI, K1
-	VMOVUPS.Z    (AX)(SI*4), K1, Z16
-	VSUBPS       Z0, Z16, Z0
-	VMINPS       Z0, Z8, Z8
-	VMULPS       Z4, Z8, Z4
-	VRNDSCALEPS  $0x08, Z4, Z4
-	VMOVUPS      Z8, Z8
-	VFNMADD231PS Z5, Z4, Z8
-	VMOVUPS      Z8, Z5
-	VFNMADD231PS Z6, Z4, Z5
-	VMOVUPS      Z10, Z6
-	VFMADD213PS  Z11, Z5, Z6
-	VFMADD213PS  Z12, Z5, Z6
-	VFMADD213PS  Z13, Z5, Z6
-	VFMADD213PS  Z14, Z5, Z6
-	VFMADD213PS  Z15, Z5, Z6
-	VMULPS       Z5, Z5, Z8
-	VFMADD213PS  Z5, Z8, Z6
-	VADDPS       Z9, Z6, Z5
-	VCMPPS       $0x05, Z7, Z0, K2
-	VSCALEFPS.Z  Z4, Z5, K2, Z0
-	VMOVUPS.Z    (CX)(SI*4), K1, Z4
-	VSUBPS       Z4, Z1, Z1
-	VMOVUPS.Z    (DX)(SI*4), K1, Z4
-	VSUBPS       Z3, Z4, Z5
-	VSUBPS       Z2, Z4, Z2
-	VMOVUPS      Z2, Z2
-	VFMADD231PS  Z5, Z1, Z2
-	VMULPS       Z2, Z0, Z2
-	VMOVUPS      Z2, K1, (AX)(SI*4)
-	VSUBPS       Z4, Z3, Z2
-	VMULPS       Z2, Z0, Z2
-	VMOVUPS      Z2, K1, (CX)(SI*4)
-	VMOVUPS      Z0, Z2
-	VFMADD231PS  Z1, Z0, Z2
-	VMOVUPS      Z2, K1, (DX)(SI*4)
+end51:
+	ADDQ         $+16, R10
+	TESTQ        R10, R10
+	JEQ          done52
+	MOVQ         $-1, R11
+	BZHIQ        R10, R11, R11
+	KMOVW        R11, K1
+	VMOVUPS.Z    (SI)(R9*4), K1, Z16
+	VSUBPS       Z12, Z16, Z12
+	VMINPS       Z12, Z4, Z16
+	VMULPS       Z0, Z16, Z17
+	VRNDSCALEPS  $0x08, Z17, Z17
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z1, Z17, Z16
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z2, Z17, Z16
+	VMOVUPS      Z6, Z18
+	VFMADD213PS  Z7, Z16, Z18
+	VFMADD213PS  Z8, Z16, Z18
+	VFMADD213PS  Z9, Z16, Z18
+	VFMADD213PS  Z10, Z16, Z18
+	VFMADD213PS  Z11, Z16, Z18
+	VMULPS       Z16, Z16, Z19
+	VFMADD213PS  Z16, Z19, Z18
+	VADDPS       Z5, Z18, Z16
+	VCMPPS       $0x05, Z3, Z12, K2
+	VSCALEFPS.Z  Z17, Z16, K2, Z12
+	VMOVUPS.Z    (DI)(R9*4), K1, Z16
+	VSUBPS       Z16, Z13, Z13
+	VMOVUPS.Z    (R8)(R9*4), K1, Z16
+	VSUBPS       Z15, Z16, Z17
+	VSUBPS       Z14, Z16, Z14
+	VMOVUPS      Z14, Z14
+	VFMADD231PS  Z17, Z13, Z14
+	VMULPS       Z14, Z12, Z14
+	VMOVUPS      Z14, K1, (SI)(R9*4)
+	VSUBPS       Z16, Z15, Z14
+	VMULPS       Z14, Z12, Z14
+	VMOVUPS      Z14, K1, (DI)(R9*4)
+	VMOVUPS      Z12, Z14
+	VFMADD231PS  Z13, Z12, Z14
+	VMOVUPS      Z14, K1, (R8)(R9*4)
 
-done28:
+done52:
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	INCQ CX
+	CMPQ CX, BX
+	JLT  row48
+
+rowsEnd49:
 	VZEROUPPER
 	RET
 
@@ -1168,20 +1642,468 @@ done22:
 	VZEROUPPER
 	RET
 
-// func softmaxGradAVX2(s []float32, a []float32, lse float32, tau float32)
+// func softmaxTermsAVX2(s []float32, stride int, n int, m []float32, sum []float32, scale []float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-56
-	MOVQ         s_base+0(FP), AX
-	MOVQ         a_base+24(FP), CX
-	MOVQ         s_len+8(FP), DX
-	VBROADCASTSS lse+48(FP), Y0
-	VBROADCASTSS tau+52(FP), Y1
-	XORQ         BX, BX
-	SUBQ         $+8, DX
-	JLT          end24
+TEXT ·softmaxTermsAVX2(SB), NOSPLIT, $0-112
+	VMOVUPS words_41800000<>+0(SB), Y0
+	VMOVUPS words_ff800000<>+0(SB), Y1
+	VMOVUPS words_3f800000<>+0(SB), Y2
+	MOVQ    n+32(FP), AX
+	MOVQ    stride+24(FP), DX
+	MOVQ    m_len+48(FP), BX
+	SHLQ    $0x02, DX
+	MOVQ    s_base+0(FP), SI
+	XORQ    CX, CX
+	TESTQ   BX, BX
+	JEQ     rowsEnd24
 
-loop23:
-	VMOVUPS      (AX)(BX*4), Y2
+row23:
+	MOVQ         m_base+40(FP), DI
+	VBROADCASTSS (DI)(CX*4), Y3
+	VMOVUPS      words_ff800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      Y4, Y6
+	XORQ         DI, DI
+	MOVQ         AX, R8
+	SUBQ         $+16, R8
+	JLT          end26
+
+loop25:
+	VMOVUPS (SI)(DI*4), Y7
+	VMAXPS  Y7, Y5, Y5
+	VMOVUPS 32(SI)(DI*4), Y7
+	VMAXPS  Y7, Y6, Y6
+	ADDQ    $+16, DI
+	SUBQ    $+16, R8
+	JGE     loop25
+
+end26:
+	ADDQ $+16, R8
+	SUBQ $+8, R8
+	JLT  end28
+
+loop27:
+	VMOVUPS (SI)(DI*4), Y7
+	VMAXPS  Y7, Y5, Y5
+	ADDQ    $+8, DI
+	SUBQ    $+8, R8
+	JGE     loop27
+
+end28:
+	ADDQ       $+8, R8
+	TESTQ      R8, R8
+	JEQ        done29
+	NEGQ       R8
+	LEAQ       tailMasks<>+0(SB), R9
+	VMOVUPS    32(R9)(R8*4), Y7
+	VMASKMOVPS (SI)(DI*4), Y7, Y8
+	VBLENDVPS  Y7, Y8, Y4, Y4
+	VMAXPS     Y4, Y5, Y5
+
+done29:
+	VMAXPS       Y6, Y5, Y4
+	VMOVUPS      Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VMAXPS       X4, X5, X5
+	VPERMILPS    $0x4e, X5, X4
+	VMAXPS       X4, X5, X5
+	VPERMILPS    $0xb1, X5, X4
+	VMAXPS       X4, X5, X5
+	VBROADCASTSS X5, Y4
+	VSUBPS       Y3, Y4, Y5
+	VCMPPS       $0x0e, Y0, Y5, Y5
+	VBLENDVPS    Y5, Y4, Y3, Y4
+	VSUBPS       Y4, Y3, Y5
+	VMOVUPS      words_42b00000<>+0(SB), Y6
+	VMINPS       Y5, Y6, Y6
+	VMULPS       words_3fb8aa3b<>+0(SB), Y6, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      Y6, Y6
+	VFNMADD231PS words_3f318000<>+0(SB), Y7, Y6
+	VMOVUPS      Y6, Y6
+	VFNMADD231PS words_b95e8083<>+0(SB), Y7, Y6
+	VMOVUPS      words_39506967<>+0(SB), Y8
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3c088908<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3f000000<>+0(SB), Y6, Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD213PS  Y6, Y9, Y8
+	VADDPS       words_3f800000<>+0(SB), Y8, Y6
+	VCVTPS2DQ    Y7, Y7
+	VPADDD       words_0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y5, Y5
+	VANDPS       Y5, Y7, Y7
+	VCMPPS       $0x0e, Y1, Y3, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y3
+	MOVQ         m_base+40(FP), DI
+	VMOVSS       X4, (DI)(CX*4)
+	MOVQ         scale_base+88(FP), DI
+	VMOVSS       X3, (DI)(CX*4)
+	VXORPS       Y5, Y5, Y5
+	XORQ         DI, DI
+	MOVQ         AX, R8
+	SUBQ         $+8, R8
+	JLT          end31
+
+loop30:
+	VMOVUPS      (SI)(DI*4), Y6
+	VSUBPS       Y4, Y6, Y6
+	VMOVUPS      words_42b00000<>+0(SB), Y7
+	VMINPS       Y6, Y7, Y7
+	VMULPS       words_3fb8aa3b<>+0(SB), Y7, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VMOVUPS      Y7, Y7
+	VFNMADD231PS words_3f318000<>+0(SB), Y8, Y7
+	VMOVUPS      Y7, Y7
+	VFNMADD231PS words_b95e8083<>+0(SB), Y8, Y7
+	VMOVUPS      words_39506967<>+0(SB), Y9
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3c088908<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3f000000<>+0(SB), Y7, Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD213PS  Y7, Y10, Y9
+	VADDPS       words_3f800000<>+0(SB), Y9, Y7
+	VCVTPS2DQ    Y8, Y8
+	VPADDD       words_0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y6, Y6
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y8, (SI)(DI*4)
+	VADDPS       Y8, Y5, Y5
+	ADDQ         $+8, DI
+	SUBQ         $+8, R8
+	JGE          loop30
+
+end31:
+	ADDQ         $+8, R8
+	TESTQ        R8, R8
+	JEQ          done32
+	NEGQ         R8
+	LEAQ         tailMasks<>+0(SB), R9
+	VMOVUPS      32(R9)(R8*4), Y6
+	VMASKMOVPS   (SI)(DI*4), Y6, Y7
+	VSUBPS       Y4, Y7, Y4
+	VMOVUPS      words_42b00000<>+0(SB), Y7
+	VMINPS       Y4, Y7, Y7
+	VMULPS       words_3fb8aa3b<>+0(SB), Y7, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VMOVUPS      Y7, Y7
+	VFNMADD231PS words_3f318000<>+0(SB), Y8, Y7
+	VMOVUPS      Y7, Y7
+	VFNMADD231PS words_b95e8083<>+0(SB), Y8, Y7
+	VMOVUPS      words_39506967<>+0(SB), Y9
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3c088908<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y7, Y9
+	VFMADD213PS  words_3f000000<>+0(SB), Y7, Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD213PS  Y7, Y10, Y9
+	VADDPS       words_3f800000<>+0(SB), Y9, Y7
+	VCVTPS2DQ    Y8, Y8
+	VPADDD       words_0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y4, Y4
+	VANDPS       Y4, Y8, Y8
+	VMASKMOVPS   Y8, Y6, (SI)(DI*4)
+	VANDPS       Y6, Y8, Y4
+	VADDPS       Y4, Y5, Y5
+
+done32:
+	MOVQ         sum_base+64(FP), DI
+	VBROADCASTSS (DI)(CX*4), Y4
+	VMOVUPS      Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X5, X6, X6
+	VPERMILPS    $0x4e, X6, X5
+	VADDPS       X5, X6, X6
+	VPERMILPS    $0xb1, X6, X5
+	VADDPS       X5, X6, X6
+	VBROADCASTSS X6, Y5
+	VMOVUPS      Y5, Y5
+	VFMADD231PS  Y3, Y4, Y5
+	MOVQ         sum_base+64(FP), DI
+	VMOVSS       X5, (DI)(CX*4)
+	ADDQ         DX, SI
+	INCQ         CX
+	CMPQ         CX, BX
+	JLT          row23
+
+rowsEnd24:
+	VZEROUPPER
+	RET
+
+DATA words_41800000<>+0(SB)/4, $0x41800000
+DATA words_41800000<>+4(SB)/4, $0x41800000
+DATA words_41800000<>+8(SB)/4, $0x41800000
+DATA words_41800000<>+12(SB)/4, $0x41800000
+DATA words_41800000<>+16(SB)/4, $0x41800000
+DATA words_41800000<>+20(SB)/4, $0x41800000
+DATA words_41800000<>+24(SB)/4, $0x41800000
+DATA words_41800000<>+28(SB)/4, $0x41800000
+GLOBL words_41800000<>(SB), RODATA|NOPTR, $32
+
+// func parallaxTermsAVX2(s []float32, t []float32, stride int, n int, shift []float32, m []float32, sum []float32, dot []float32, scale []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·parallaxTermsAVX2(SB), NOSPLIT, $0-184
+	VMOVUPS words_41800000<>+0(SB), Y0
+	VMOVUPS words_ff800000<>+0(SB), Y1
+	VMOVUPS words_3f800000<>+0(SB), Y2
+	MOVQ    n+56(FP), AX
+	MOVQ    stride+48(FP), DX
+	MOVQ    m_len+96(FP), BX
+	SHLQ    $0x02, DX
+	MOVQ    s_base+0(FP), SI
+	MOVQ    t_base+24(FP), DI
+	XORQ    CX, CX
+	TESTQ   BX, BX
+	JEQ     rowsEnd34
+
+row33:
+	MOVQ         m_base+88(FP), R8
+	VBROADCASTSS (R8)(CX*4), Y3
+	VMOVUPS      words_ff800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      Y4, Y6
+	XORQ         R8, R8
+	MOVQ         AX, R9
+	SUBQ         $+16, R9
+	JLT          end36
+
+loop35:
+	VMOVUPS (SI)(R8*4), Y7
+	VMAXPS  Y7, Y5, Y5
+	VMOVUPS 32(SI)(R8*4), Y7
+	VMAXPS  Y7, Y6, Y6
+	ADDQ    $+16, R8
+	SUBQ    $+16, R9
+	JGE     loop35
+
+end36:
+	ADDQ $+16, R9
+	SUBQ $+8, R9
+	JLT  end38
+
+loop37:
+	VMOVUPS (SI)(R8*4), Y7
+	VMAXPS  Y7, Y5, Y5
+	ADDQ    $+8, R8
+	SUBQ    $+8, R9
+	JGE     loop37
+
+end38:
+	ADDQ       $+8, R9
+	TESTQ      R9, R9
+	JEQ        done39
+	NEGQ       R9
+	LEAQ       tailMasks<>+0(SB), R10
+	VMOVUPS    32(R10)(R9*4), Y7
+	VMASKMOVPS (SI)(R8*4), Y7, Y8
+	VBLENDVPS  Y7, Y8, Y4, Y4
+	VMAXPS     Y4, Y5, Y5
+
+done39:
+	VMAXPS       Y6, Y5, Y4
+	VMOVUPS      Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VMAXPS       X4, X5, X5
+	VPERMILPS    $0x4e, X5, X4
+	VMAXPS       X4, X5, X5
+	VPERMILPS    $0xb1, X5, X4
+	VMAXPS       X4, X5, X5
+	VBROADCASTSS X5, Y4
+	VSUBPS       Y3, Y4, Y5
+	VCMPPS       $0x0e, Y0, Y5, Y5
+	VBLENDVPS    Y5, Y4, Y3, Y4
+	VSUBPS       Y4, Y3, Y5
+	VMOVUPS      words_42b00000<>+0(SB), Y6
+	VMINPS       Y5, Y6, Y6
+	VMULPS       words_3fb8aa3b<>+0(SB), Y6, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      Y6, Y6
+	VFNMADD231PS words_3f318000<>+0(SB), Y7, Y6
+	VMOVUPS      Y6, Y6
+	VFNMADD231PS words_b95e8083<>+0(SB), Y7, Y6
+	VMOVUPS      words_39506967<>+0(SB), Y8
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3c088908<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y6, Y8
+	VFMADD213PS  words_3f000000<>+0(SB), Y6, Y8
+	VMULPS       Y6, Y6, Y9
+	VFMADD213PS  Y6, Y9, Y8
+	VADDPS       words_3f800000<>+0(SB), Y8, Y6
+	VCVTPS2DQ    Y7, Y7
+	VPADDD       words_0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y5, Y5
+	VANDPS       Y5, Y7, Y7
+	VCMPPS       $0x0e, Y1, Y3, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y3
+	MOVQ         m_base+88(FP), R8
+	VMOVSS       X4, (R8)(CX*4)
+	MOVQ         scale_base+160(FP), R8
+	VMOVSS       X3, (R8)(CX*4)
+	MOVQ         shift_base+64(FP), R8
+	VBROADCASTSS (R8)(CX*4), Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	XORQ         R8, R8
+	MOVQ         AX, R9
+	SUBQ         $+8, R9
+	JLT          end41
+
+loop40:
+	VMOVUPS      (SI)(R8*4), Y8
+	VSUBPS       Y4, Y8, Y8
+	VMOVUPS      words_42b00000<>+0(SB), Y9
+	VMINPS       Y8, Y9, Y9
+	VMULPS       words_3fb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS     $0x08, Y10, Y10
+	VMOVUPS      Y9, Y9
+	VFNMADD231PS words_3f318000<>+0(SB), Y10, Y9
+	VMOVUPS      Y9, Y9
+	VFNMADD231PS words_b95e8083<>+0(SB), Y10, Y9
+	VMOVUPS      words_39506967<>+0(SB), Y11
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3c088908<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3f000000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y9, Y12
+	VFMADD213PS  Y9, Y12, Y11
+	VADDPS       words_3f800000<>+0(SB), Y11, Y9
+	VCVTPS2DQ    Y10, Y10
+	VPADDD       words_0000007f<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y8, Y8
+	VANDPS       Y8, Y10, Y10
+	VMOVUPS      Y10, (SI)(R8*4)
+	VMOVUPS      (DI)(R8*4), Y8
+	VSUBPS       Y5, Y8, Y8
+	VMULPS       Y8, Y10, Y8
+	VMOVUPS      Y8, (DI)(R8*4)
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+	ADDQ         $+8, R8
+	SUBQ         $+8, R9
+	JGE          loop40
+
+end41:
+	ADDQ         $+8, R9
+	TESTQ        R9, R9
+	JEQ          done42
+	NEGQ         R9
+	LEAQ         tailMasks<>+0(SB), R10
+	VMOVUPS      32(R10)(R9*4), Y8
+	VMASKMOVPS   (SI)(R8*4), Y8, Y9
+	VSUBPS       Y4, Y9, Y4
+	VMOVUPS      words_42b00000<>+0(SB), Y9
+	VMINPS       Y4, Y9, Y9
+	VMULPS       words_3fb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS     $0x08, Y10, Y10
+	VMOVUPS      Y9, Y9
+	VFNMADD231PS words_3f318000<>+0(SB), Y10, Y9
+	VMOVUPS      Y9, Y9
+	VFNMADD231PS words_b95e8083<>+0(SB), Y10, Y9
+	VMOVUPS      words_39506967<>+0(SB), Y11
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3c088908<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y9, Y11
+	VFMADD213PS  words_3f000000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y9, Y12
+	VFMADD213PS  Y9, Y12, Y11
+	VADDPS       words_3f800000<>+0(SB), Y11, Y9
+	VCVTPS2DQ    Y10, Y10
+	VPADDD       words_0000007f<>+0(SB), Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y4, Y4
+	VANDPS       Y4, Y10, Y10
+	VMASKMOVPS   Y10, Y8, (SI)(R8*4)
+	VANDPS       Y8, Y10, Y4
+	VMASKMOVPS   (DI)(R8*4), Y8, Y9
+	VSUBPS       Y5, Y9, Y5
+	VMULPS       Y5, Y4, Y5
+	VMASKMOVPS   Y5, Y8, (DI)(R8*4)
+	VADDPS       Y4, Y6, Y6
+	VADDPS       Y5, Y7, Y7
+
+done42:
+	MOVQ         sum_base+112(FP), R8
+	VBROADCASTSS (R8)(CX*4), Y4
+	VMOVUPS      Y6, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X5, X6, X6
+	VPERMILPS    $0x4e, X6, X5
+	VADDPS       X5, X6, X6
+	VPERMILPS    $0xb1, X6, X5
+	VADDPS       X5, X6, X6
+	VBROADCASTSS X6, Y5
+	VMOVUPS      Y5, Y5
+	VFMADD231PS  Y3, Y4, Y5
+	MOVQ         sum_base+112(FP), R8
+	VMOVSS       X5, (R8)(CX*4)
+	MOVQ         dot_base+136(FP), R8
+	VBROADCASTSS (R8)(CX*4), Y4
+	VMOVUPS      Y7, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X5, X6, X6
+	VPERMILPS    $0x4e, X6, X5
+	VADDPS       X5, X6, X6
+	VPERMILPS    $0xb1, X6, X5
+	VADDPS       X5, X6, X6
+	VBROADCASTSS X6, Y5
+	VMOVUPS      Y5, Y5
+	VFMADD231PS  Y3, Y4, Y5
+	MOVQ         dot_base+136(FP), R8
+	VMOVSS       X5, (R8)(CX*4)
+	ADDQ         DX, SI
+	ADDQ         DX, DI
+	INCQ         CX
+	CMPQ         CX, BX
+	JLT          row33
+
+rowsEnd34:
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX2(s []float32, a []float32, stride int, n int, lse []float32, tau []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-112
+	MOVQ  n+56(FP), AX
+	MOVQ  stride+48(FP), DX
+	MOVQ  lse_len+72(FP), BX
+	SHLQ  $0x02, DX
+	MOVQ  s_base+0(FP), SI
+	MOVQ  a_base+24(FP), DI
+	XORQ  CX, CX
+	TESTQ BX, BX
+	JEQ   rowsEnd44
+
+row43:
+	MOVQ         lse_base+64(FP), R8
+	VBROADCASTSS (R8)(CX*4), Y0
+	MOVQ         tau_base+88(FP), R8
+	VBROADCASTSS (R8)(CX*4), Y1
+	XORQ         R8, R8
+	MOVQ         AX, R9
+	SUBQ         $+8, R9
+	JLT          end46
+
+loop45:
+	VMOVUPS      (SI)(R8*4), Y2
 	VSUBPS       Y0, Y2, Y2
 	VMOVUPS      words_42b00000<>+0(SB), Y3
 	VMINPS       Y2, Y3, Y3
@@ -1206,23 +2128,23 @@ loop23:
 	VMULPS       Y3, Y4, Y4
 	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y2, Y2
 	VANDPS       Y2, Y4, Y4
-	VMOVUPS      (CX)(BX*4), Y2
+	VMOVUPS      (DI)(R8*4), Y2
 	VSUBPS       Y1, Y2, Y2
 	VMULPS       Y2, Y4, Y2
-	VMOVUPS      Y2, (AX)(BX*4)
-	VMOVUPS      Y4, (CX)(BX*4)
-	ADDQ         $+8, BX
-	SUBQ         $+8, DX
-	JGE          loop23
+	VMOVUPS      Y2, (SI)(R8*4)
+	VMOVUPS      Y4, (DI)(R8*4)
+	ADDQ         $+8, R8
+	SUBQ         $+8, R9
+	JGE          loop45
 
-end24:
-	ADDQ         $+8, DX
-	TESTQ        DX, DX
-	JEQ          done25
-	NEGQ         DX
-	LEAQ         tailMasks<>+0(SB), SI
-	VMOVUPS      32(SI)(DX*4), Y2
-	VMASKMOVPS   (AX)(BX*4), Y2, Y3
+end46:
+	ADDQ         $+8, R9
+	TESTQ        R9, R9
+	JEQ          done47
+	NEGQ         R9
+	LEAQ         tailMasks<>+0(SB), R10
+	VMOVUPS      32(R10)(R9*4), Y2
+	VMASKMOVPS   (SI)(R8*4), Y2, Y3
 	VSUBPS       Y0, Y3, Y0
 	VMOVUPS      words_42b00000<>+0(SB), Y3
 	VMINPS       Y0, Y3, Y3
@@ -1247,33 +2169,53 @@ end24:
 	VMULPS       Y3, Y4, Y4
 	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y0, Y0
 	VANDPS       Y0, Y4, Y4
-	VMASKMOVPS   (CX)(BX*4), Y2, Y0
+	VMASKMOVPS   (DI)(R8*4), Y2, Y0
 	VSUBPS       Y1, Y0, Y0
 	VMULPS       Y0, Y4, Y0
-	VMASKMOVPS   Y0, Y2, (AX)(BX*4)
-	VMASKMOVPS   Y4, Y2, (CX)(BX*4)
+	VMASKMOVPS   Y0, Y2, (SI)(R8*4)
+	VMASKMOVPS   Y4, Y2, (DI)(R8*4)
 
-done25:
+done47:
+	ADDQ DX, SI
+	ADDQ DX, DI
+	INCQ CX
+	CMPQ CX, BX
+	JLT  row43
+
+rowsEnd44:
 	VZEROUPPER
 	RET
 
-// func parallaxGradAVX2(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32, beta float32)
+// func parallaxGradAVX2(s []float32, t []float32, a []float32, stride int, n int, lse []float32, tbar []float32, tau []float32, beta []float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·parallaxGradAVX2(SB), NOSPLIT, $0-88
-	MOVQ         s_base+0(FP), AX
-	MOVQ         t_base+24(FP), CX
-	MOVQ         a_base+48(FP), DX
-	MOVQ         s_len+8(FP), BX
-	VBROADCASTSS lse+72(FP), Y0
-	VBROADCASTSS tbar+76(FP), Y1
-	VBROADCASTSS tau+80(FP), Y2
-	VBROADCASTSS beta+84(FP), Y3
-	XORQ         SI, SI
-	SUBQ         $+8, BX
-	JLT          end27
+TEXT ·parallaxGradAVX2(SB), NOSPLIT, $0-184
+	MOVQ  n+80(FP), AX
+	MOVQ  stride+72(FP), DX
+	MOVQ  lse_len+96(FP), BX
+	SHLQ  $0x02, DX
+	MOVQ  s_base+0(FP), SI
+	MOVQ  t_base+24(FP), DI
+	MOVQ  a_base+48(FP), R8
+	XORQ  CX, CX
+	TESTQ BX, BX
+	JEQ   rowsEnd49
 
-loop26:
-	VMOVUPS      (AX)(SI*4), Y4
+row48:
+	MOVQ         lse_base+88(FP), R9
+	VBROADCASTSS (R9)(CX*4), Y0
+	MOVQ         tbar_base+112(FP), R9
+	VBROADCASTSS (R9)(CX*4), Y1
+	MOVQ         tau_base+136(FP), R9
+	VBROADCASTSS (R9)(CX*4), Y2
+	MOVQ         beta_base+160(FP), R9
+	VBROADCASTSS (R9)(CX*4), Y3
+	XORQ         R9, R9
+	MOVQ         AX, R10
+	SUBQ         $+8, R10
+	JLT          end51
+
+loop50:
+	VMOVUPS      (SI)(R9*4), Y4
 	VSUBPS       Y0, Y4, Y4
 	VMOVUPS      words_42b00000<>+0(SB), Y5
 	VMINPS       Y4, Y5, Y5
@@ -1298,33 +2240,33 @@ loop26:
 	VMULPS       Y5, Y6, Y6
 	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y4, Y4
 	VANDPS       Y4, Y6, Y6
-	VMOVUPS      (CX)(SI*4), Y4
+	VMOVUPS      (DI)(R9*4), Y4
 	VSUBPS       Y4, Y1, Y4
-	VMOVUPS      (DX)(SI*4), Y5
+	VMOVUPS      (R8)(R9*4), Y5
 	VSUBPS       Y3, Y5, Y7
 	VSUBPS       Y2, Y5, Y8
 	VMOVUPS      Y8, Y8
 	VFMADD231PS  Y7, Y4, Y8
 	VMULPS       Y8, Y6, Y7
-	VMOVUPS      Y7, (AX)(SI*4)
+	VMOVUPS      Y7, (SI)(R9*4)
 	VSUBPS       Y5, Y3, Y5
 	VMULPS       Y5, Y6, Y5
-	VMOVUPS      Y5, (CX)(SI*4)
+	VMOVUPS      Y5, (DI)(R9*4)
 	VMOVUPS      Y6, Y5
 	VFMADD231PS  Y4, Y6, Y5
-	VMOVUPS      Y5, (DX)(SI*4)
-	ADDQ         $+8, SI
-	SUBQ         $+8, BX
-	JGE          loop26
+	VMOVUPS      Y5, (R8)(R9*4)
+	ADDQ         $+8, R9
+	SUBQ         $+8, R10
+	JGE          loop50
 
-end27:
-	ADDQ         $+8, BX
-	TESTQ        BX, BX
-	JEQ          done28
-	NEGQ         BX
-	LEAQ         tailMasks<>+0(SB), DI
-	VMOVUPS      32(DI)(BX*4), Y4
-	VMASKMOVPS   (AX)(SI*4), Y4, Y5
+end51:
+	ADDQ         $+8, R10
+	TESTQ        R10, R10
+	JEQ          done52
+	NEGQ         R10
+	LEAQ         tailMasks<>+0(SB), R11
+	VMOVUPS      32(R11)(R10*4), Y4
+	VMASKMOVPS   (SI)(R9*4), Y4, Y5
 	VSUBPS       Y0, Y5, Y0
 	VMOVUPS      words_42b00000<>+0(SB), Y5
 	VMINPS       Y0, Y5, Y5
@@ -1349,22 +2291,30 @@ end27:
 	VMULPS       Y5, Y6, Y6
 	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y0, Y0
 	VANDPS       Y0, Y6, Y6
-	VMASKMOVPS   (CX)(SI*4), Y4, Y0
+	VMASKMOVPS   (DI)(R9*4), Y4, Y0
 	VSUBPS       Y0, Y1, Y0
-	VMASKMOVPS   (DX)(SI*4), Y4, Y1
+	VMASKMOVPS   (R8)(R9*4), Y4, Y1
 	VSUBPS       Y3, Y1, Y5
 	VSUBPS       Y2, Y1, Y2
 	VMOVUPS      Y2, Y2
 	VFMADD231PS  Y5, Y0, Y2
 	VMULPS       Y2, Y6, Y2
-	VMASKMOVPS   Y2, Y4, (AX)(SI*4)
+	VMASKMOVPS   Y2, Y4, (SI)(R9*4)
 	VSUBPS       Y1, Y3, Y1
 	VMULPS       Y1, Y6, Y1
-	VMASKMOVPS   Y1, Y4, (CX)(SI*4)
+	VMASKMOVPS   Y1, Y4, (DI)(R9*4)
 	VMOVUPS      Y6, Y1
 	VFMADD231PS  Y0, Y6, Y1
-	VMASKMOVPS   Y1, Y4, (DX)(SI*4)
+	VMASKMOVPS   Y1, Y4, (R8)(R9*4)
 
-done28:
+done52:
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	INCQ CX
+	CMPQ CX, BX
+	JLT  row48
+
+rowsEnd49:
 	VZEROUPPER
 	RET

@@ -72,6 +72,18 @@ const (
 	blockStoreRow = 136
 	blockSteps    = 144
 	blockStrips   = 152
+	blockUnits    = 160
+	blockPacked   = 184
+	blockSource   = 208
+	blockStride   = 232
+)
+
+// Offsets of type splitUnit's fields.
+const (
+	unitTo   = 0
+	unitFrom = 8
+	unitPair = 16
+	unitSize = 24
 )
 
 const (
@@ -92,46 +104,128 @@ func amxUnit(s *simd) {
 	s.suffix = "AMX"
 	splitRows(s)
 	splitPairs(s)
+	splitUnits(s)
 	multiplyParts(s)
 }
 
+// partsMultiplier emits multiplyParts. Beside the engine's operands it keeps the units
+// that are packed meanwhile.
+type partsMultiplier struct {
+	splitter
+	// On the stack: the next sums to load, the strips left, the end of the units, and
+	// the distance of rows that units read, in bytes.
+	load, strips, unitsEnd, stride operand.Mem
+}
+
+// atBlock is a field of the partsBlock that DI points to.
+func atBlock(offset int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: offset} }
+
 // multiplyParts emits the product of strips of A and a panel of B: 2 x 2 tiles of C,
-// 2 of A and 2 of B are all eight registers.
+// 2 of A and 2 of B are all eight registers. While the engine multiplies, for 384 cycles a
+// step, the vector units cut a unit of floats into parts.
 func multiplyParts(s *simd) {
-	s.function("multiplyParts", "(t *partsBlock)", "computes the blocks of some strips of A and a panel of B.")
-	t := reg.RDI
-	s.Load(s.Param("t"), t)
-	at := func(offset int) operand.Mem { return operand.Mem{Base: t, Disp: offset} }
+	s.function("multiplyParts", "(t *partsBlock)", "computes the blocks of some strips of A and a panel of B, and packs a unit a step.")
+	local := s.AllocLocal(32)
+	m := partsMultiplier{load: local, strips: local.Offset(8), unitsEnd: local.Offset(16), stride: local.Offset(24)}
+	s.Load(s.Param("t"), reg.RDI)
+	m.splitter = s.splitter()
 	s.LEAQ(s.tileShapes(), reg.RAX)
 	s.emitBytes(tileConfigure, numAX, 0, 0, 0x00)
 	s.MOVQ(operand.U32(64), reg.RSI)
-	s.MOVQ(at(blockA), reg.R8)
-	s.MOVQ(at(blockNext), reg.R9)
-	for _, x := range []struct {
-		pointer, row reg.Register
-		from, stride int
-	}{{reg.R10, reg.R11, blockLoad, blockLoadRow}, {reg.R12, reg.R13, blockStore, blockStoreRow}} {
-		s.MOVQ(at(x.from), x.pointer)
-		s.MOVQ(at(x.stride), x.row)
-		s.SHLQ(operand.U8(2), x.row)
-	}
-	s.MOVQ(at(blockStrips), reg.RBX)
+	m.loadFields()
 	s.Label("strip")
-	s.startSums()
+	m.startSums()
 	s.MOVQ(reg.R8, reg.RAX)
-	s.MOVQ(at(blockB), reg.RDX)
-	s.MOVQ(at(blockSteps), reg.RCX)
+	s.MOVQ(atBlock(blockB), reg.RDX)
+	s.MOVQ(atBlock(blockSteps), reg.RCX)
 	s.MOVQ(reg.R12, reg.R15)
 	s.Label("step")
-	s.partsStep()
+	s.CMPQ(reg.R14, m.unitsEnd)
+	s.JEQ(operand.LabelRef("plain"))
+	m.nextUnit()
+	m.step(m.splitRow)
+	s.JMP(operand.LabelRef("stepped"))
+	s.Label("plain")
+	m.step(func(int) {})
+	s.Label("stepped")
 	s.DECQ(reg.RCX)
 	s.JNE(operand.LabelRef("step"))
 	s.sums(tileStore, numR12, numR13, reg.R12, reg.R13)
-	s.MOVQ(at(blockAStrip), reg.RCX)
+	s.MOVQ(atBlock(blockAStrip), reg.RCX)
 	s.LEAQ(operand.Mem{Base: reg.R8, Index: reg.RCX, Scale: 2}, reg.R8)
-	s.DECQ(reg.RBX)
+	s.DECQ(m.strips)
 	s.JNE(operand.LabelRef("strip"))
 	s.onTile(tileRelease, 0)
+	s.end()
+}
+
+// loadFields fills registers and stack from the block.
+func (m *partsMultiplier) loadFields() {
+	m.MOVQ(atBlock(blockA), reg.R8)
+	m.MOVQ(atBlock(blockNext), reg.R9)
+	m.MOVQ(atBlock(blockStore), reg.R12)
+	m.MOVQ(atBlock(blockStoreRow), reg.R13)
+	m.SHLQ(operand.U8(2), reg.R13)
+	for _, x := range []struct {
+		from int
+		to   operand.Mem
+	}{{blockLoad, m.load}, {blockStrips, m.strips}} {
+		m.MOVQ(atBlock(x.from), reg.RAX)
+		m.MOVQ(reg.RAX, x.to)
+	}
+	m.MOVQ(atBlock(blockStride), reg.RAX)
+	m.SHLQ(operand.U8(2), reg.RAX)
+	m.MOVQ(reg.RAX, m.stride)
+	m.MOVQ(atBlock(blockUnits), reg.R14)
+	m.IMUL3Q(operand.U8(unitSize), atBlock(blockUnits+8), reg.RAX)
+	m.ADDQ(reg.R14, reg.RAX)
+	m.MOVQ(reg.RAX, m.unitsEnd)
+}
+
+// nextUnit puts the unit's addresses into R10 (floats), BX (how far the other half of
+// each pair is, in bytes) and R11 (parts).
+func (m *partsMultiplier) nextUnit() {
+	m.MOVQ(operand.Mem{Base: reg.R14, Disp: unitTo}, reg.RBX)
+	m.MOVQ(atBlock(blockPacked), reg.R11)
+	m.LEAQ(operand.Mem{Base: reg.R11, Index: reg.RBX, Scale: 2}, reg.R11)
+	m.MOVQ(operand.Mem{Base: reg.R14, Disp: unitFrom}, reg.RBX)
+	m.MOVQ(atBlock(blockSource), reg.R10)
+	m.LEAQ(operand.Mem{Base: reg.R10, Index: reg.RBX, Scale: 4}, reg.R10)
+	m.MOVQ(operand.Mem{Base: reg.R14, Disp: unitPair}, reg.RBX)
+	m.SHLQ(operand.U8(2), reg.RBX)
+	m.ADDQ(operand.I8(unitSize), reg.R14)
+}
+
+// unitRows are the rows of a unit.
+const unitRows = 16
+
+// splitRow packs row i of the unit.
+func (m *partsMultiplier) splitRow(i int) {
+	if i >= unitRows {
+		return
+	}
+	low, high := m.copy(operand.Mem{Base: reg.R10}), m.copy(operand.Mem{Base: reg.R10, Index: reg.RBX, Scale: 1})
+	m.store(low, high, operand.Mem{Base: reg.R11, Disp: 64 * i})
+	m.ADDQ(m.stride, reg.R10)
+}
+
+// splitUnits emits the packing of units alone.
+func splitUnits(s *simd) {
+	s.function("splitUnits", "(t *partsBlock)", "packs the units of a block that is not to be multiplied.")
+	local := s.AllocLocal(32)
+	m := partsMultiplier{load: local, strips: local.Offset(8), unitsEnd: local.Offset(16), stride: local.Offset(24)}
+	s.Load(s.Param("t"), reg.RDI)
+	m.splitter = s.splitter()
+	m.loadFields()
+	s.Label("unit")
+	s.CMPQ(reg.R14, m.unitsEnd)
+	s.JEQ(operand.LabelRef("packed"))
+	m.nextUnit()
+	for i := range unitRows {
+		m.splitRow(i)
+	}
+	s.JMP(operand.LabelRef("unit"))
+	s.Label("packed")
 	s.end()
 }
 
@@ -142,16 +236,20 @@ func (s *simd) tileShapes() operand.Mem {
 }
 
 // startSums loads the sums, or clears them.
-func (s *simd) startSums() {
-	s.TESTQ(reg.R10, reg.R10)
-	s.JEQ(operand.LabelRef("clear"))
-	s.sums(tileLoad, numR10, numR11, reg.R10, reg.R11)
-	s.JMP(operand.LabelRef("started"))
-	s.Label("clear")
+func (m *partsMultiplier) startSums() {
+	m.MOVQ(m.load, reg.R10)
+	m.TESTQ(reg.R10, reg.R10)
+	m.JEQ(operand.LabelRef("clear"))
+	m.MOVQ(atBlock(blockLoadRow), reg.R11)
+	m.SHLQ(operand.U8(2), reg.R11)
+	m.sums(tileLoad, numR10, numR11, reg.R10, reg.R11)
+	m.MOVQ(reg.R10, m.load)
+	m.JMP(operand.LabelRef("started"))
+	m.Label("clear")
 	for tile := range byte(4) {
-		s.onTile(tileZero, tile)
+		m.onTile(tileZero, tile)
 	}
-	s.Label("started")
+	m.Label("started")
 }
 
 // sums moves the four tiles of sums and leaves the pointer at the next strip's.
@@ -165,13 +263,14 @@ func (s *simd) sums(op amxOp, base, index byte, pointer, row reg.Register) {
 	}
 }
 
-// partsStep adds 32 terms: the six products of parts that a float32 can tell from
-// 0, smallest first, in an order that exchanges one operand at a time.
-func (s *simd) partsStep() {
+// step adds 32 terms: the six products of parts that a float32 can tell from
+// 0, smallest first, in an order that exchanges one operand at a time. beside is called
+// between the engine's instructions, to emit others.
+func (m *partsMultiplier) step(beside func(i int)) {
 	const a, b = 4, 6 // registers
 	load := func(tile, base byte, part int) {
-		s.move(tileLoad, tile, base, numSI, part*partBytes)
-		s.move(tileLoad, tile+1, base, numSI, part*partBytes+tileBytes)
+		m.move(tileLoad, tile, base, numSI, part*partBytes)
+		m.move(tileLoad, tile+1, base, numSI, part*partBytes+tileBytes)
 	}
 	inA, inB := -1, -1
 	for i, parts := range [][2]int{{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}} {
@@ -183,20 +282,22 @@ func (s *simd) partsStep() {
 			inB = parts[1]
 			load(b, numDX, inB)
 		}
-		s.tileDot(0, a, b)
-		s.tileDot(1, a, b+1)
-		s.tileDot(2, a+1, b)
-		s.tileDot(3, a+1, b+1)
+		for c := range byte(4) {
+			m.tileDot(c, a+c/2, b+c%2)
+			if c < 3 {
+				beside(3*i + int(c))
+			}
+		}
 		for line := i; line < prefetchLines; line += 6 {
-			s.PREFETCHT1(operand.Mem{Base: reg.R9, Disp: 64 * line})
+			m.PREFETCHT1(operand.Mem{Base: reg.R9, Disp: 64 * line})
 		}
 	}
-	s.ADDQ(operand.I32(64*prefetchLines), reg.R9)
+	m.ADDQ(operand.I32(64*prefetchLines), reg.R9)
 	for range prefetchRows {
-		s.PREFETCHT0(operand.Mem{Base: reg.R15})
-		s.PREFETCHT0(operand.Mem{Base: reg.R15, Disp: 64})
-		s.ADDQ(reg.R13, reg.R15)
+		m.PREFETCHT0(operand.Mem{Base: reg.R15})
+		m.PREFETCHT0(operand.Mem{Base: reg.R15, Disp: 64})
+		m.ADDQ(reg.R13, reg.R15)
 	}
-	s.ADDQ(operand.I32(stepBytes), reg.RAX)
-	s.ADDQ(operand.I32(stepBytes), reg.RDX)
+	m.ADDQ(operand.I32(stepBytes), reg.RAX)
+	m.ADDQ(operand.I32(stepBytes), reg.RDX)
 }

@@ -1,11 +1,16 @@
 package main
 
-import "github.com/mmcloughlin/avo/reg"
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
 
 // softmaxUnit emits the row operations of attention.
 func softmaxUnit(s *simd) {
 	softmaxRow(s)
 	parallaxWeights(s)
+	softmaxTerms(s)
+	parallaxTerms(s)
 	softmaxGrad(s)
 	parallaxGrad(s)
 }
@@ -72,32 +77,139 @@ func parallaxWeights(s *simd) {
 	s.end()
 }
 
-func softmaxGrad(s *simd) {
-	s.function("softmaxGrad", "(s, a []float32, lse, tau float32)", "is softmaxGradPortable, vectorised.")
-	scores, values, n := s.slice("s"), s.slice("a"), s.length("s")
-	lse, tau := s.param("lse"), s.param("tau")
-	exp := s.exponential()
-	s.each(n, 1, func(c *cursor, _ int) {
-		p := exp.of(s.sub(c.get(scores), lse))
-		c.put(s.mul(p, s.sub(c.get(values), tau)), scores)
-		c.put(p, values)
-	})
+// rescaleAbove is the constant of package cpu.
+const rescaleAbove = 16
+
+// rowsOf walks some slices by rows of n elements, stride apart.
+type rowsOf struct {
+	*simd
+	n, row reg.GPVirtual
+	slices []reg.Register
+}
+
+// eachRow runs body for as many rows as the slice parameter count has elements.
+func (s *simd) eachRow(count string, slices []string, body func(r *rowsOf)) {
+	r := &rowsOf{simd: s, n: s.GP64(), row: s.GP64()}
+	s.Load(s.Param("n"), r.n)
+	stride, left := s.Load(s.Param("stride"), s.GP64()), s.length(count)
+	s.SHLQ(operand.U8(2), stride)
+	for _, name := range slices {
+		r.slices = append(r.slices, s.slice(name))
+	}
+	row, end := s.label("row"), s.label("rowsEnd")
+	s.XORQ(r.row, r.row)
+	s.TESTQ(left, left)
+	s.JEQ(operand.LabelRef(end))
+	s.Label(row)
+	body(r)
+	for _, base := range r.slices {
+		s.ADDQ(stride, base)
+	}
+	s.INCQ(r.row)
+	s.CMPQ(r.row, left)
+	s.JLT(operand.LabelRef(row))
+	s.Label(end)
 	s.end()
 }
 
-func parallaxGrad(s *simd) {
-	s.function("parallaxGrad", "(s, t, a []float32, lse, tbar, tau, beta float32)", "is parallaxGradPortable, vectorised.")
-	scores, probes, values, n := s.slice("s"), s.slice("t"), s.slice("a"), s.length("s")
-	lse, tbar, tau, beta := s.param("lse"), s.param("tbar"), s.param("tau"), s.param("beta")
-	exp := s.exponential()
-	s.each(n, 1, func(c *cursor, _ int) {
-		p := exp.of(s.sub(c.get(scores), lse))
-		u := s.sub(tbar, c.get(probes))
-		a := c.get(values)
-		delta := s.sub(a, beta)
-		c.put(s.mul(p, s.fma(u, delta, s.sub(a, tau))), scores)
-		c.put(s.mul(p, s.sub(beta, a)), probes)
-		c.put(s.fma(p, u, p), values)
+// element is the row's element of a slice parameter.
+func (r *rowsOf) element(name string) operand.Mem {
+	return operand.Mem{Base: r.slice(name), Index: r.row, Scale: 4}
+}
+
+// value is that element in all lanes.
+func (r *rowsOf) value(name string) reg.VecVirtual { return r.broadcast(r.element(name)) }
+
+// put stores the first lane to it.
+func (r *rowsOf) put(v reg.VecVirtual, name string) { r.VMOVSS(v.AsX(), r.element(name)) }
+
+// accumulator is a running sum over blocks: the element of a slice, scaled, plus the lanes of v.
+func (r *rowsOf) accumulator(name string, scale, v reg.VecVirtual) {
+	r.put(r.fma(r.value(name), scale, r.sumLanes(v)), name)
+}
+
+// terms are what the rows' exponentials need.
+type terms struct {
+	exp              *exponential
+	limit, none, one reg.VecVirtual
+}
+
+func (s *simd) terms() terms {
+	return terms{exp: s.exponential(), limit: s.inRegister(s.constant(rescaleAbove)),
+		none: s.inRegister(s.constant(negativeInfinity)), one: s.inRegister(s.constant(1))}
+}
+
+// reference moves the row's m, and stores and returns what sums are scaled by.
+func (t terms) reference(r *rowsOf) (m, scale reg.VecVirtual) {
+	old, largest := r.value("m"), rowMax(r.simd, r.slices[0], r.n)
+	m = r.whereMore(r.sub(largest, old), t.limit, largest, old)
+	scale = r.whereMore(old, t.none, t.exp.of(r.sub(old, m)), t.one)
+	r.put(m, "m")
+	r.put(scale, "scale")
+	return m, scale
+}
+
+func softmaxTerms(s *simd) {
+	s.function("softmaxTerms", "(s []float32, stride, n int, m, sum, scale []float32)", "is softmaxTermsPortable, vectorised.")
+	t := s.terms()
+	s.eachRow("m", []string{"s"}, func(r *rowsOf) {
+		m, scale := t.reference(r)
+		sum := s.zero()
+		s.each(r.n, 1, func(c *cursor, _ int) {
+			e := t.exp.of(s.sub(c.get(r.slices[0]), m))
+			c.put(e, r.slices[0])
+			s.VADDPS(s.keep(e, c.part), sum, sum)
+		})
+		r.accumulator("sum", scale, sum)
 	})
-	s.end()
+}
+
+func parallaxTerms(s *simd) {
+	s.function("parallaxTerms", "(s, t []float32, stride, n int, shift, m, sum, dot, scale []float32)", "is parallaxTermsPortable, vectorised.")
+	t := s.terms()
+	s.eachRow("m", []string{"s", "t"}, func(r *rowsOf) {
+		m, scale := t.reference(r)
+		shift, sum, dot := r.value("shift"), s.zero(), s.zero()
+		s.each(r.n, 1, func(c *cursor, _ int) {
+			e := t.exp.of(s.sub(c.get(r.slices[0]), m))
+			c.put(e, r.slices[0])
+			e = s.keep(e, c.part)
+			et := s.mul(e, s.sub(c.get(r.slices[1]), shift))
+			c.put(et, r.slices[1])
+			s.VADDPS(e, sum, sum)
+			s.VADDPS(et, dot, dot)
+		})
+		r.accumulator("sum", scale, sum)
+		r.accumulator("dot", scale, dot)
+	})
+}
+
+func softmaxGrad(s *simd) {
+	s.function("softmaxGrad", "(s, a []float32, stride, n int, lse, tau []float32)", "is softmaxGradPortable, vectorised.")
+	exp := s.exponential()
+	s.eachRow("lse", []string{"s", "a"}, func(r *rowsOf) {
+		lse, tau := r.value("lse"), r.value("tau")
+		s.each(r.n, 1, func(c *cursor, _ int) {
+			p := exp.of(s.sub(c.get(r.slices[0]), lse))
+			c.put(s.mul(p, s.sub(c.get(r.slices[1]), tau)), r.slices[0])
+			c.put(p, r.slices[1])
+		})
+	})
+}
+
+func parallaxGrad(s *simd) {
+	s.function("parallaxGrad", "(s, t, a []float32, stride, n int, lse, tbar, tau, beta []float32)", "is parallaxGradPortable, vectorised.")
+	exp := s.exponential()
+	s.eachRow("lse", []string{"s", "t", "a"}, func(r *rowsOf) {
+		lse, tbar, tau, beta := r.value("lse"), r.value("tbar"), r.value("tau"), r.value("beta")
+		s.each(r.n, 1, func(c *cursor, _ int) {
+			p := exp.of(s.sub(c.get(r.slices[0]), lse))
+			u := s.sub(tbar, c.get(r.slices[1]))
+			a := c.get(r.slices[2])
+			delta := s.sub(a, beta)
+			c.put(s.mul(p, s.fma(u, delta, s.sub(a, tau))), r.slices[0])
+			c.put(s.mul(p, s.sub(beta, a)), r.slices[1])
+			c.put(s.fma(p, u, p), r.slices[2])
+		})
+	})
 }

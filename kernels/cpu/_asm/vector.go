@@ -92,6 +92,21 @@ func (s *simd) keepOr(v, fill reg.VecVirtual, part bool) reg.VecVirtual {
 	return out
 }
 
+// whereMore is yes in the lanes where a > b, and no in the others.
+func (s *simd) whereMore(a, b, yes, no reg.VecVirtual) reg.VecVirtual {
+	const greater = 14
+	if s.wide {
+		out, k := s.copy(no), s.K()
+		s.VCMPPS(operand.U8(greater), b, a, k)
+		s.VMOVUPS(yes, k, out)
+		return out
+	}
+	out, mask := s.vec(), s.vec()
+	s.VCMPPS(operand.U8(greater), b, a, mask)
+	s.VBLENDVPS(mask, yes, no, out)
+	return out
+}
+
 // constant is a vector of equal floats: a register with AVX-512, a table in
 // memory with AVX2, which has too few registers. Ask for it before a loop.
 func (s *simd) constant(x float32) operand.Op { return s.constantBits(math.Float32bits(x)) }
@@ -147,7 +162,11 @@ func (s *simd) reduce(op func(...operand.Op), v reg.VecVirtual) reg.VecVirtual {
 		s.VMOVUPS(v, half)
 	}
 	x, other := s.XMM(), s.XMM()
-	s.VEXTRACTF128(operand.U8(1), half, x)
+	if s.wide { // the registers above 15 too
+		s.VEXTRACTF32X4(operand.U8(1), half, x)
+	} else {
+		s.VEXTRACTF128(operand.U8(1), half, x)
+	}
 	op(half.AsX(), x, x)
 	s.VPERMILPS(operand.U8(0b01001110), x, other)
 	op(other, x, x)
