@@ -15,7 +15,7 @@ import (
 )
 
 func dataCommand() *cobra.Command {
-	return group("data", "Prepare training data", dataPrepareCommand())
+	return group("data", "Prepare training data, and clean its cache", dataPrepareCommand(), dataPruneCommand())
 }
 
 func dataPrepareCommand() *cobra.Command {

@@ -120,7 +120,7 @@ func (s runSummary) object() map[string]any {
 	return map[string]any{"id": r.ID, "name": r.Name, "dir": r.Dir, "status": r.Status, "exit_code": r.ExitCode, "reason": r.Reason,
 		"started": r.Started, "finished": r.Finished, "spec_hash": r.SpecHash, "commit": r.Commit, "parameters": r.Parameters,
 		"flops_per_token": r.FLOPsPerToken, "flops_per_token_6n": r.FLOPsPerToken6N, "data": r.DataSummary,
-		"steps": s.steps, "loss": s.loss, "validation_loss": s.validation, "tokens_per_s": s.tokensPerSecond}
+		"steps": s.steps, "loss": finiteOrNone(s.loss), "validation_loss": finiteOrNone(s.validation), "tokens_per_s": finiteOrNone(s.tokensPerSecond)}
 }
 
 func decimals(x *float64, digits int) string {

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,6 +79,40 @@ func TestRunsTag(t *testing.T) {
 	wantUsageError(t, err, "there is no run", "1999")
 	_, err = runs(ledger, "tag", "", "x")
 	wantUsageError(t, err, "which run?")
+}
+
+func TestRunsShowJSON(t *testing.T) {
+	ledger := recorded(t)
+	l, err := record.Open(ledger)
+	if err == nil {
+		err = errors.Join(l.AppendStep("20260101-000000-aaaa", record.Step{Step: 9, Loss: math.NaN()}),
+			l.AppendRank("20260101-000000-aaaa", record.Rank{Generation: 2, Node: "a", Peak: 5}),
+			l.AppendLayer("20260101-000000-aaaa", record.Layer{Step: 9, Layer: 1, Entropy: 2, RankR: math.NaN()}),
+			l.AppendEvent("20260101-000000-aaaa", record.Event{Sequence: 100, Kind: "notice", Text: "so"}), l.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown struct {
+		ID     string
+		Steps  int64
+		Loss   *float64
+		Ranks  []shownRank
+		Layers []struct {
+			Entropy float64
+			RankR   *float64 `json:"rank_r"`
+		}
+		Events []shownEvent
+	}
+	if err := json.Unmarshal([]byte(mustRun(t, ledger, "show", "20260101", "--json")), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if shown.ID != "20260101-000000-aaaa" || shown.Steps != 9 || shown.Loss != nil || len(shown.Ranks) == 0 || shown.Ranks[len(shown.Ranks)-1].Node != "a" ||
+		len(shown.Layers) != 1 || shown.Layers[0].Entropy != 2 || shown.Layers[0].RankR != nil || shown.Events[len(shown.Events)-1].Text != "so" {
+		t.Errorf("%+v", shown)
+	}
+	_, err = runs(ledger, "show", "--json", "--against", "x")
+	wantUsageError(t, err, "--against x", "parallax compare")
 }
 
 func TestRunsRemove(t *testing.T) {

@@ -14,18 +14,24 @@ import (
 
 func runsShowCommand(ledger *string) *cobra.Command {
 	var against string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show [RUN]",
 		Short: "Show one run: what, where, how far, its layers, and every event (default: the newest)",
 		Example: `  parallax runs show
   parallax runs show 20261123-1949
-  parallax runs show 20261123-1949 --against baseline`,
+  parallax runs show 20261123-1949 --against baseline
+  parallax runs show --json | jq -r '.events[].text'`,
 		Args: atMostOne("a run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withLedger(*ledger, func(l *record.Ledger) error { return showRun(cmd, l, runArg(args), against) })
+			if asJSON && against != "" {
+				return usageError("--against %s is for people, not for --json: parallax compare says the same in JSON", against)
+			}
+			return withLedger(*ledger, func(l *record.Ledger) error { return showRun(cmd, l, runArg(args), against, asJSON) })
 		},
 	}
 	cmd.Flags().StringVar(&against, "against", "", "another `run` to hold its compute-matched throughput against")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
@@ -47,10 +53,13 @@ func (t runTable) row(name, format string, args ...any) {
 	fmt.Fprintf(t, name+"\t"+format+"\n", args...)
 }
 
-func showRun(cmd *cobra.Command, l *record.Ledger, ref, against string) error {
+func showRun(cmd *cobra.Command, l *record.Ledger, ref, against string, asJSON bool) error {
 	r, err := l.Run(ref)
 	if err != nil {
 		return &exitError{exitUsage, err}
+	}
+	if asJSON {
+		return showRunJSON(cmd.OutOrStdout(), l, r)
 	}
 	t := runTable{tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0), l, r}
 	t.showWhat()

@@ -116,6 +116,7 @@ func (e entry) load(ctx context.Context) (*Prepared, error) {
 	}
 	digest, err := file.Digest(ctx)
 	if err == nil && digest == manifest.SHA256 {
+		e.touch()
 		return &Prepared{File: file, Manifest: manifest, Cached: true}, nil
 	}
 	file.Close()

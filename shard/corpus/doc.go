@@ -36,7 +36,9 @@
 // an edit that keeps both size and time goes unnoticed. Beside it lies a JSON
 // manifest with the SHA-256 of the token file itself, which is verified whenever
 // the file is used and, as the data digest, lets nodes make sure that they train
-// on the same tokens. Cached files can be deleted at any time.
+// on the same tokens. The manifest's time is when a run last took the entry: [List]
+// tells of all, and what has not been used for long can be removed, as any of them
+// can at any time.
 //
 // Read prepare.go first, then ingest.go; dataset.go stands by itself.
 package corpus
