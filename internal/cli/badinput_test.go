@@ -39,7 +39,7 @@ var badInputs = []badInput{
 	{name: "node without patience", program: "node", args: "--patience 0s", code: 2, words: []string{"--patience", "more than 0"}},
 	{name: "train without patience", args: "train --patience -1s", code: 2, words: []string{"--patience", "more than 0"}},
 	{name: "negative wait for nodes", program: "coordinator", args: "--join-timeout -1s", code: 2, words: []string{"--join-timeout"}},
-	{name: "silence of more than a day", args: "sim --failure-timeout 25h", code: 2, words: []string{"--failure-timeout", "24h"}},
+	{name: "silence of more than a day", program: "coordinator", args: "--http= --listen 127.0.0.1:0 --gossip 127.0.0.1:0 --failure-timeout 25h", code: 2, words: []string{"--failure-timeout", "24h"}},
 	{name: "unknown section", args: "config check run.toml", files: map[string]string{"run.toml": "[modle]\nlayers = 2\n"},
 		code: 2, words: []string{"run.toml:1", "modle", "model"}},
 	{name: "wrong type", args: "sim --config run.toml", files: map[string]string{"run.toml": "[model]\nlayers = \"two\"\n"},
