@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"parallax/internal/train"
 	pb "parallax/proto/parallax/v1"
 )
 
@@ -37,6 +38,7 @@ func (c *captain) coordinatorLost() {
 		doing = "training goes on without it, and its reports are kept"
 	}
 	c.log.Warn("coordinator lost: "+doing, "cause", c.orphaned)
+	c.partAlone()
 	hello, found := c.hello(), make(chan attachment, 1)
 	if c.generation > 0 {
 		hello.Reattach = &pb.Reattach{RunId: c.welcome.RunId, Generation: c.generation, DroppedStep: c.outbox.lost(), Ready: c.readied}
@@ -174,11 +176,51 @@ func (c *captain) waitedEnough() error {
 	if c.generation == 0 || c.broken || !c.saves() {
 		return unavailable("%w", err)
 	}
-	c.saver.save(c.trainer)
-	if failed := c.saver.wait(); failed != nil {
+	if failed := c.saveNow(); failed != nil {
 		return unavailable("%w; %w", err, failed)
 	}
 	return unavailable("%w; the state after step %d is saved, go on from there with --resume", err, c.trainer.Applied())
+}
+
+// saveNow writes the state, unless another node does so at the same time, in a folder
+// that they share.
+func (c *captain) saveNow() error {
+	c.saver.save(c.trainer)
+	err := c.saver.wait()
+	if err != nil && c.saver.has(c.trainer) {
+		return nil
+	}
+	return err
+}
+
+// partAlone has the ranks leave their ring together after the step under way, if this
+// one is to leave and no coordinator is there to say so. The others then wait for the
+// coordinator, or are to leave too.
+func (c *captain) partAlone() {
+	if c.drained && c.orphaned != nil && c.training != nil {
+		c.log.Info("leaving after the step under way, though no coordinator is there")
+		c.trainer.Ask(train.Leave)
+	}
+}
+
+// leavesAlone reports whether a node that is to leave, and whom no coordinator can let
+// go, has come to where it can.
+func (c *captain) leavesAlone() bool {
+	return c.drained && c.orphaned != nil && c.training == nil && !c.ended
+}
+
+// leaveAlone ends the node: with what a scheduler takes for "start it again" if it has
+// saved the state, and well if another keeps that.
+func (c *captain) leaveAlone() error {
+	if c.generation == 0 || c.broken || !c.saves() {
+		c.log.Info("left without the coordinator", "step", c.trainer.Applied())
+		return nil
+	}
+	if err := c.saveNow(); err != nil {
+		return unavailable("%w, the host asked this node to leave, and the state cannot be saved: %w", c.orphaned, err)
+	}
+	return &Error{CodeRequeue, fmt.Errorf("%w, and the host asked this node to leave: the state after step %d is saved, go on from there with --resume",
+		c.orphaned, c.trainer.Applied())}
 }
 
 // saves says whether it falls to this node to save the state: among the members of

@@ -47,6 +47,9 @@ func (a *agent) obey(ctx context.Context) error {
 		if over {
 			return err
 		}
+		if c.leavesAlone() {
+			return c.leaveAlone()
+		}
 	}
 }
 
@@ -214,4 +217,5 @@ func (c *captain) drain() {
 	c.log.Info("draining")
 	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
 		Reason: "the host asked for it", Drain: true}}})
+	c.partAlone()
 }

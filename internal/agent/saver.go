@@ -76,9 +76,7 @@ func (s *saver) report(step int64, saved checkpoint.Saved, began time.Time, err 
 // more steps than t. It returns its path, or "" if there is none, and a sentence for
 // each one that was passed over.
 func (s *saver) restoreNewest(t *train.Trainer) (path string, skipped []string, err error) {
-	found, refused, err := checkpoint.Latest(s.root(), checkpoint.Want{
-		SpecHash: s.welcome.SpecHash, Explain: s.explain, Layout: t.Layout(), DataDigest: s.dataDigest,
-	})
+	found, refused, err := checkpoint.Latest(s.root(), s.want(t))
 	if err != nil {
 		return "", nil, err
 	}
@@ -93,6 +91,21 @@ func (s *saver) restoreNewest(t *train.Trainer) (path string, skipped []string, 
 		return "", nil, nil
 	}
 	return found.Path, skipped, t.Restore(found)
+}
+
+// has reports whether there is a checkpoint of t's step, or a later one.
+func (s *saver) has(t *train.Trainer) bool {
+	found, _, err := checkpoint.Latest(s.root(), s.want(t))
+	if err != nil || found == nil {
+		return false
+	}
+	defer found.Close()
+	return found.Step >= t.Applied()
+}
+
+// want is what a checkpoint of this run must have.
+func (s *saver) want(t *train.Trainer) checkpoint.Want {
+	return checkpoint.Want{SpecHash: s.welcome.SpecHash, Explain: s.explain, Layout: t.Layout(), DataDigest: s.dataDigest}
 }
 
 // explain says how another checkpoint's spec differs from ours.

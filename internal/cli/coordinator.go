@@ -138,16 +138,6 @@ func (f *coordinatorFlags) begin() (_ *record.Ledger, err error) {
 	return f.record, err
 }
 
-// used tells whether a run that is to begin anew finds checkpoints in its folder.
-func (f *coordinatorFlags) used() bool {
-	steps, _ := filepath.Glob(filepath.Join(f.options.RunDir, "checkpoints", "step-*"))
-	return len(steps) > 0 && !f.resume
-}
-
-func (f *coordinatorFlags) refuseUsed() error {
-	return usageError("%s holds the checkpoints of an earlier run: go on with it by --resume, or choose another --run-dir", f.options.RunDir)
-}
-
 // submission reads the run spec, if there is one.
 func (f *coordinatorFlags) submission() error {
 	if f.spec.file == "" {
@@ -191,7 +181,7 @@ func (f *coordinatorFlags) serve(ctx context.Context) error {
 	c, err := coord.Start(f.options)
 	if err != nil {
 		closePage(listener)
-		return err
+		return nothingToDo(err)
 	}
 	defer f.servePage(c, listener)()
 	defer context.AfterFunc(ctx, func() { f.stopFor(c, context.Cause(ctx)) })()

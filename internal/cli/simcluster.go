@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -145,6 +146,9 @@ func (s *simCluster) brokeDown(ctx context.Context, cluster *launch.Cluster, cau
 		cluster.KillAll()
 		cluster.Wait()
 		return &exitError{exitUsage, refused}
+	}
+	for i := range s.nodes {
+		_ = cluster.Signal(i, syscall.SIGTERM) // to save and end, with a coordinator or without
 	}
 	impatience := time.AfterFunc(orphanage, cluster.KillAll)
 	defer impatience.Stop()

@@ -113,6 +113,9 @@ func (w *world) hasEnded() bool {
 
 // end waits for everybody's end, and reads the record.
 func (w *world) end() {
+	if !w.hasEnded() && w.coordinator() == nil {
+		w.lives.Wait() // for as long as nodes live, things may go wrong
+	}
 	w.mu.Lock()
 	w.over = true
 	c := w.coord

@@ -1,10 +1,14 @@
 package sim_test
 
 import (
+	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parallax/internal/agent"
@@ -115,4 +119,42 @@ func TestCheckFindsFault(t *testing.T) {
 
 func firstBackward(v sim.Visit) bool {
 	return v.Node == "node-0" && v.Phase == train.Backward && v.Step == 1
+}
+
+// Nodes whose coordinator never comes back end when their host asks them to, and one of
+// them saves the state: wherever they are in a step, and be it that one is dead.
+func TestLeaveWithoutCoordinator(t *testing.T) {
+	b := newBench(t)
+	drained := func(node int) sim.Fault {
+		return sim.Fault{Do: sim.Drain, Node: node, Who: sim.Anybody, Step: 6, Phase: train.Backward}
+	}
+	gone := sim.Fault{Do: sim.Crash, Node: sim.Coordinator, Who: sim.Anybody, Step: 3, Phase: train.Load}
+	dead := sim.Fault{Do: sim.Kill, Node: 0, Who: 0, Step: 5, Phase: train.Reduce}
+	saves := map[string]string{"all": "step-00000006", "asked before": "step-00000006", "when the ring is broken": "step-00000004"}
+	for name, faults := range map[string][]sim.Fault{
+		"all":          {gone, drained(0), drained(1), drained(2)},
+		"asked before": {drained(0), drained(1), drained(2), {Do: sim.Crash, Who: sim.Anybody, Step: 6, Phase: train.Backward}},
+		"when the ring is broken": {gone, dead, {Do: sim.Drain, Node: 1, Who: 0, Step: 5, Phase: train.Reduce, After: 10 * time.Second},
+			{Do: sim.Drain, Node: 2, Who: 0, Step: 5, Phase: train.Reduce, After: 10 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sim.Scenario{Seed: 4, Spec: b.spec, Cache: b.cache, Nodes: 3, MinNodes: 1, FailureTimeout: 2 * time.Second, Faults: faults, Dir: t.TempDir()}
+			var out sim.Outcome
+			synctest.Test(t, func(*testing.T) { out = sim.Run(s) })
+			saved := 0
+			for node, err := range out.Exits {
+				var exit *agent.Error
+				if errors.As(err, &exit) && exit.Code == agent.CodeRequeue {
+					saved++
+				} else if err != nil {
+					t.Errorf("%s ended with %v", node, err)
+				}
+			}
+			_, err := os.Stat(filepath.Join(s.Dir, "checkpoints", saves[name]))
+			if saved == 0 || err != nil {
+				t.Errorf("%d nodes have saved, want %s: %v\n%s", saved, saves[name], err, out.Story)
+			}
+		})
+	}
 }
