@@ -139,4 +139,11 @@ func TestSameSpecAndResume(t *testing.T) {
 			t.Errorf("it said\n%s", said)
 		}
 	}
+	again := []string{"--listen", "127.0.0.1:0", "--gossip", "127.0.0.1:0", "--http=", "--run-dir", "run"}
+	complete := p.startAs("coordinator", append(again, "--spec", "run.toml")...).wait().want(0)
+	if said := complete.stdout.String(); !strings.Contains(said, "is complete (trained 20 steps): its result is in "+p.path("run/checkpoints")) {
+		t.Errorf("started again as it was, it said\n%s", said)
+	}
+	p.writeRun(21, 0)
+	p.startAs("coordinator", append(again, "--spec", "run.toml")...).wait().refuses(2, "had other settings", "--run-dir")
 }

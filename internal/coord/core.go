@@ -55,9 +55,10 @@ type Core struct {
 	halted    time.Time // when the view was
 	away      time.Time // when members began to be waited for that are absent
 	saver     *node
-	mixture   string // of arithmetics, that was last warned of
-	reached   int64  // by the record when the run was to begin anew from a checkpoint
-	forsaken  string // why all members' streams have broken, while they are waited for
+	mixture   string   // of arithmetics, that was last warned of
+	reached   int64    // by the record when the run was to begin anew from a checkpoint
+	reminder  reminder // of a wait for nodes
+	forsaken  string   // why all members' streams have broken, while they are waited for
 
 	out []Decision
 }
@@ -222,6 +223,9 @@ func (c *Core) tick(now time.Time) {
 		if !c.joinDeadline.IsZero() && !now.Before(c.joinDeadline) {
 			c.joinTimeout()
 		}
+		if c.phase == waiting {
+			c.remind()
+		}
 	case returning:
 		if !now.Before(c.deadline) {
 			c.returnEnds()
@@ -240,7 +244,9 @@ func (c *Core) tick(now time.Time) {
 	case lacking:
 		if !now.Before(c.deadline) {
 			c.finish(c.exitCode(), fmt.Sprintf("%s; no more nodes came within %s; %s", c.sentence(), c.config.quorumTimeout(), c.lastCheckpoint()))
+			return
 		}
+		c.remind()
 	case saving:
 		if !now.Before(c.deadline) && c.silent(c.saver) {
 			c.saver.broken = true

@@ -26,6 +26,7 @@ func (c *Core) submit(j Job) {
 // setJoinDeadline says how long nodes are waited for; 0: for ever.
 func (c *Core) setJoinDeadline(wait time.Duration) {
 	c.joinWait = wait
+	c.reminder.begin(c.now)
 	if wait > 0 {
 		c.joinDeadline = c.now.Add(wait)
 	}

@@ -86,6 +86,7 @@ func (c *Core) saveNoMore() {
 func (c *Core) lack() {
 	c.dismissOthers(c.fit())
 	c.phase, c.deadline = lacking, c.now.Add(c.config.quorumTimeout())
+	c.reminder.begin(c.now)
 	c.notice(nil, true, "%s; only %s can go on, and --min-nodes asks for %d: waiting %s for others",
 		c.sentence(), list(names(c.fit())), c.config.MinNodes, c.config.quorumTimeout())
 }

@@ -46,7 +46,7 @@ func (c *Core) comeBack() {
 	c.keep()
 	if c.view == nil {
 		c.setJoinDeadline(c.config.JoinTimeout)
-		c.notice(nil, true, "back after a crash: run %s, which had not started, waiting for %d nodes", c.job.ID, c.config.Nodes)
+		c.notice(nil, true, "back after a crash: run %s, which had not started, waiting for %s", c.job.ID, someNodes(c.config.Nodes))
 		return
 	}
 	c.awaitMembers()
