@@ -210,11 +210,11 @@ func (c *captain) leavesAlone() bool {
 }
 
 // leaveAlone ends the node: with what a scheduler takes for "start it again" if it has
-// saved the state, and well if another keeps that.
+// saved the state, and as a drained node does if another keeps that.
 func (c *captain) leaveAlone() error {
 	if c.generation == 0 || c.broken || !c.saves() {
 		c.log.Info("left without the coordinator", "step", c.trainer.Applied())
-		return nil
+		return c.exit(nil)
 	}
 	if err := c.saveNow(); err != nil {
 		return unavailable("%w, the host asked this node to leave, and the state cannot be saved: %w", c.orphaned, err)
