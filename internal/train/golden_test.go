@@ -25,8 +25,8 @@ func TestGoldenLosses(t *testing.T) {
 	for _, set := range []string{"amx", "avx512", "avx2", "portable"} {
 		t.Run(set, func(t *testing.T) {
 			t.Setenv("PARALLAX_CPU", set)
-			got := goldenRun(t, "cpu", 1)
-			if two := goldenRun(t, "cpu", 2); two != got {
+			got := goldenRuns(t, 1)
+			if two := goldenRuns(t, 2); two != got {
 				t.Errorf("two threads give other bits than one:\n%s\n%s", two, got)
 			}
 			if want := golden(t, runtime.GOARCH+"-"+set, got); got != want {
@@ -34,6 +34,13 @@ func TestGoldenLosses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// goldenRuns are a run of small shapes, and one large enough for every kernel: tiles
+// of attention, and the tile engine.
+func goldenRuns(t *testing.T, threads int) string {
+	large := []string{"model.head_dim=64", "train.seq_len=160"}
+	return goldenRun(t, "cpu", threads) + fmt.Sprintln(large) + goldenRun(t, "cpu", threads, large...)
 }
 
 // golden is what was recorded under a name, or is now; without any the test is skipped.
