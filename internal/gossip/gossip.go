@@ -152,16 +152,6 @@ func (g *Gossip) Members() []Meta {
 // by Shutdown. Events wait until they are read.
 func (g *Gossip) Events() <-chan Event { return g.events.out }
 
-// SetGeneration tells the others which view we are in, and returns when the news
-// has gone out.
-func (g *Gossip) SetGeneration(generation uint64) error {
-	if err := g.id.set(func(m *Meta) { m.Generation = generation }); err != nil {
-		return fmt.Errorf("gossip: %w", err)
-	}
-	_ = g.list.UpdateNode(g.spread) // memberlist's only error is the timeout
-	return nil
-}
-
 // Leave says goodbye, so that the others see us leave and not fail. It waits for
 // the news to go out, up to timeout and never longer than news takes: where all
 // leave at once, nobody is left to tell, and the error says so. Shutdown must

@@ -113,21 +113,6 @@ func TestRestartedNodeIsNewMember(t *testing.T) {
 	}
 }
 
-func TestGenerationTravels(t *testing.T) {
-	a, b := pair(t, member("a"), member("b"))
-	if err := b.SetGeneration(3); err != nil {
-		t.Fatal(err)
-	}
-	// The last event carries what is known: no polling is needed.
-	if err := b.Leave(patience); err != nil {
-		t.Fatal(err)
-	}
-	e := <-a.Events()
-	if e.Kind != Left || e.Meta.Generation != 3 {
-		t.Errorf("got %+v, want b leaving in generation 3", e)
-	}
-}
-
 func TestWrongKeyIsKeptOut(t *testing.T) {
 	keyed := member("a")
 	keyed.Keys = [][]byte{bytes.Repeat([]byte{1}, 32)}

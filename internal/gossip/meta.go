@@ -26,7 +26,6 @@ type Meta struct {
 	Role        Role   `json:"role"`
 	Address     string `json:"addr"`          // host:port of its gRPC server
 	Device      string `json:"dev,omitempty"` // "cpu", "cuda:0"
-	Generation  uint64 `json:"gen,omitempty"` // of the view that it is in
 	Leaving     bool   `json:"bye,omitempty"` // it is about to leave on its own accord
 }
 

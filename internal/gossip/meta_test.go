@@ -8,7 +8,7 @@ import (
 )
 
 func TestMetaSurvivesTheWire(t *testing.T) {
-	want := Meta{ID: "gpu07", Incarnation: 1732391445, Role: Coordinator, Address: "[::1]:9", Device: "cuda:0", Generation: 4, Leaving: true}
+	want := Meta{ID: "gpu07", Incarnation: 1732391445, Role: Coordinator, Address: "[::1]:9", Device: "cuda:0", Leaving: true}
 	data, err := want.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,6 @@ func TestLargestMetaFits(t *testing.T) {
 		Role:        Coordinator,
 		Address:     strings.Repeat("h", maxAddress-len(":65535")) + ":65535",
 		Device:      strings.Repeat("d", maxDevice),
-		Generation:  1<<64 - 1,
 		Leaving:     true,
 	}
 	if _, err := largest.encode(); err != nil {
