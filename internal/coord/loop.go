@@ -49,7 +49,7 @@ func (c *Coordinator) takeLeave() {
 
 // loop feeds the core with events until it finishes. All use of the core is here.
 func (c *Coordinator) loop() {
-	ticker := time.NewTicker(min(max(c.o.FailureTimeout/20, 10*time.Millisecond), 500*time.Millisecond))
+	ticker := time.NewTicker(c.listening())
 	defer ticker.Stop()
 	for finished := false; !finished; {
 		select {
@@ -79,7 +79,7 @@ func verdict(e gossip.Event) Event {
 // step tells the core the time and then the event, if any, and carries out what
 // it decides.
 func (c *Coordinator) step(e Event) (finished bool) {
-	decisions := c.core.Step(Tick{time.Now()})
+	decisions := c.core.Step(Tick{c.clock.tell(time.Now())})
 	if e != nil {
 		decisions = append(decisions, c.core.Step(e)...)
 	}

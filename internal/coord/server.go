@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -30,6 +31,7 @@ type Coordinator struct {
 	lock     *os.File // on the run's folder; nil: none
 
 	core         *Core // only for the goroutine of loop
+	clock        clock // likewise
 	events       chan Event
 	jobs         chan submission
 	progressed   chan savedProgress // capacity 1: the record's newest end
@@ -85,6 +87,7 @@ func Start(o Options) (*Coordinator, error) {
 		ended:        make(chan struct{}),
 		crashed:      make(chan struct{}),
 	}
+	c.clock = newClock(time.Now(), c.listening())
 	if err := c.listenAndGossip(); err != nil {
 		return nil, err
 	}
