@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,28 @@ func TestAllCheckpointsDamaged(t *testing.T) {
 		t.Errorf("it left %q, there was %q", after, before)
 	}
 	p.run("sample", "--checkpoint", want.done.Checkpoint).refuses(2, want.done.Checkpoint, "is damaged")
+}
+
+// A start that fails, here because the page's port is taken, leaves a folder, which is
+// no run to go on with.
+func TestResumePassesOverARunThatNeverBegan(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	flags := p.writeRun(5, 0)
+	first := p.sim("1", flags...)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	p.run(append([]string{"sim", "--nodes", "1"}, append(flags, "--http", taken.Addr().String())...)...).want(2)
+	if folders, _ := filepath.Glob(p.path("runs/*/spec.toml")); len(folders) != 2 {
+		t.Fatalf("the folders are %v, want two", folders)
+	}
+	said := p.run("sim", "--nodes", "1", "--resume", "--http=").want(0).stderr.String()
+	if run := filepath.Base(filepath.Dir(filepath.Dir(first.done.Checkpoint))); !strings.Contains(said, "going on with run "+run) {
+		t.Errorf("it should go on with %s and says %q", run, said)
+	}
 }
 
 // Settings that no run has are refused with the key that differs.

@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parallax/internal/config"
 	"parallax/internal/console"
@@ -22,6 +24,7 @@ type simFlags struct {
 	data    string
 	dir     string
 	json    bool
+	again   string // flags of the cluster, which are no settings of the run
 }
 
 func simCommand() *cobra.Command {
@@ -33,7 +36,8 @@ func simCommand() *cobra.Command {
 cluster and the ring, trains, validates, and leaves a checkpoint and a record.
 
 Ctrl-C stops it after the step under way, with a checkpoint; --resume goes on from
-there, with the same settings. Press it twice to end at once.`,
+there, with the same settings, on as many nodes as --nodes says now. Press it twice to
+end at once.`,
 		Example: `  parallax sim
   parallax sim --nodes 2 --steps 100 --data my-text/
   parallax sim --nodes 4 --min-nodes 1     # kill some of its processes and watch
@@ -63,11 +67,23 @@ func (f *simFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	f.again = clusterFlags(cmd.Flags())
 	run, err := f.findRun(cmd, spec)
 	if err != nil {
 		return err
 	}
 	return f.train(cmd.Context(), run)
+}
+
+// clusterFlags are those flags of the cluster that were given, to be typed again.
+func clusterFlags(flags *pflag.FlagSet) string {
+	var again strings.Builder
+	for _, name := range []string{"nodes", "min-nodes", "device", "threads", "tls"} {
+		if flag := flags.Lookup(name); flag.Changed {
+			fmt.Fprintf(&again, " --%s=%s", name, flag.Value)
+		}
+	}
+	return again.String()
 }
 
 // given says whether any setting of the run was.
@@ -143,7 +159,7 @@ func (f *simFlags) explain(run simRun, done *pb.Done) {
 	}
 	complete := int(done.Step) >= run.spec.Train.Steps
 	if !complete {
-		fmt.Printf("  parallax sim%s --resume\n", dirFlag)
+		fmt.Printf("  parallax sim%s%s --resume\n", dirFlag, f.again)
 	}
 	if checkpoint != "" && run.spec.Data.Task == "none" {
 		fmt.Printf("  parallax sample --checkpoint %s --prompt '%s'\n", checkpoint, prompt(run))
@@ -187,6 +203,7 @@ func (f *simFlags) findRun(cmd *cobra.Command, spec config.Spec) (simRun, error)
 		if err != nil {
 			return simRun{}, err
 		}
+		fmt.Fprintf(os.Stderr, "going on with run %s\n", run.id)
 		return run, f.cluster.checkRun(cmd, run.spec)
 	}
 	if err := f.cluster.checkRun(cmd, spec); err != nil {

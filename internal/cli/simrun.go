@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,10 +43,34 @@ func newRun(dir string, spec config.Spec) (simRun, error) {
 	return run, os.WriteFile(run.specFile(), config.Canonical(spec), 0o644)
 }
 
-// resumable finds the newest run in dir of these settings, or of any.
+// begun lists the runs that the ledger in dir has, which are those that have begun: a
+// start that failed leaves a folder too.
+func begun(dir string) (map[string]bool, error) {
+	ledger, err := record.OpenExisting(filepath.Join(dir, "ledger.db"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer ledger.Close()
+	runs, err := ledger.Runs()
+	ids := make(map[string]bool, len(runs))
+	for _, r := range runs {
+		ids[r.ID] = true
+	}
+	return ids, err
+}
+
+// resumable finds the newest run in dir that has begun, of these settings or of any.
 func resumable(dir string, spec config.Spec, anySettings bool) (simRun, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*", "spec.toml"))
-	if err != nil || len(files) == 0 {
+	began, err := begun(dir)
+	if err != nil {
+		return simRun{}, usageError("--resume: %w", err)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*", "spec.toml")) // the pattern is well-formed
+	files = slices.DeleteFunc(files, func(file string) bool { return !began[filepath.Base(filepath.Dir(file))] })
+	if len(files) == 0 {
 		return simRun{}, usageError("%w in %s: leave --resume out to begin one", errNoRun, dir)
 	}
 	var newest *simRun
