@@ -65,7 +65,9 @@ func (d *Deployment) complete() error {
 		return fmt.Errorf("which run is to be trained? give the file of its spec with --spec")
 	case d.RunDir == "":
 		return fmt.Errorf("where are checkpoints to go? give a folder that all hosts share with --run-dir")
-	case d.Nodes < 1:
+	case d.Nodes == 0:
+		return fmt.Errorf("--nodes is required: give how many nodes the whole cluster has")
+	case d.Nodes < 0:
 		return fmt.Errorf("a cluster of %d nodes makes no sense; give 1 or more with --nodes", d.Nodes)
 	case d.MinNodes < 0 || d.MinNodes > d.Nodes:
 		return fmt.Errorf("a run of %d nodes cannot go on with %d of them; give 1 to %d with --min-nodes", d.Nodes, d.MinNodes, d.Nodes)

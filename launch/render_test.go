@@ -173,7 +173,8 @@ func TestOptionsAreChecked(t *testing.T) {
 	}{
 		"no spec":        {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.Spec = "" })}), "spec"},
 		"no folder":      {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.RunDir = "" })}), "folder"},
-		"no nodes":       {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.Nodes = 0 })}), "0 nodes"},
+		"no nodes":       {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.Nodes = 0 })}), "--nodes is required"},
+		"fewer nodes":    {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.Nodes = -1 })}), "-1 nodes"},
 		"port":           {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.Port = 70000 })}), "70000"},
 		"newline":        {slurm(SlurmOptions{Deployment: with(func(d *Deployment) { d.Spec = "a\nb" })}), "control character"},
 		"directive":      {slurm(SlurmOptions{Deployment: deployment, Partition: "gpu\n#SBATCH --x"}), "#SBATCH"},

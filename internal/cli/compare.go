@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type compareFlags struct {
 	arms       []string
 	optimizers []string
 	seeds      int
+	steps      int
 	budget     string
 	dir, out   string
 	json       bool
@@ -65,6 +67,7 @@ after Ctrl-C the same command goes on.`,
 	addData(flags, &f.data)
 	flags.StringSliceVar(&f.arms, "arms", model.Controls(), "`arms` to compare, the first with the others")
 	flags.StringSliceVar(&f.optimizers, "optimizer", nil, "`optimizers` to cross the arms with: muon, adamw (default: as configured)")
+	flags.IntVar(&f.steps, "steps", 0, "steps that the first arm trains (default: as configured)")
 	flags.IntVar(&f.seeds, "seeds", 3, "runs of every arm")
 	flags.StringVar(&f.budget, "budget", string(compare.EqualTokens), "`what` the arms are trained to an equal amount of: tokens, flops or seconds")
 	addRunsDir(flags, &f.dir)
@@ -138,6 +141,9 @@ func (f *compareFlags) loadModel(cmd *cobra.Command) (config.Spec, model.Config,
 			return config.Spec{}, model.Config{}, err
 		}
 		more = append(more, config.Flag{Name: "--data", Key: "data.path", Value: path})
+	}
+	if cmd.Flags().Changed("steps") {
+		more = append(more, config.Flag{Name: "--steps", Key: "train.steps", Value: strconv.Itoa(f.steps)})
 	}
 	loaded, err := f.spec.load(more...)
 	if err != nil {

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"strconv"
+
 	"github.com/spf13/pflag"
 
 	"parallax/kernels"
@@ -36,8 +39,29 @@ func addDevice(flags *pflag.FlagSet, device *string, purpose string) {
 }
 
 func addThreads(flags *pflag.FlagSet, threads *int) {
-	flags.IntVar(threads, "threads", 0, "host threads of a CPU device (default: all)")
+	addThreadsOf(flags, threads, "host threads of a CPU device (default: all)")
 }
+
+// addThreadsOf is addThreads for a command that says itself whose threads they are.
+func addThreadsOf(flags *pflag.FlagSet, threads *int, usage string) {
+	flags.Var((*threadsValue)(threads), "threads", usage)
+}
+
+// threadsValue is the value of --threads; 0 leaves the choice to who computes.
+type threadsValue int
+
+func (c *threadsValue) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return errors.New("it must be 0 or more threads")
+	}
+	*c = threadsValue(n)
+	return nil
+}
+
+func (c *threadsValue) String() string { return strconv.Itoa(int(*c)) }
+
+func (c *threadsValue) Type() string { return "int" }
 
 func addCache(flags *pflag.FlagSet, dir *string) {
 	flags.StringVar(dir, "cache", "", "`folder` of token files (default: the user's cache folder)")

@@ -20,7 +20,7 @@ func deploymentFlags(cmd *cobra.Command, d *launch.Deployment) {
 	minNodesFlag(cmd, d)
 	flags.StringVar(&d.RunDir, "run-dir", "", "`folder` for checkpoints that all hosts share (required)")
 	flags.StringVar(&d.Device, "device", "cpu", "`device` of every node: cpu, cuda:0")
-	flags.IntVar(&d.Threads, "threads", 0, "threads of every node (default: all)")
+	addThreadsOf(flags, &d.Threads, "threads of every node (default: all)")
 	flags.IntVar(&d.Port, "port", 7070, "the coordinator's port")
 	flags.IntVar(&d.GossipPort, "gossip-port", 7946, "the coordinator's gossip port")
 	flags.StringVar(&d.TLSDir, "tls-dir", "", "`folder` on every host with that host's ca.pem, cert.pem and key.pem (default: no TLS, on a network you trust)")

@@ -47,7 +47,7 @@ func kubernetesFlags(cmd *cobra.Command, o *launch.KubernetesOptions) {
 	flags.IntVar(&o.Nodes, "nodes", 0, "nodes in the whole cluster (required)")
 	minNodesFlag(cmd, &o.Deployment)
 	flags.StringVar(&o.Device, "device", "cpu", "`device` of every node: cpu, cuda:0")
-	flags.IntVar(&o.Threads, "threads", 0, "threads of every node (default: all)")
+	addThreadsOf(flags, &o.Threads, "threads of every node (default: all)")
 	flags.IntVar(&o.GPUs, "gpus", 0, "GPUs of each node")
 	flags.StringVar(&o.CPUs, "cpus", "", "cores of each node, as `amount` (default: no request)")
 	flags.StringVar(&o.Memory, "memory", "", "memory of each node, as `amount` (default: no request)")

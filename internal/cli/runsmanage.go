@@ -17,10 +17,22 @@ func runsTagCommand(ledger *string) *cobra.Command {
 		Short:   "Give a run a name, in place of the one it has; \"\" takes it away",
 		Example: "  parallax runs tag 20261123-1949 baseline",
 		Args:    exactly("a run", "a name"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return withRun(*ledger, args[0], func(l *record.Ledger, r record.Run) error { return l.RenameRun(r.ID, args[1]) })
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withRun(*ledger, args[0], func(l *record.Ledger, r record.Run) error { return tagRun(cmd, l, r, args[1]) })
 		},
 	}
+}
+
+func tagRun(cmd *cobra.Command, l *record.Ledger, r record.Run, name string) error {
+	if err := l.RenameRun(r.ID, name); err != nil {
+		return err
+	}
+	said := "has no name now"
+	if name != "" {
+		said = "is named " + name + " now"
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "run %s %s\n", r.ID, said)
+	return err
 }
 
 // withRun opens the ledger and finds a run in it.

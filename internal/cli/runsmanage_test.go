@@ -71,7 +71,9 @@ func wantUsageError(t *testing.T, err error, words ...string) {
 
 func TestRunsTag(t *testing.T) {
 	ledger := recorded(t)
-	mustRun(t, ledger, "tag", "20260101", "baseline")
+	if out := mustRun(t, ledger, "tag", "20260101", "baseline"); out != "run 20260101-000000-aaaa is named baseline now\n" {
+		t.Errorf("runs tag prints %q", out)
+	}
 	if out := mustRun(t, ledger, "ls"); !strings.Contains(out, "20260101-000000-aaaa  baseline") {
 		t.Errorf("runs ls prints\n%s", out)
 	}

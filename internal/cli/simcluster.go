@@ -46,7 +46,7 @@ func (s *simCluster) add(flags *pflag.FlagSet, nodes int) {
 func (s *simCluster) addProcesses(flags *pflag.FlagSet, nodes int) {
 	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
 	addDevice(flags, &s.device, "of every node (they share a GPU)")
-	flags.IntVar(&s.threads, "threads", 0, "threads of each node (default: this machine's cores shared out)")
+	addThreadsOf(flags, &s.threads, "threads of each node (default: this machine's cores shared out)")
 	addCache(flags, &s.cache)
 	flags.BoolVar(&s.tls, "tls", false, "mutual TLS between all processes, as between hosts, with certificates made for the run")
 }

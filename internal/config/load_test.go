@@ -171,6 +171,8 @@ func TestSetAndEnvironmentAreStrict(t *testing.T) {
 		want string
 	}{
 		{Sources{Set: []string{"model.layrs=4"}}, `--set model.layrs=4: unknown key model.layrs; did you mean model.layers?`},
+		{Sources{Set: []string{"train.sequence=3"}}, `--set train.sequence=3: unknown key train.sequence; did you mean train.seq_len?`},
+		{Sources{Set: []string{"train.sxyzzyplugh=3"}}, `--set train.sxyzzyplugh=3: unknown key train.sxyzzyplugh`},
 		{Sources{Flags: []Flag{{"--steps", "train.steps", "x"}}}, `--steps x: train.steps must be an integer, not x`},
 		{Sources{Set: []string{"model.layers=1.9"}}, `--set model.layers=1.9: model.layers must be an integer, not 1.9`},
 		{Sources{Set: []string{"model.layers=4x"}}, `--set model.layers=4x: model.layers must be an integer, not 4x`},

@@ -7,7 +7,7 @@ import (
 
 // Nearest is the known name that a mistyped one may have meant; "" if none is near:
 // the longer the name (its last part, where it is dotted), the more slips are
-// forgiven.
+// forgiven. Where none is near, it is the key that alone begins in the same way.
 func Nearest(name string, known []string) string {
 	best, distance := "", len(name[strings.LastIndexByte(name, '.')+1:])/3+2
 	for _, k := range known {
@@ -15,7 +15,31 @@ func Nearest(name string, known []string) string {
 			best, distance = k, d
 		}
 	}
+	if best == "" {
+		return sameBeginning(name, known)
+	}
 	return best
+}
+
+// sameBeginning is the only key of a dotted name's section that begins with the same
+// three letters as the name does there; "" if there is none, or a second.
+func sameBeginning(name string, known []string) string {
+	const letters = 3
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 || len(name) < dot+1+letters {
+		return ""
+	}
+	found := ""
+	for _, k := range known {
+		if !strings.HasPrefix(k, name[:dot+1+letters]) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = k
+	}
+	return found
 }
 
 // didYouMean is the end of a sentence about an unknown name.

@@ -82,12 +82,12 @@ func memoryOf(r Run, layout model.Layout, plan optimizer.Plan, slots int) Memory
 		{"activations", m.Activations, false, remedy},
 		{"batches on the device", batches + lossBytes(r, slots), false, shorter + ", or use more nodes"},
 		{"batches on the host", batches + lossBytes(r, slots), true, shorter + ", or use more nodes"},
-		{"copy of the state", m.Parameters + o.State, true, smaller},
+		{"host copy of the state, for checkpoints", m.Parameters + o.State, true, smaller + ", or use hosts with more memory"},
 		{"program", program, true, "use a larger host"},
 	}
 	if r.Spec.Diagnostics.Every > 0 {
 		device, host := r.Model.DiagnoseBytes(r.Precision, t.MicroBatch, t.SeqLen)
-		parts = append(parts, Part{"looks on the device", device, false, noLooks}, Part{"looks on the host", host, true, noLooks})
+		parts = append(parts, Part{"diagnostics on the device", device, false, noLooks}, Part{"diagnostics on the host", host, true, noLooks})
 	}
 	if r.Overhead > 0 {
 		parts = append(parts, Part{"driver, libraries and scratch", r.Overhead, false, shorter})
