@@ -298,13 +298,17 @@ func (a *agent) giveUp(err error) {
 	if a.link == nil || a.welcome == nil {
 		return
 	}
-	var coded interface{ ExitCode() int }
-	code := 1
-	if errors.As(err, &coded) {
-		code = coded.ExitCode()
-	}
 	a.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: &pb.Failure{
-		Error: err.Error(), Fatal: true, ExitCode: int32(code)}}})
+		Error: err.Error(), Fatal: true, ExitCode: exitCode(err)}}})
+}
+
+// exitCode is the one that err asks for, or 1.
+func exitCode(err error) int32 {
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return int32(coded.ExitCode())
+	}
+	return 1
 }
 
 // farewell is how long the news of leaving may take; the last to leave has

@@ -86,17 +86,19 @@ func TestDivergedRun(t *testing.T) {
 }
 
 // A folder that cannot be written to is told with every checkpoint, and the run,
-// whose result would be lost, ends with a failure.
+// whose result would be lost, ends with a failure: not with one after which it would be
+// started again by itself, whichever rank's report comes first.
 func TestNowhereToSave(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, testSpec(t, traintest.WriteWords(t, 20000)), 1, filepath.Join(file, "run"), false)
+	r := newRig(t, testSpec(t, traintest.WriteWords(t, 20000)), 2, filepath.Join(file, "run"), false)
 	r.unwritable = true
 	h := r.watch(nil)
-	r.wantErrors(1, 1, "cannot save the checkpoint of step 8")
-	h.wantEnd(t, 1, "cannot save the checkpoint of step 8", file)
+	r.wantErrors(2, agent.CodeUsage, "cannot save the checkpoint of step 8")
+	h.wantEnd(t, agent.CodeUsage, "node-0 cannot go on after step 8", "cannot save the checkpoint of step 8", file, "first make room there",
+		"node-1 could not save its state", "no checkpoint was written")
 	if len(h.unsaved) < 2 || len(h.checkpoints) > 0 {
 		t.Errorf("checkpoints %v were told and %v were not saved", h.checkpoints, h.unsaved)
 	}

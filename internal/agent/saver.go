@@ -50,8 +50,17 @@ func (s *saver) save(t *train.Trainer) {
 	go func() {
 		saved, err := checkpoint.Save(s.root(), snapshot, s.spec.Checkpoint.Keep)
 		s.report(snapshot.Step, saved, began, err)
+		if err != nil {
+			err = unwritten(err)
+		}
 		writing <- err
 	}()
+}
+
+// unwritten has the end of a run say what is to be done about a checkpoint that
+// could not be written. Started again unchanged, it would come to the same end.
+func unwritten(err error) error {
+	return usage("%w; first make room there, or mend its rights", err)
 }
 
 // wait waits for the write under way, and returns its error.

@@ -50,7 +50,7 @@ func (c *captain) tellFailure(generation uint64, cause error) {
 		f.Error, f.Fatal = errors.Join(cause, err).Error(), true
 	}
 	if f.Fatal {
-		f.ExitCode = 1
+		f.ExitCode = exitCode(cause)
 	}
 	c.told = generation
 	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})

@@ -144,7 +144,8 @@ func (c *stepCounter) Event(e *pb.RunEvent) {
 	c.Printer.Event(e)
 }
 
-// explain says where the results lie and what could be typed next.
+// explain says where the results lie and, behind a run that went well, what could be
+// typed next.
 func (f *simFlags) explain(run simRun, done *pb.Done) {
 	checkpoint := shown(done.Checkpoint)
 	fmt.Printf("\nresults     %s\n", shown(run.dir))
@@ -152,6 +153,9 @@ func (f *simFlags) explain(run simRun, done *pb.Done) {
 		fmt.Printf("checkpoint  %s\n", checkpoint)
 	}
 	fmt.Printf("record      %s\n", filepath.Join(f.dir, "ledger.db"))
+	if done.ExitCode != exitOK { // the reason says what to try
+		return
+	}
 	fmt.Println("\ntry next")
 	dirFlag, ledgerFlag := "", ""
 	if f.dir != "runs" {

@@ -13,6 +13,7 @@ type cause struct {
 	node     *node  // at fault, as far as is known
 	what     string // "died"
 	code     int    // exit code it asks for
+	hearsay  bool   // only another node, or a broken ring, has told of it
 	evidence []string
 	also     []string // what went wrong later with other nodes
 }
@@ -74,8 +75,8 @@ func (c *Core) failed(n *node, f *pb.Failure) {
 	case running, parting, returning:
 		c.halt(c.blame(n, f))
 	case halting:
-		if f.Fatal && n != c.cause.node {
-			c.cause.also = append(c.cause.also, fmt.Sprintf("%s cannot go on either: %s", n.name(), f.Error))
+		if f.Fatal {
+			c.confess(n, f)
 		}
 		c.goOnWhenHeld()
 	case saving:
@@ -88,6 +89,22 @@ func (c *Core) failed(n *node, f *pb.Failure) {
 			c.endWithoutState()
 		}
 	}
+}
+
+// confess takes the word of a node that cannot go on while others are halted. No
+// broken ring makes a node say so, but its leaving breaks the ring for its
+// neighbours, whose reports may come first: against those its own word counts.
+func (c *Core) confess(n *node, f *pb.Failure) {
+	if !c.cause.hearsay {
+		if n != c.cause.node {
+			c.cause.also = append(c.cause.also, fmt.Sprintf("%s cannot go on either: %s", n.name(), f.Error))
+		}
+		return
+	}
+	also := c.cause.also
+	c.cause = c.blame(n, f)
+	c.cause.also = also
+	c.notice(n, true, "%s", c.sentence())
 }
 
 // report notes what a node says that it holds.
@@ -122,10 +139,11 @@ func (c *Core) blame(n *node, f *pb.Failure) *cause {
 	}
 	for _, suspect := range c.ranks {
 		if suspect.name() == f.Suspect && suspect != n {
-			return &cause{node: suspect, what: "was lost", code: ExitQuorumLost, evidence: []string{fmt.Sprintf("%s reports: %s", n.name(), f.Error)}}
+			return &cause{node: suspect, what: "was lost", code: ExitQuorumLost, hearsay: true,
+				evidence: []string{fmt.Sprintf("%s reports: %s", n.name(), f.Error)}}
 		}
 	}
-	return &cause{node: n, what: "broke off", code: ExitQuorumLost, evidence: []string{f.Error}}
+	return &cause{node: n, what: "broke off", code: ExitQuorumLost, hearsay: true, evidence: []string{f.Error}}
 }
 
 // lose notes the end of a node's connection.
@@ -156,7 +174,7 @@ func (c *Core) died(n *node, evidence string) {
 	case training || c.cause == nil:
 		c.halt(&cause{node: n, what: "died", code: ExitQuorumLost, evidence: []string{evidence}})
 	case n == c.cause.node && !n.broken:
-		c.cause.what = "died"
+		c.cause.what, c.cause.hearsay = "died", false
 		c.cause.evidence = append(c.cause.evidence, evidence)
 	case !n.broken:
 		c.cause.also = append(c.cause.also, fmt.Sprintf("%s died too (%s)", n.name(), evidence))
@@ -329,8 +347,18 @@ func (c *Core) saved(n *node, r *pb.CheckpointReport) {
 		c.checkpoint = r
 	}
 	if c.phase == saving && n == c.saver && (r.Error != "" || r.Step >= n.applied) {
-		n.broken = n.broken || r.Error != ""
+		if r.Error != "" {
+			c.couldNotSave(n, r)
+		}
 		c.save()
+	}
+}
+
+// couldNotSave has the reason of the end say which survivor could not save either.
+func (c *Core) couldNotSave(n *node, r *pb.CheckpointReport) {
+	n.broken = true
+	if c.cause != nil {
+		c.cause.also = append(c.cause.also, fmt.Sprintf("%s could not save its state: %s", n.name(), r.Error))
 	}
 }
 
