@@ -55,11 +55,24 @@ func render(name string, options any) (string, error) {
 
 // complete fills in defaults and says what is missing.
 func (d *Deployment) complete() error {
+	d.fill()
+	if err := d.checkRun(); err != nil {
+		return err
+	}
+	return d.checkHosts()
+}
+
+// fill fills in defaults.
+func (d *Deployment) fill() {
 	d.Binary = cmp.Or(d.Binary, "parallax")
 	d.Device = cmp.Or(d.Device, "cpu")
 	defaultPort, _ := strconv.Atoi(DefaultPort)
 	d.Port, d.GossipPort = cmp.Or(d.Port, defaultPort), cmp.Or(d.GossipPort, 7946)
 	d.JoinTimeout = cmp.Or(d.JoinTimeout, 10*time.Minute)
+}
+
+// checkRun says what the coordinator would miss.
+func (d *Deployment) checkRun() error {
 	switch {
 	case d.Spec == "":
 		return fmt.Errorf("which run is to be trained? give the file of its spec with --spec")
@@ -72,6 +85,11 @@ func (d *Deployment) complete() error {
 	case d.MinNodes < 0 || d.MinNodes > d.Nodes:
 		return fmt.Errorf("a run of %d nodes cannot go on with %d of them; give 1 to %d with --min-nodes", d.Nodes, d.MinNodes, d.Nodes)
 	}
+	return nil
+}
+
+// checkHosts says what is wrong on every host.
+func (d *Deployment) checkHosts() error {
 	for _, port := range []int{d.Port, d.GossipPort} {
 		if port < 1 || port > 65535 {
 			return fmt.Errorf("%d is not a port", port)

@@ -65,20 +65,41 @@ func TestSSH(t *testing.T) {
 	lintShell(t, script)
 }
 
+// systemdUnits are the coordinator's unit and a node's.
+func systemdUnits(o SystemdOptions) (units [2]string, err error) {
+	if units[0], err = SystemdCoordinator(o); err != nil {
+		return units, err
+	}
+	units[1], err = SystemdNode(o)
+	return units, err
+}
+
+// A node has from the coordinator what is to be trained.
+func TestSystemdNodeNeedsOnlyCoordinator(t *testing.T) {
+	o := SystemdOptions{User: "parallax", Coordinator: "head"}
+	unit, err := SystemdNode(o)
+	if err != nil || !strings.Contains(unit, "ExecStart="+SystemdBinary+" node ") || !strings.Contains(unit, "--coordinator head:7070") {
+		t.Errorf("got %v and\n%s", err, unit)
+	}
+	if _, err := SystemdCoordinator(o); err == nil || !strings.Contains(err.Error(), "--spec") {
+		t.Errorf("a coordinator without a spec gives %v", err)
+	}
+}
+
 func TestSystemd(t *testing.T) {
 	d := deployment
 	d.Spec = `/shared/runs/100% "mine".toml`
-	units, err := Systemd(SystemdOptions{Deployment: d, User: "parallax", Coordinator: "head"})
+	units, err := systemdUnits(SystemdOptions{Deployment: d, User: "parallax", Coordinator: "head"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "parallax-coordinator.service", units.Coordinator)
-	golden(t, "parallax-node.service", units.Node)
+	golden(t, "parallax-coordinator.service", units[0])
+	golden(t, "parallax-node.service", units[1])
 	d.Binary = os.Args[0] // systemd-analyze wants it to exist
-	if units, err = Systemd(SystemdOptions{Deployment: d, User: "root", Coordinator: "head"}); err != nil {
+	if units, err = systemdUnits(SystemdOptions{Deployment: d, User: "root", Coordinator: "head"}); err != nil {
 		t.Fatal(err)
 	}
-	lintUnits(t, map[string]string{"parallax-coordinator.service": units.Coordinator, "parallax-node.service": units.Node})
+	lintUnits(t, map[string]string{"parallax-coordinator.service": units[0], "parallax-node.service": units[1]})
 }
 
 // secured is a deployment whose processes prove themselves.
@@ -103,13 +124,13 @@ func TestSecured(t *testing.T) {
 	lintShell(t, ssh)
 	d := secured()
 	d.Spec = "/shared/run.toml"
-	units, err := Systemd(SystemdOptions{Deployment: d, User: "parallax", Coordinator: "head"})
+	units, err := systemdUnits(SystemdOptions{Deployment: d, User: "parallax", Coordinator: "head"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "parallax-coordinator_tls.service", units.Coordinator)
-	golden(t, "parallax-node_tls.service", units.Node)
-	for _, script := range []string{slurm, ssh, units.Coordinator, units.Node} {
+	golden(t, "parallax-coordinator_tls.service", units[0])
+	golden(t, "parallax-node_tls.service", units[1])
+	for _, script := range []string{slurm, ssh, units[0], units[1]} {
 		if strings.Contains(script, "--insecure") {
 			t.Errorf("this is insecure:\n%s", script)
 		}
@@ -166,7 +187,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	slurm := func(o SlurmOptions) error { _, err := Slurm(o); return err }
 	ssh := func(o SSHOptions) error { _, err := SSH(o); return err }
-	systemd := func(o SystemdOptions) error { _, err := Systemd(o); return err }
+	systemd := func(o SystemdOptions) error { _, err := systemdUnits(o); return err }
 	for name, test := range map[string]struct {
 		err  error
 		want string

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"regexp"
@@ -14,23 +15,29 @@ type SystemdOptions struct {
 	Coordinator string // host that the coordinator runs on, as the others reach it
 }
 
-// SystemdUnits are two unit files.
-type SystemdUnits struct {
-	Coordinator string // for the coordinator's host: parallax-coordinator.service
-	Node        string // for every host with a device: parallax-node.service
+// SystemdBinary is where an administrator installs programs: a unit file needs the
+// whole path.
+const SystemdBinary = "/usr/local/bin/parallax"
+
+// SystemdCoordinator renders parallax-coordinator.service, for the coordinator's host.
+// A coordinator that crashes is started again; one whose run is complete, or that is
+// configured wrongly, is not.
+func SystemdCoordinator(o SystemdOptions) (string, error) {
+	if err := o.checkRun(); err != nil {
+		return "", fmt.Errorf("systemd: %w", err)
+	}
+	return o.render("coordinator.service")
 }
 
-// Systemd renders unit files. A run that loses a node is started again from its
-// last checkpoint; one that is complete, or that is configured wrongly, is not.
-func Systemd(o SystemdOptions) (units SystemdUnits, err error) {
+// SystemdNode renders parallax-node.service, for every host with a device. It needs
+// neither Spec, RunDir nor Nodes: a node has them from the coordinator.
+func SystemdNode(o SystemdOptions) (string, error) { return o.render("node.service") }
+
+func (o SystemdOptions) render(name string) (string, error) {
 	if err := o.complete(); err != nil {
-		return units, fmt.Errorf("systemd: %w", err)
+		return "", fmt.Errorf("systemd: %w", err)
 	}
-	if units.Coordinator, err = render("coordinator.service", o); err != nil {
-		return units, err
-	}
-	units.Node, err = render("node.service", o)
-	return units, err
+	return render(name, o)
 }
 
 var (
@@ -39,7 +46,9 @@ var (
 )
 
 func (o *SystemdOptions) complete() error {
-	if err := o.Deployment.complete(); err != nil {
+	o.Binary = cmp.Or(o.Binary, SystemdBinary)
+	o.fill()
+	if err := o.checkHosts(); err != nil {
 		return err
 	}
 	if !userName.MatchString(o.User) {

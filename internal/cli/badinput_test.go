@@ -55,6 +55,7 @@ var badInputs = []badInput{
 	{name: "another word for a key", args: "sim --set train.sequence=3", code: 2, words: []string{"did you mean train.seq_len?"}},
 	{name: "steps of a comparison out of range", args: "compare --steps -4", code: 2, words: []string{"train.steps = -4", "(from --steps)"}},
 	{name: "a script for no nodes", args: "launch k8s --image a/b --spec run.toml", files: map[string]string{"run.toml": ""}, code: 2, words: []string{"--nodes is required"}},
+	{name: "a coordinator's unit for no spec", args: "launch systemd coordinator --coordinator head", code: 2, words: []string{"--spec"}},
 	{name: "unknown key by --set", args: "sim --set model.width_=2", code: 2, words: []string{"model.width_", "model.width"}},
 	{name: "misspelt variable", args: "sim", env: []string{"PARALLAX_MODEL_LAYER=2"}, code: 2, words: []string{"PARALLAX_MODEL_LAYER", "PARALLAX_MODEL_LAYERS"}},
 	{name: "value out of range", args: "sim --set train.slots=0", code: 2, words: []string{"train.slots", "--set"}},

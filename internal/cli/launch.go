@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,10 +13,11 @@ func launchCommand() *cobra.Command {
 	return group("launch", "Print scripts that start a cluster elsewhere", launchSlurmCommand(), launchKubernetesCommand(), launchSystemdCommand(), launchSSHCommand())
 }
 
-// deploymentFlags are what all scripts have in common.
-func deploymentFlags(cmd *cobra.Command, d *launch.Deployment) {
+// deploymentFlags are what all scripts have in common; binary is where
+// parallax is unless told.
+func deploymentFlags(cmd *cobra.Command, d *launch.Deployment, binary string) {
 	flags := cmd.Flags()
-	flags.StringVar(&d.Binary, "binary", "parallax", "`path` of parallax on all hosts")
+	flags.StringVar(&d.Binary, "binary", binary, "`path` of parallax on all hosts")
 	flags.StringVar(&d.Spec, "spec", "", "TOML `file` with the run's settings, where the coordinator runs (required)")
 	minNodesFlag(cmd, d)
 	flags.StringVar(&d.RunDir, "run-dir", "", "`folder` for checkpoints that all hosts share (required)")
@@ -54,7 +56,7 @@ func launchSlurmCommand() *cobra.Command {
 			return printScript(cmd, text, err)
 		},
 	}
-	deploymentFlags(cmd, &o.Deployment)
+	deploymentFlags(cmd, &o.Deployment, "parallax")
 	flags := cmd.Flags()
 	flags.IntVar(&o.Nodes, "nodes", 0, "nodes in the whole cluster (required)")
 	flags.StringVar(&o.Job, "job", "parallax", "the job's `name`")
@@ -73,21 +75,29 @@ func launchSystemdCommand() *cobra.Command {
 		Use:   "systemd coordinator|node",
 		Short: "Print a systemd unit, for the coordinator's host or for every node's",
 		Example: `  parallax launch systemd coordinator --nodes 2 --coordinator host-a --user parallax \
-      --binary /usr/local/bin/parallax --spec /etc/parallax/run.toml --run-dir /shared/runs/first \
-      > /etc/systemd/system/parallax-coordinator.service`,
+      --spec /etc/parallax/run.toml --run-dir /shared/runs/first \
+      > /etc/systemd/system/parallax-coordinator.service
+  parallax launch systemd node --coordinator host-a > /etc/systemd/system/parallax-node.service`,
 		Args:      oneOf("coordinator", "node"),
 		ValidArgs: []string{"coordinator", "node"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			units, err := launch.Systemd(o)
-			unit := units.Coordinator
+			render := launch.SystemdCoordinator
 			if args[0] == "node" {
-				unit = units.Node
+				render = launch.SystemdNode
+			}
+			unit, err := render(o)
+			if err == nil && o.TLSDir == "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: without --tls-dir the unit serves the whole network in the clear (--insecure); do so only on a network that you trust")
 			}
 			return printScript(cmd, unit, err)
 		},
 	}
-	deploymentFlags(cmd, &o.Deployment)
+	deploymentFlags(cmd, &o.Deployment, launch.SystemdBinary)
 	cmd.Flags().IntVar(&o.Nodes, "nodes", 0, "nodes in the whole cluster (required)")
+	for _, flag := range []string{"spec", "run-dir", "nodes"} {
+		f := cmd.Flags().Lookup(flag)
+		f.Usage = strings.Replace(f.Usage, "(required)", "(required for the coordinator)", 1)
+	}
 	cmd.Flags().StringVar(&o.User, "user", "parallax", "`user` that the processes run as")
 	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "`host` that the coordinator runs on (required)")
 	return cmd
@@ -106,7 +116,7 @@ func launchSSHCommand() *cobra.Command {
 			return printScript(cmd, text, err)
 		},
 	}
-	deploymentFlags(cmd, &o.Deployment)
+	deploymentFlags(cmd, &o.Deployment, "parallax")
 	cmd.Flags().StringVar(&o.Coordinator, "coordinator", "", "this `host`, as the others reach it (required)")
 	return cmd
 }

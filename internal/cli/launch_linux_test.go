@@ -94,6 +94,20 @@ func TestRequeueOnTerm(t *testing.T) {
 	c.wait().want(0)
 }
 
+// A unit that serves the network in the clear says so beside it, not in it.
+func TestUnitWithoutTLSWarns(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	clear := p.run("launch", "systemd", "node", "--coordinator", "head").want(0)
+	if said := clear.stderr.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "--tls-dir") || !strings.Contains(clear.stdout.String(), "--insecure") {
+		t.Errorf("it says %q and prints\n%s", said, clear.stdout.String())
+	}
+	secure := p.run("launch", "systemd", "node", "--coordinator", "head", "--tls-dir", "/tls", "--gossip-key-file", "/key").want(0)
+	if said := secure.stderr.String(); said != "" {
+		t.Errorf("with TLS it says %q", said)
+	}
+}
+
 // What manifests ask of the daemons, these know.
 func TestManifestsFlagsExist(t *testing.T) {
 	t.Parallel()
