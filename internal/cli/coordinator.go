@@ -134,6 +134,9 @@ func (f *coordinatorFlags) begin() (_ *record.Ledger, err error) {
 	if err == nil && crashed == nil && f.used() {
 		err = f.refuseUsed()
 	}
+	if err == nil && crashed == nil {
+		err = f.refuseOther()
+	}
 	f.hasRun = f.options.Run != nil || crashed != nil
 	return f.record, err
 }

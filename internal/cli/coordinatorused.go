@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"parallax/internal/config"
 	"parallax/record"
@@ -26,9 +28,33 @@ func nothingToDo(err error) error {
 }
 
 // used says whether the run's folder has checkpoints that are not to be gone on from.
-func (f *coordinatorFlags) used() bool {
+func (f *coordinatorFlags) used() bool { return f.hasCheckpoints() && !f.resume }
+
+func (f *coordinatorFlags) hasCheckpoints() bool {
 	steps, _ := filepath.Glob(filepath.Join(f.options.RunDir, "checkpoints", "step-*"))
-	return len(steps) > 0 && !f.resume
+	return len(steps) > 0
+}
+
+// refuseOther refuses to go on from the checkpoints of a run that had other settings,
+// as its nodes would. Where the ledger does not know whose they are, the nodes decide.
+func (f *coordinatorFlags) refuseOther() error {
+	if !f.resume || f.options.Run == nil || !f.hasCheckpoints() {
+		return nil
+	}
+	runs := f.inFolder()
+	if len(runs) == 0 || slices.ContainsFunc(runs, f.isOf) {
+		return nil
+	}
+	theirs, err := config.Parse([]byte(runs[0].Spec))
+	if err != nil {
+		return nil // an older program's, and the nodes say what is wrong
+	}
+	var differences []string
+	for _, d := range config.Diff(theirs, f.options.Run.Spec) {
+		differences = append(differences, d.String())
+	}
+	return usageError("%s holds the checkpoints of run %s, which had other settings (%s): to go on with it give its settings with --spec, to begin a new run choose another --run-dir",
+		f.options.RunDir, runs[0].ID, strings.Join(differences, "; "))
 }
 
 // refuseUsed says what became of the run whose checkpoints the folder holds, and what
@@ -39,7 +65,7 @@ func (f *coordinatorFlags) refuseUsed() error {
 	switch {
 	case run == nil:
 		return usageError("%s holds the checkpoints of an earlier run: go on with it by --resume, or choose another --run-dir", dir)
-	case run.Status == record.Done && f.isOf(run):
+	case run.Status == record.Done && f.isOf(*run):
 		return &completed{fmt.Sprintf("run %s is complete (%s): its result is in %s, see parallax runs --ledger %s show %s; for more steps, which are part of a run's settings, begin another with train.steps and --run-dir set anew",
 			run.ID, run.Reason, filepath.Join(dir, "checkpoints"), f.ledger, run.ID)}
 	case run.Status == record.Done:
@@ -52,6 +78,14 @@ func (f *coordinatorFlags) refuseUsed() error {
 
 // newest is the newest run in our folder, as far as the ledger knows; nil: none.
 func (f *coordinatorFlags) newest() *record.Run {
+	if runs := f.inFolder(); len(runs) > 0 {
+		return &runs[0]
+	}
+	return nil
+}
+
+// inFolder are the runs in our folder, as far as the ledger knows, the newest first.
+func (f *coordinatorFlags) inFolder() []record.Run {
 	if f.record == nil {
 		return nil
 	}
@@ -59,15 +93,10 @@ func (f *coordinatorFlags) newest() *record.Run {
 	if err != nil {
 		return nil // then only the files speak
 	}
-	for _, run := range runs {
-		if run.Dir == f.options.RunDir {
-			return &run
-		}
-	}
-	return nil
+	return slices.DeleteFunc(runs, func(r record.Run) bool { return r.Dir != f.options.RunDir })
 }
 
 // isOf says whether a run is the one that we are to coordinate, as far as we were told.
-func (f *coordinatorFlags) isOf(run *record.Run) bool {
+func (f *coordinatorFlags) isOf(run record.Run) bool {
 	return f.options.Run == nil || config.Hash(f.options.Run.Spec) == run.SpecHash
 }

@@ -146,4 +146,6 @@ func TestSameSpecAndResume(t *testing.T) {
 	}
 	p.writeRun(21, 0)
 	p.startAs("coordinator", append(again, "--spec", "run.toml")...).wait().refuses(2, "had other settings", "--run-dir")
+	p.startAs("coordinator", append(again, "--spec", "run.toml", "--resume")...).wait().refuses(2,
+		"had other settings (train.steps is 20, not 21)", "with --spec", "another --run-dir")
 }
