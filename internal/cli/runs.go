@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"parallax/internal/coord"
 	"parallax/record"
 	"parallax/record/parquet"
 	"parallax/record/tensorboard"
@@ -75,7 +76,7 @@ func listRuns(cmd *cobra.Command, l *record.Ledger, asJSON bool) error {
 			}
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Name, r.Started.Local().Format(time.DateTime), r.Status,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, r.Name, r.Started.Local().Format(time.DateTime), statusOf(r),
 			s.steps, decimals(s.loss, 4), decimals(s.validation, 4), decimals(s.tokensPerSecond, 0))
 	}
 	if asJSON {
@@ -115,9 +116,21 @@ func summarize(l *record.Ledger, r record.Run) (runSummary, error) {
 	return s, err
 }
 
+// interrupted is the status of a run that nobody ended, and that no coordinator has.
+const interrupted = "interrupted"
+
+// statusOf is where a run stands. The ledger does not know of a coordinator that was
+// killed.
+func statusOf(r record.Run) string {
+	if r.Status == record.Running && coord.Abandoned(r.Dir) {
+		return interrupted
+	}
+	return string(r.Status)
+}
+
 func (s runSummary) object() map[string]any {
 	r := s.run
-	return map[string]any{"id": r.ID, "name": r.Name, "dir": r.Dir, "status": r.Status, "exit_code": r.ExitCode, "reason": r.Reason,
+	return map[string]any{"id": r.ID, "name": r.Name, "dir": r.Dir, "status": statusOf(r), "exit_code": r.ExitCode, "reason": r.Reason,
 		"started": r.Started, "finished": r.Finished, "spec_hash": r.SpecHash, "commit": r.Commit, "parameters": r.Parameters,
 		"flops_per_token": r.FLOPsPerToken, "flops_per_token_6n": r.FLOPsPerToken6N, "data": r.DataSummary,
 		"steps": s.steps, "loss": finiteOrNone(s.loss), "validation_loss": finiteOrNone(s.validation), "tokens_per_s": finiteOrNone(s.tokensPerSecond)}

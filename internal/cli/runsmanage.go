@@ -61,7 +61,7 @@ func runsRemoveCommand(ledger *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it: what is removed cannot be brought back")
-	cmd.Flags().BoolVar(&force, "force", false, "even if it is recorded as running, because its coordinator died")
+	cmd.Flags().BoolVar(&force, "force", false, "even if it is recorded as running, and its folder does not tell that its coordinator died")
 	return cmd
 }
 
@@ -71,7 +71,7 @@ func removeRun(cmd *cobra.Command, l *record.Ledger, r record.Run, yes, force bo
 		name += " (" + r.Name + ")"
 	}
 	switch {
-	case r.Status == record.Running && !force:
+	case statusOf(r) == string(record.Running) && !force:
 		return usageError("run %s is recorded as running: stop it first, or remove it with --force if its coordinator has died", name)
 	case !yes:
 		return usageError("this would remove run %s, begun at %s, with all its steps and events from the record: add --yes to do it, or keep a copy first with parallax runs export %s",

@@ -132,6 +132,32 @@ func TestRunsRemove(t *testing.T) {
 	}
 }
 
+// A run whose coordinator was killed is neither called running nor kept from being
+// removed.
+func TestRunsInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	ledger := filepath.Join(dir, "ledger.db")
+	l, err := record.Open(ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StartRun(record.Run{ID: "20260101-000000-aaaa", Dir: dir, Status: record.Running, Started: time.Unix(1e9, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "coordinator.lock"), []byte("1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"show"}} {
+		if out := mustRun(t, ledger, args...); !strings.Contains(out, interrupted) || strings.Contains(out, "running") {
+			t.Errorf("runs %v says %s", args, out)
+		}
+	}
+	mustRun(t, ledger, "rm", "20260101", "--yes")
+}
+
 func TestRunsImport(t *testing.T) {
 	ledger, other := recorded(t), filepath.Join(t.TempDir(), "new", "other.db")
 	file := filepath.Join(t.TempDir(), "run.jsonl")

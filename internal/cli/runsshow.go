@@ -74,7 +74,7 @@ func showRun(cmd *cobra.Command, l *record.Ledger, ref, against string, asJSON b
 func (t runTable) showWhat() {
 	r := t.run
 	t.row("run", "%s %s", r.ID, r.Name)
-	t.row("status", "%s %s", r.Status, r.Reason)
+	t.row("status", "%s %s", statusOf(r), r.Reason)
 	t.row("folder", "%s", r.Dir)
 	t.row("spec", "%s", r.SpecHash)
 	t.row("program", "%s", r.Versions)

@@ -11,10 +11,23 @@ import (
 	"syscall"
 )
 
+const lockName = "coordinator.lock"
+
+// Abandoned reports whether a coordinator has had the run in a folder, as far as this
+// host sees it, and none has it any more.
+func Abandoned(dir string) bool {
+	file, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
+}
+
 // lockRun makes this process the only coordinator of the run in a folder, until
 // the file is closed or the process ends, however it does.
 func lockRun(dir string) (*os.File, error) {
-	path := filepath.Join(dir, "coordinator.lock")
+	path := filepath.Join(dir, lockName)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
