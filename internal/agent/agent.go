@@ -190,7 +190,10 @@ func (a *agent) address() string {
 
 func (a *agent) attach(ctx context.Context) (err error) {
 	a.log.Info("attaching", "coordinator", a.o.Coordinator)
-	if a.link, err = a.dial(ctx, a.o.Patience, a.hello()); err != nil {
+	answered := a.waitAloud()
+	a.link, err = a.dial(ctx, a.o.Patience, a.hello())
+	answered()
+	if err != nil {
 		return err
 	}
 	select {
