@@ -66,8 +66,12 @@ func readSpec(file string, text *string) error {
 	if file == "" {
 		return nil // and Kubernetes says so
 	}
-	if _, err := config.Load(config.Sources{File: file}); err != nil {
+	loaded, err := config.Load(config.Sources{File: file})
+	if err != nil {
 		return &exitError{exitUsage, err}
+	}
+	if d := loaded.Spec.Data; d.Path == "" && d.Task == "none" {
+		return usageError("%s sets neither data.path nor data.task: the default data is a Go installation's source, which no pod has; put the data on the shared volume and say where it is there, as in data.path = \"/shared/text\"", file)
 	}
 	data, err := os.ReadFile(file)
 	*text = string(data)
