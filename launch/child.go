@@ -14,15 +14,15 @@ type Child struct {
 	parent  *parent
 }
 
-// Node starts one more process like those of l, which joins the cluster of a
-// coordinator. The caller must wait until it has Ended.
-func (l Local) Node(name, coordinator string) (*Child, error) {
+// Node starts node i of l once more, which joins the cluster of a coordinator. The
+// caller must wait until it has Ended.
+func (l Local) Node(i int, coordinator string) (*Child, error) {
 	if err := l.complete(); err != nil {
 		return nil, err
 	}
-	c := &Child{parent: newParent()}
+	c, name := &Child{parent: newParent()}, nodeName(i)
 	var err error
-	c.process, err = c.parent.start(name, filepath.Join(l.Dir, "logs", name+".log"), l.Binary, l.nodeArgs(name, coordinator), append(os.Environ(), l.Env...))
+	c.process, err = c.parent.start(name, filepath.Join(l.Dir, "logs", name+".log"), l.Binary, l.nodeArgs(i, coordinator), append(os.Environ(), l.Env...))
 	if err != nil {
 		c.parent.release()
 		return nil, fmt.Errorf("starting %s: %w", name, err)

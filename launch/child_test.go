@@ -17,7 +17,7 @@ func TestNodeInPlaceOfAnother(t *testing.T) {
 	<-c.NodeEnded(1)
 	before := s.actors["node-1"].args
 	l.Dir = t.TempDir()
-	child, err := l.Node("node-1", c.Address())
+	child, err := l.Node(1, c.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestNodeInPlaceOfAnother(t *testing.T) {
 		t.Errorf("a signal to one that has ended: %v", err)
 	}
 	l.Binary = t.TempDir()
-	if _, err := l.Node("node-1", c.Address()); err == nil || !strings.Contains(err.Error(), "starting node-1") {
+	if _, err := l.Node(1, c.Address()); err == nil || !strings.Contains(err.Error(), "starting node-1") {
 		t.Errorf("without a program: %v", err)
 	}
 }

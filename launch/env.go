@@ -144,3 +144,13 @@ func (v vars) coordinator(hosts []string) (string, error) {
 	}
 	return net.JoinHostPort(host, cmp.Or(port, DefaultPort)), nil
 }
+
+// Device is the device for a process of a host that has several: a GPU given by its
+// kind alone is that of the local rank, but where visible, the GPUs that the process
+// may see, is one.
+func (p Placement) Device(device, visible string) string {
+	if device == "cuda" && p.LocalRank > 0 && (visible == "" || strings.Contains(visible, ",")) {
+		return fmt.Sprintf("cuda:%d", p.LocalRank)
+	}
+	return device
+}

@@ -16,10 +16,10 @@ import (
 type Local struct {
 	Binary  string // executable with the subcommands coordinator and node; "": the running one
 	Nodes   int
-	Dir     string // the run's folder; processes log to Dir/logs
-	Spec    string // file of the run spec
-	Device  string // of every node, "": cpu
-	Threads int    // of every node, 0: its own choice
+	Dir     string   // the run's folder; processes log to Dir/logs
+	Spec    string   // file of the run spec
+	Devices []string // dealt out to the nodes; none: cpu
+	Threads int      // of every node, 0: its own choice
 	Resume  bool
 
 	// Restarted is told, before it is started again, how a coordinator ended that
@@ -58,8 +58,8 @@ func (l *Local) complete() (err error) {
 			return fmt.Errorf("finding our own executable: %w", err)
 		}
 	}
-	if l.Device == "" {
-		l.Device = "cpu"
+	if len(l.Devices) == 0 {
+		l.Devices = []string{"cpu"}
 	}
 	return os.MkdirAll(filepath.Join(l.Dir, "logs"), 0o755)
 }
@@ -82,8 +82,7 @@ func (l Local) start(ctx context.Context, c *Cluster) error {
 		return c.begin("coordinator", l.Binary, l.coordinatorArgs(c.address, addressFile), env)
 	}
 	for i := range l.Nodes {
-		name := fmt.Sprintf("node-%d", i)
-		if err := c.spawn(name, l.Binary, l.nodeArgs(name, c.address), env); err != nil {
+		if err := c.spawn(nodeName(i), l.Binary, l.nodeArgs(i, c.address), env); err != nil {
 			return err
 		}
 	}
@@ -99,8 +98,10 @@ func (l Local) coordinatorArgs(listen, addressFile string) []string {
 	return append(args, l.CoordinatorArgs...)
 }
 
-func (l Local) nodeArgs(name, coordinator string) []string {
-	args := []string{"node", "--name", name, "--coordinator", coordinator, "--device", l.Device,
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
+
+func (l Local) nodeArgs(i int, coordinator string) []string {
+	args := []string{"node", "--name", nodeName(i), "--coordinator", coordinator, "--device", l.Devices[i%len(l.Devices)],
 		"--listen", "127.0.0.1:0", "--gossip", "127.0.0.1:0"}
 	if l.Threads > 0 {
 		args = append(args, "--threads", strconv.Itoa(l.Threads))

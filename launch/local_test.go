@@ -173,9 +173,18 @@ func codes(exits []Exit) []int {
 	return all
 }
 
+func TestDevicesAreDealtOut(t *testing.T) {
+	l := Local{Nodes: 3, Devices: []string{"cuda:0", "cuda:1"}}
+	for i, want := range []string{"cuda:0", "cuda:1", "cuda:0"} {
+		if got := flagValue(l.nodeArgs(i, "head:1"), "--device"); got != want {
+			t.Errorf("node %d has device %s, want %s", i, got, want)
+		}
+	}
+}
+
 func TestClusterRuns(t *testing.T) {
 	s := newStage(t)
-	c := s.cluster(Local{Spec: "run.toml", Threads: 3, Resume: true, NodeArgs: []string{"--patience", "9s"}})
+	c := s.cluster(Local{Spec: "run.toml", Devices: []string{"cpu", "gpu:1", "gpu:2"}, Threads: 3, Resume: true, NodeArgs: []string{"--patience", "9s"}})
 	if c.Address() != "127.0.0.1:1234" {
 		t.Errorf("the coordinator's address is %q", c.Address())
 	}
@@ -184,7 +193,7 @@ func TestClusterRuns(t *testing.T) {
 		t.Errorf("coordinator was started as %s", coordinator)
 	}
 	node := strings.Join(s.actors["node-1"].args, " ")
-	if want := "node --name node-1 --coordinator 127.0.0.1:1234 --device cpu --listen 127.0.0.1:0 --gossip 127.0.0.1:0 --threads 3 --patience 9s"; node != want {
+	if want := "node --name node-1 --coordinator 127.0.0.1:1234 --device gpu:1 --listen 127.0.0.1:0 --gossip 127.0.0.1:0 --threads 3 --patience 9s"; node != want {
 		t.Errorf("node was started as %s, want %s", node, want)
 	}
 	for name := range s.actors {

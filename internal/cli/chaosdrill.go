@@ -243,7 +243,7 @@ func (d *drill) revive(node int) {
 	if d.now == nil {
 		return // the run is over
 	}
-	child, err := d.local.Node(fmt.Sprintf("node-%d", node), d.cluster.Address())
+	child, err := d.local.Node(node, d.cluster.Address())
 	if err != nil {
 		d.fail(err)
 		return

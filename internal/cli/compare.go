@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -162,10 +163,24 @@ func modelOf(s config.Spec) (model.Config, error) {
 	return m, nil
 }
 
-// hostPeak measures what all threads of the cluster reach together, or the device that
-// its nodes share.
-func hostPeak(c simCluster) (float64, error) {
-	be, err := kernels.Open(c.device, kernels.Options{Threads: c.threads * c.nodes})
+// hostPeak measures what all threads of the cluster reach together, or its GPUs.
+func hostPeak(c simCluster) (sum float64, err error) {
+	used := c.devices[:min(c.nodes, len(c.devices))]
+	for i, device := range used {
+		if slices.Contains(used[:i], device) {
+			continue
+		}
+		peak, err := devicePeak(device, c.threads*c.nodes)
+		if err != nil {
+			return 0, err
+		}
+		sum += peak
+	}
+	return sum, nil
+}
+
+func devicePeak(device string, threads int) (float64, error) {
+	be, err := kernels.Open(device, kernels.Options{Threads: threads})
 	if err != nil {
 		return 0, &exitError{exitUsage, err}
 	}

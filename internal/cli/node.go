@@ -52,7 +52,7 @@ func (f *nodeFlags) declare(cmd *cobra.Command) {
 	flags.StringVar(&o.Coordinator, "coordinator", "", "`HOST:PORT` of the coordinator (default: from MASTER_ADDR)")
 	flags.StringVar(&f.ring, "ring-transport", string(agent.TCP), "`protocol` that carries the ring's frames: tcp, over a connection that gRPC has negotiated, or grpc alone")
 	flags.StringVar(&f.fabric, "fabric", string(train.FabricAuto), "`fabric` that GPUs' gradients go through: nccl, ring, or auto for nccl where every rank has a GPU of its own")
-	addDevice(flags, &o.Device, "to train on")
+	flags.StringVar(&o.Device, "device", "cpu", "`device` to train on: cpu, cuda:1, or cuda for the GPU of the local rank")
 	addThreads(flags, &o.Threads)
 	addCache(flags, &o.CacheDir)
 	flags.DurationVar(&o.Patience, "patience", 2*time.Minute, "how long to wait for the coordinator")
@@ -83,6 +83,7 @@ func (f *nodeFlags) fromEnvironment() error {
 		rank := int32(p.Rank)
 		o.Rank, o.World = &rank, int32(p.World)
 	}
+	o.Device = p.Device(o.Device, os.Getenv("CUDA_VISIBLE_DEVICES"))
 	if o.Coordinator == "" {
 		o.Coordinator = p.Coordinator
 	}

@@ -24,9 +24,9 @@ import (
 // machine.
 type simCluster struct {
 	nodes   int
-	minimum int    // the run goes on with so many; 0: all
-	device  string // of every node; they share a GPU
-	threads int    // of each node; 0: this machine's cores shared out
+	minimum int      // the run goes on with so many; 0: all
+	devices []string // dealt out to the nodes
+	threads int      // of each node; 0: this machine's cores shared out
 	cache   string
 	http    string // where its page is served, "": nowhere
 	name    string // of the run
@@ -45,7 +45,7 @@ func (s *simCluster) add(flags *pflag.FlagSet, nodes int) {
 // addProcesses declares what processes the cluster has.
 func (s *simCluster) addProcesses(flags *pflag.FlagSet, nodes int) {
 	flags.IntVarP(&s.nodes, "nodes", "n", nodes, "number of nodes")
-	addDevice(flags, &s.device, "of every node (they share a GPU)")
+	flags.StringSliceVar(&s.devices, "device", []string{"cpu"}, "`device` of every node, or several that are dealt out: cpu, cuda:0,cuda:1")
 	addThreadsOf(flags, &s.threads, "threads of each node (default: this machine's cores shared out)")
 	addCache(flags, &s.cache)
 	flags.BoolVar(&s.tls, "tls", false, "mutual TLS between all processes, as between hosts, with certificates made for the run")
@@ -58,8 +58,10 @@ func (s *simCluster) check() error {
 	if s.minimum < 0 || s.minimum > s.nodes {
 		return usageError("--min-nodes is %d; it must be 1 to --nodes, which is %d", s.minimum, s.nodes)
 	}
-	if err := kernels.Check(s.device); err != nil {
-		return usageError("--device: %w", err)
+	for _, device := range s.devices {
+		if err := kernels.Check(device); err != nil {
+			return usageError("--device: %w", err)
+		}
 	}
 	return nil
 }
@@ -101,7 +103,7 @@ func (s *simCluster) local(run simRun, identities simTLS) launch.Local {
 	}
 	return launch.Local{
 		Restarted: sayRestarted,
-		Nodes:     s.nodes, Device: s.device, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
+		Nodes:     s.nodes, Devices: s.devices, Threads: threads, Dir: run.dir, Spec: run.specFile(), Resume: s.resume,
 		CoordinatorArgs: append(identities.coordinator,
 			"--min-nodes", strconv.Itoa(s.minimum), "--run-id", run.id, "--name", s.name, "--http", s.http, "--page-file", pageFile(run.dir)),
 		NodeArgs: append(identities.nodes, "--cache", s.cache),
