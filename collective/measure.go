@@ -22,7 +22,7 @@ type Trial struct {
 type Measurement struct {
 	World            int
 	Bytes            int64     // of the tensor
-	Seconds          []float64 // sorted, one per repetition
+	Seconds          []float64 // one per repetition, in order
 	Median, Min, Max float64   // seconds
 	AlgGBps          float64   // Bytes / Median
 	BusGBps          float64   // what each edge carries, if elements travel in four bytes
@@ -40,28 +40,35 @@ func (t Trial) AllReduce(ctx context.Context, c *Comm) (*Measurement, error) {
 		in[i] = float32(i%1000) / 1000
 	}
 	n := float64(c.Size())
-	return t.measure(ctx, c, 2*(n-1)/n, c.counted(func(at Point) error {
+	m, err := t.measure(ctx, c, 2*(n-1)/n, c.counted(func(at Point) error {
 		return c.allReduce(ctx, at, out, in, t.Op)
 	}))
+	if err != nil {
+		return nil, err
+	}
+	return m[0], nil
 }
 
 // OneWay measures broadcasts of the tensor's bytes by rank 0, until the last rank
-// has them: with two ranks the rate from one point to another.
-func (t Trial) OneWay(ctx context.Context, c *Comm) (*Measurement, error) {
+// has them: with two ranks the rate from one point to another. In turns with them,
+// so that whatever else the machine does is done to both, it measures how as many
+// bytes travel otherwise: that is what once does on the ranks that have part in it,
+// each of which says how many bytes it has sent.
+func (t Trial) OneWay(ctx context.Context, c *Comm, once func() (sent int64, err error)) (oneWay, otherwise *Measurement, err error) {
 	if err := t.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	buf := make([]byte, 4*t.Elements)
-	return t.measure(ctx, c, 1, c.counted(func(at Point) error { return c.Broadcast(ctx, at, buf, 0) }))
-}
-
-// Beside measures how the tensor's bytes travel otherwise, which once does on the
-// ranks that have part in it. It returns the bytes that this rank has sent.
-func (t Trial) Beside(ctx context.Context, c *Comm, once func() (sent int64, err error)) (*Measurement, error) {
-	if err := t.check(); err != nil {
-		return nil, err
+	for i := range buf {
+		buf[i] = byte(i) // not the one page of zeros
 	}
-	return t.measure(ctx, c, 1, func(Point) (int64, error) { return once() })
+	m, err := t.measure(ctx, c, 1,
+		c.counted(func(at Point) error { return c.Broadcast(ctx, at, buf, 0) }),
+		func(Point) (int64, error) { return once() })
+	if err != nil {
+		return nil, nil, err
+	}
+	return m[0], m[1], nil
 }
 
 func (t Trial) check() error {
@@ -83,41 +90,49 @@ func (c *Comm) counted(once func(Point) error) work {
 	}
 }
 
-func (t Trial) measure(ctx context.Context, c *Comm, bus float64, once work) (*Measurement, error) {
-	m := &Measurement{World: c.Size(), Bytes: 4 * int64(t.Elements)}
-	var total cost
+// measure repeats works in turns.
+func (t Trial) measure(ctx context.Context, c *Comm, bus float64, works ...work) ([]*Measurement, error) {
+	costs := make([][]cost, len(works))
 	for i := range t.Repeat + 1 {
 		at := Point{Step: int64(i), Phase: "measure", Bucket: -1}
-		used, err := t.timed(ctx, c, at, once)
-		if err != nil {
-			return nil, err
+		for k, once := range works {
+			used, err := t.timed(ctx, c, at, once)
+			if err != nil {
+				return nil, err
+			}
+			costs[k] = append(costs[k], used)
 		}
-		if i == 0 {
-			continue
-		}
+	}
+	all := make([]*Measurement, len(works))
+	for k := range works {
+		all[k] = &Measurement{World: c.Size(), Bytes: 4 * int64(t.Elements)}
+		all[k].summarise(bus, costs[k][1:])
+	}
+	return all, nil
+}
+
+func (m *Measurement) summarise(bus float64, costs []cost) {
+	var total cost
+	for _, used := range costs {
 		m.Seconds = append(m.Seconds, used.seconds)
 		total.cpu += used.cpu
 		total.sent += used.sent
 	}
-	m.summarise(bus)
+	sorted := slices.Sorted(slices.Values(m.Seconds))
+	m.Median, m.Min, m.Max = sorted[len(sorted)/2], sorted[0], sorted[len(sorted)-1]
+	m.AlgGBps = float64(m.Bytes) / 1e9 / m.Median
+	m.BusGBps = m.AlgGBps * bus
 	if total.sent > 0 {
 		m.CPUPerGB = total.cpu / (total.sent / 1e9)
 	}
-	return m, nil
-}
-
-func (m *Measurement) summarise(bus float64) {
-	slices.Sort(m.Seconds)
-	m.Median, m.Min, m.Max = m.Seconds[len(m.Seconds)/2], m.Seconds[0], m.Seconds[len(m.Seconds)-1]
-	m.AlgGBps = float64(m.Bytes) / 1e9 / m.Median
-	m.BusGBps = m.AlgGBps * bus
 }
 
 // cost is what one repetition took: the seconds of the slowest rank, and the
 // processor time and payload bytes of all.
 type cost struct{ seconds, cpu, sent float64 }
 
-// timed runs something on all ranks from a common start.
+// timed runs something on all ranks from a common start. Its processor time is that
+// until all have done, for who has done first may be serving the others.
 func (t Trial) timed(ctx context.Context, c *Comm, at Point, once work) (cost, error) {
 	if err := c.Barrier(ctx, at); err != nil {
 		return cost{}, err
@@ -127,8 +142,11 @@ func (t Trial) timed(ctx context.Context, c *Comm, at Point, once work) (cost, e
 	if err != nil {
 		return cost{}, err
 	}
-	own := cost{time.Since(start).Seconds(), t.cpu() - cpu, float64(sent)}
-	return together(ctx, c, at, own)
+	seconds := time.Since(start).Seconds()
+	if err := c.Barrier(ctx, at); err != nil {
+		return cost{}, err
+	}
+	return together(ctx, c, at, cost{seconds, t.cpu() - cpu, float64(sent)})
 }
 
 func (t Trial) cpu() float64 {

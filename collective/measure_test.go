@@ -2,6 +2,7 @@ package collective_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"parallax/collective"
@@ -28,8 +29,13 @@ func TestMeasure(t *testing.T) {
 				return fmt.Errorf("%v CPU seconds per GB, want %v", m.CPUPerGB, want)
 			}
 		}
-		if m, err := trial.OneWay(t.Context(), c); err != nil || m.BusGBps != m.AlgGBps {
+		turns := 0
+		m, other, err := trial.OneWay(t.Context(), c, func() (int64, error) { turns++; return 4800, nil })
+		if err != nil || m.BusGBps != m.AlgGBps || m.CPUPerGB <= 0 {
 			return fmt.Errorf("%+v, %w", m, err)
+		}
+		if want := 1e9 / 4800; turns != 6 || len(other.Seconds) != 5 || math.Abs(other.CPUPerGB/want-1) > 1e-3 {
+			return fmt.Errorf("%d turns, %+v, want %v CPU seconds per GB", turns, other, want)
 		}
 		trial.Elements = 0
 		if _, err := trial.AllReduce(t.Context(), c); err == nil {

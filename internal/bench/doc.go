@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// Spread is a duration in seconds over several runs.
+// Spread is a figure over several runs: mostly a duration, in seconds.
 type Spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-func spreadOf(seconds []float64) Spread {
-	sorted := slices.Sorted(slices.Values(seconds))
+// SpreadOf is that of one figure for each run.
+func SpreadOf(figures []float64) Spread {
+	sorted := slices.Sorted(slices.Values(figures))
 	return Spread{Median: sorted[len(sorted)/2], Min: sorted[0], Max: sorted[len(sorted)-1]}
 }
 

@@ -72,7 +72,7 @@ func measure(be kernels.Backend, c kernelCase, peak kernels.Peak, runs int, tell
 		}
 		seconds[i] = took / float64(times)
 	}
-	tell(c.result(spreadOf(seconds), peak))
+	tell(c.result(SpreadOf(seconds), peak))
 	return nil
 }
 

@@ -121,7 +121,7 @@ func summarize(reports []train.Report) StepResult {
 		r.Update += step.Seconds.Update / float64(len(reports))
 		r.Tokens = step.Tokens
 	}
-	r.Seconds = spreadOf(seconds)
+	r.Seconds = SpreadOf(seconds)
 	r.Rate = float64(r.Tokens) / r.Seconds.Median
 	return r
 }

@@ -44,8 +44,8 @@ func benchRingCommand() *cobra.Command {
 		Short: "Measure all-reduces between processes, here or on many hosts",
 		Long: `ring measures what a step's reductions cost: all-reduces of a tensor, reported as NCCL's
 tests do; bytes that travel one way in chunks of 1 MiB, from rank 0 to the last: with two
-ranks the rate from one point to another; and a state of as many bytes that the last rank
-fetches from rank 0 as a joiner does, with all checks.
+ranks the rate from one point to another; and, in turns with that, a state of as many bytes
+that the last rank fetches from rank 0 as a joiner does, with all checks.
 
 Without addresses it starts processes on loopback, once for each number in --nodes. With
 the addresses of all ranks, in ring order, it is one of them; the same command runs on every
@@ -185,16 +185,17 @@ func parseRingMember(text string) (collective.Member, error) {
 
 // ringReport is a line of --json.
 type ringReport struct {
-	Ranks     int      `json:"ranks"`
-	Transport string   `json:"transport"`
-	TLS       bool     `json:"tls"`
-	Op        string   `json:"op"`
-	Bytes     int64    `json:"bytes"`
-	Rounds    int      `json:"rounds"`
-	AllReduce ringRate `json:"all_reduce"`
-	OneWay    ringRate `json:"one_way"`
-	Fetch     ringRate `json:"fetch"`
-	Version   string   `json:"version"`
+	Ranks     int          `json:"ranks"`
+	Transport string       `json:"transport"`
+	TLS       bool         `json:"tls"`
+	Op        string       `json:"op"`
+	Bytes     int64        `json:"bytes"`
+	Rounds    int          `json:"rounds"`
+	AllReduce ringRate     `json:"all_reduce"`
+	OneWay    ringRate     `json:"one_way"`
+	Fetch     ringRate     `json:"fetch"`
+	Share     bench.Spread `json:"fetch_of_one_way"`
+	Version   string       `json:"version"`
 }
 
 type ringRate struct {
@@ -205,11 +206,12 @@ type ringRate struct {
 }
 
 func rateOf(m *collective.Measurement) ringRate {
-	return ringRate{bench.Spread{Median: m.Median, Min: m.Min, Max: m.Max}, m.AlgGBps, m.BusGBps, m.CPUPerGB}
+	return ringRate{bench.SpreadOf(m.Seconds), m.AlgGBps, m.BusGBps, m.CPUPerGB}
 }
 
 func (f *ringFlags) print(cmd *cobra.Command, n int, r ringbench.Result, tls bool) error {
-	report := ringReport{n, f.transport, tls, f.op, r.AllReduce.Bytes, f.rounds, rateOf(r.AllReduce), rateOf(r.OneWay), rateOf(r.Fetch), version.String()}
+	report := ringReport{n, f.transport, tls, f.op, r.AllReduce.Bytes, f.rounds, rateOf(r.AllReduce), rateOf(r.OneWay), rateOf(r.Fetch),
+		bench.SpreadOf(r.Shares()), version.String()}
 	out := cmd.OutOrStdout()
 	if f.json {
 		return encodeLine(out, report)
@@ -227,6 +229,9 @@ func (f *ringFlags) print(cmd *cobra.Command, n int, r ringbench.Result, tls boo
 	}
 	if err == nil {
 		err = printRate(out, "fetch", report.Fetch)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(out, "  the fetch has %.2f (%.2f to %.2f) of the rate one way, round by round\n", report.Share.Median, report.Share.Min, report.Share.Max)
 	}
 	return err
 }

@@ -29,7 +29,7 @@ func TestBenchRing(t *testing.T) {
 		}
 	}
 	text := p.run("bench", "ring", "--nodes", "2", "--bytes", "400kB", "--rounds", "1").want(0).stdout.String()
-	for _, word := range []string{"2 ranks, tcp, sum-f32 of 0.4 MB, 1 round\n", "all-reduce", "one way", "fetch", "CPU s/GB"} {
+	for _, word := range []string{"2 ranks, tcp, sum-f32 of 0.4 MB, 1 round\n", "all-reduce", "one way", "fetch", "CPU s/GB", "of the rate one way"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("the table lacks %q:\n%s", word, text)
 		}
@@ -49,6 +49,7 @@ func checkRing(t *testing.T, line string) {
 		AllReduce rate `json:"all_reduce"`
 		OneWay    rate `json:"one_way"`
 		Fetch     rate
+		Share     struct{ Median, Min float64 } `json:"fetch_of_one_way"`
 	}
 	if err := json.Unmarshal([]byte(line), &r); err != nil {
 		t.Fatalf("%s: %v", line, err)
@@ -64,6 +65,9 @@ func checkRing(t *testing.T, line string) {
 	}
 	if r.AllReduce.CPU <= 0 || r.OneWay.CPU <= 0 || r.Fetch.CPU <= 0 {
 		t.Errorf("%s: no processor time", line)
+	}
+	if r.Share.Min <= 0 || r.Share.Min > r.Share.Median {
+		t.Errorf("%s: of the rate one way, the fetch has %+v", line, r.Share)
 	}
 }
 

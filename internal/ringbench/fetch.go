@@ -14,26 +14,36 @@ import (
 // run names what the state is of.
 const run = "measurement"
 
-// fetching measures how fast the last rank fetches a state of the trial's bytes from
-// rank 0, which holds it ready. The others wait.
-func (s Seat) fetching(ctx context.Context, c *collective.Comm, source *transfer.Source, trial collective.Trial) (*collective.Measurement, error) {
+// oneWay measures how fast bytes travel one way, and in turns with that how fast the
+// last rank fetches a state of as many from rank 0, which holds it ready. The others
+// wait.
+func (s Seat) oneWay(ctx context.Context, c *collective.Comm, source *transfer.Source, trial collective.Trial) (oneWay, fetch *collective.Measurement, err error) {
 	bytes, last := 4*trial.Elements, len(s.Members)-1
 	switch s.Rank {
 	case 0:
 		source.Open(run, silence/4)
 		source.Permit([]string{s.Members[last].Name})
-		source.Offer(transfer.Record{Parts: [][]byte{make([]byte, bytes)}})
-		return trial.Beside(ctx, c, func() (int64, error) { return int64(bytes), nil })
+		source.Offer(transfer.Record{Parts: [][]byte{patterned(bytes)}})
+		return trial.OneWay(ctx, c, func() (int64, error) { return int64(bytes), nil })
 	case last:
 		conn, err := grpc.NewClient("passthrough:///"+s.Members[0].Address, grpcring.DialOptions(s.secured(0)...)...)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer conn.Close()
 		to := memory(make([]byte, bytes))
-		return trial.Beside(ctx, c, func() (int64, error) { return 0, s.fetch(ctx, conn, to) })
+		return trial.OneWay(ctx, c, func() (int64, error) { return 0, s.fetch(ctx, conn, to) })
 	}
-	return trial.Beside(ctx, c, func() (int64, error) { return 0, nil })
+	return trial.OneWay(ctx, c, func() (int64, error) { return 0, nil })
+}
+
+// patterned is memory of which each page has its own place, as a state's has.
+func patterned(bytes int) []byte {
+	b := make([]byte, bytes)
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return b
 }
 
 // errFetched ends a fetch that has come to its goal.

@@ -1,7 +1,7 @@
 // Package ringbench measures the ring between real processes, over the transports
 // and with the certificates that training uses: all-reduces as NCCL's tests report
-// them, how fast bytes travel one way, and how fast a joiner fetches a state of as many
-// bytes (fetch.go). The command is internal/cli/benchring.go.
+// them, how fast bytes travel one way, and in turns with that how fast a joiner fetches a
+// state of as many bytes (fetch.go). The command is internal/cli/benchring.go.
 package ringbench
 
 import (
@@ -39,7 +39,16 @@ type Seat struct {
 // Result is what every rank learns.
 type Result struct {
 	AllReduce, OneWay *collective.Measurement
-	Fetch             *collective.Measurement // of a state of rank 0, by the last rank
+	Fetch             *collective.Measurement // of a state of rank 0, by the last rank; in turns with OneWay
+}
+
+// Shares are, for each repetition, the rate of the fetch as a part of the rate one way.
+func (r Result) Shares() []float64 {
+	shares := make([]float64, len(r.Fetch.Seconds))
+	for i, seconds := range r.Fetch.Seconds {
+		shares[i] = r.OneWay.Seconds[i] / seconds
+	}
+	return shares
 }
 
 // Measure takes the seat on a listener, which it closes, and measures together with
@@ -47,15 +56,17 @@ type Result struct {
 func (s Seat) Measure(ctx context.Context, lis net.Listener, trial collective.Trial) (r Result, err error) {
 	server, source, stop := s.serve(lis)
 	defer stop()
-	r.AllReduce, err = s.in(ctx, server, collective.Config{Generation: 1}, trial.AllReduce)
-	if err == nil {
-		r.OneWay, err = s.in(ctx, server, collective.Config{Generation: 2, ChunkBytes: oneWayChunk}, trial.OneWay)
+	err = s.in(ctx, server, collective.Config{Generation: 1}, func(c *collective.Comm) error {
+		r.AllReduce, err = trial.AllReduce(ctx, c)
+		return err
+	})
+	if err != nil {
+		return r, err
 	}
-	if err == nil {
-		r.Fetch, err = s.in(ctx, server, collective.Config{Generation: 3}, func(ctx context.Context, c *collective.Comm) (*collective.Measurement, error) {
-			return s.fetching(ctx, c, source, trial)
-		})
-	}
+	err = s.in(ctx, server, collective.Config{Generation: 2, ChunkBytes: oneWayChunk}, func(c *collective.Comm) error {
+		r.OneWay, r.Fetch, err = s.oneWay(ctx, c, source, trial)
+		return err
+	})
 	return r, err
 }
 
@@ -80,21 +91,20 @@ func (s Seat) serve(lis net.Listener) (server *grpcring.Server, source *transfer
 }
 
 // in closes a ring and measures in it.
-func (s Seat) in(ctx context.Context, server *grpcring.Server, cfg collective.Config,
-	measure func(context.Context, *collective.Comm) (*collective.Measurement, error)) (*collective.Measurement, error) {
+func (s Seat) in(ctx context.Context, server *grpcring.Server, cfg collective.Config, measure func(*collective.Comm) error) error {
 	cfg.Rank, cfg.Members, cfg.Timeout = s.Rank, s.Members, silence
 	waiting, cancel := context.WithTimeout(ctx, s.Wait)
 	defer cancel()
 	transport, err := server.Connect(waiting, cfg, s.options()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	comm, err := collective.New(cfg, transport)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer comm.Close()
-	return measure(ctx, comm)
+	return measure(comm)
 }
 
 // options are how the next rank is dialled.
