@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"parallax/internal/direct"
 )
@@ -101,10 +102,43 @@ func TestDirectDamage(t *testing.T) {
 				t.Error("nothing went wrong")
 			}
 			least := int64(toyBytes + 2*changeBytes)
-			if most := least + (faults+1)*(2+readAhead)*PieceBytes; s.came > most {
+			if most := least + (faults+1)*2*PieceBytes; s.came > most {
 				t.Errorf("%d bytes came where %d do, after %d faults", s.came, least, faults)
 			}
 		})
+	}
+}
+
+// mute is a connection to a host that has died once its greeting was over.
+type mute struct {
+	net.Conn
+	greeted bool
+	closing sync.Once
+	closed  chan struct{}
+}
+
+func (m *mute) Read(p []byte) (int, error) {
+	if m.greeted {
+		<-m.closed
+		return 0, net.ErrClosed
+	}
+	m.greeted = true
+	return m.Conn.Read(p)
+}
+
+func (m *mute) Close() error {
+	m.closing.Do(func() { close(m.closed) })
+	return m.Conn.Close()
+}
+
+// A connection on which nothing comes any more is given up, though nobody ends it.
+func TestDirectSilence(t *testing.T) {
+	r := newDirectRig(t, func(conn net.Conn) net.Conn { return &mute{Conn: conn, closed: make(chan struct{})} })
+	r.serve(0, "a")
+	f := r.fetch("a", &joiner{toy: newToy()})
+	f.Silence = 50 * time.Millisecond
+	if err := f.Run(t.Context()); err == nil || err.Error() != "it has said nothing for 50ms" {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

@@ -1,11 +1,9 @@
 package transfer
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
-	"sync"
 
 	"google.golang.org/grpc"
 
@@ -33,7 +31,7 @@ func (f *Fetch) inlet(ctx context.Context, stream grpc.ServerStreamingClient[pb.
 	}
 	conn, err := f.Direct.Connect(ctx, f.Address, offer)
 	if err == nil {
-		return newFromConn(conn, stream, f.Alloc), nil
+		return newFromConn(ctx, conn, stream), nil
 	}
 	if ctx.Err() == nil && !f.refused.Swap(true) {
 		f.Direct.Tell(fmt.Sprintf("the state comes over gRPC: no direct connection to %s came about: %v", f.Address, err))
@@ -53,74 +51,32 @@ func (i fromStream) next(p *incoming) error { return i.RecvMsg(p) }
 
 func (i fromStream) close() {}
 
-// fromConn reads pieces from a direct connection, a few ahead of who takes them.
+// fromConn reads pieces from a direct connection.
 type fromConn struct {
 	conn   net.Conn
 	stream grpc.ServerStreamingClient[pb.Piece]
-	spent  chan *incoming // to be read into
-	come   chan *incoming // closed after the last
-	ended  error          // why no more come; set before come is closed
-	closed chan struct{}
-	reader sync.WaitGroup
+	stop   func() bool
 }
 
-const (
-	readAhead   = 6       // pieces
-	smallBuffer = 4 << 10 // collects header and sum; payloads are read past it
-)
+// newFromConn is the inlet of a connection, which ends with ctx whatever the other
+// side does.
+func newFromConn(ctx context.Context, conn net.Conn, stream grpc.ServerStreamingClient[pb.Piece]) inlet {
+	return fromConn{conn, stream, context.AfterFunc(ctx, func() { conn.Close() })}
+}
 
-func newFromConn(conn net.Conn, stream grpc.ServerStreamingClient[pb.Piece], alloc func(int) []byte) *fromConn {
-	i := &fromConn{
-		conn: conn, stream: stream, closed: make(chan struct{}),
-		spent: make(chan *incoming, readAhead), come: make(chan *incoming, readAhead),
+func (i fromConn) next(p *incoming) error {
+	err := p.scan(i.conn)
+	if err == nil {
+		p.bad = p.verify()
+		return nil
 	}
-	i.reader.Go(func() { i.read(alloc) })
-	return i
-}
-
-func (i *fromConn) read(alloc func(int) []byte) {
-	defer close(i.come)
-	r := bufio.NewReaderSize(i.conn, smallBuffer)
-	for made := 0; ; {
-		if made < readAhead && len(i.spent) == 0 {
-			made++
-			i.spent <- &incoming{payload: alloc(PieceBytes)}
-		}
-		select {
-		case m := <-i.spent:
-			if err := m.scan(r); err != nil {
-				i.ended = i.why(err)
-				return
-			}
-			i.come <- m
-		case <-i.closed:
-			return
-		}
-	}
-}
-
-// why is how the call has ended whose connection has.
-func (i *fromConn) why(err error) error {
 	if said := i.stream.RecvMsg(&incoming{}); said != nil {
 		return said
 	}
 	return fmt.Errorf("a piece came over gRPC after the direct connection had ended: %w", direct.Ended(err))
 }
 
-// next gives p the piece, and the reader p's memory.
-func (i *fromConn) next(p *incoming) error {
-	m, more := <-i.come
-	if !more {
-		return i.ended
-	}
-	*p, *m = *m, *p
-	i.spent <- m
-	p.bad = p.verify()
-	return nil
-}
-
-func (i *fromConn) close() {
-	close(i.closed)
+func (i fromConn) close() {
+	i.stop()
 	i.conn.Close()
-	i.reader.Wait()
 }

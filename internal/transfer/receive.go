@@ -33,7 +33,7 @@ func (f *Fetch) receive(ctx context.Context, open call, r *pb.StateRequest, p *i
 	defer cancel(nil)
 	for {
 		switch err := from.next(p); {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && ctx.Err() == nil:
 			return came, nil
 		case err != nil:
 			return came, causeOf(ctx, err)
