@@ -3,9 +3,10 @@ package transfer
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"slices"
+
+	"parallax/internal/crc32c"
 )
 
 // A piece travels as header, payload and sum: the CRC-32C of both, little-endian. The
@@ -45,8 +46,6 @@ type Header struct {
 	Total  int64 // bytes of the record
 	Length int   // bytes of the payload
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (h *Header) put(b []byte) {
 	b[0] = byte(h.Kind)
@@ -103,9 +102,9 @@ func pack(h Header, parts ...[]byte) *outgoing {
 
 // seal takes the sum.
 func (m *outgoing) seal() *outgoing {
-	sum := crc32.Checksum(m.head, castagnoli)
+	sum := crc32c.Checksum(m.head)
 	for _, part := range m.parts {
-		sum = crc32.Update(sum, castagnoli, part)
+		sum = crc32c.Update(sum, part)
 	}
 	m.sum = binary.LittleEndian.AppendUint32(nil, sum)
 	return m
@@ -137,12 +136,12 @@ func (m *incoming) scan(r io.Reader) error {
 		return nil
 	}
 	m.payload = m.payload[:m.Length]
-	m.summed = crc32.Checksum(m.head[:], castagnoli)
+	m.summed = crc32c.Checksum(m.head[:])
 	for stretch := range slices.Chunk(m.payload, summedBytes) {
 		if _, err := io.ReadFull(r, stretch); err != nil {
 			return err
 		}
-		m.summed = crc32.Update(m.summed, castagnoli, stretch)
+		m.summed = crc32c.Update(m.summed, stretch)
 	}
 	_, err := io.ReadFull(r, m.sum[:])
 	return err
