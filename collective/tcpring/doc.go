@@ -1,5 +1,5 @@
-// Package tcpring carries the ring's frames on a plain byte stream: a TCP
-// connection, or TLS over one, that package internal/direct has made.
+// Package tcpring carries the ring's frames on a byte stream: a connection that
+// package internal/direct has made, plain or sealed.
 //
 // An [Edge] writes header and payload with one system call, from the memory they
 // lie in, and reads payloads right into the memory they are for

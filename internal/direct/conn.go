@@ -1,44 +1,37 @@
 package direct
 
 import (
+	"io"
 	"net"
-
-	"google.golang.org/grpc/credentials"
 )
 
-// Conn is a direct connection.
+// Conn is a direct connection. One goroutine may write while another reads.
 type Conn struct {
-	net.Conn
-	under *gathered // of TLS; nil: there is none
+	raw net.Conn
+	in  io.Reader // raw, or what opens its records
+	out *sealer   // nil: without TLS
 }
 
 // Plain is a direct connection over one without TLS that has been greeted.
-func Plain(conn net.Conn) *Conn { return &Conn{Conn: conn} }
+func Plain(raw net.Conn) *Conn { return &Conn{raw: raw, in: raw} }
 
-// secured makes a direct connection of one on which handshake puts TLS, if creds are
-// of TLS.
-func secured(raw net.Conn, creds credentials.TransportCredentials, handshake func(net.Conn) (net.Conn, credentials.AuthInfo, error)) (*Conn, credentials.AuthInfo, error) {
-	if creds.Info().SecurityProtocol != "tls" {
-		conn, info, err := handshake(raw)
-		return Plain(conn), info, err
-	}
-	under := gather(raw)
-	conn, info, err := handshake(under)
-	return &Conn{conn, under}, info, err
+// sealed is a direct connection over one on which TLS has greeted.
+func sealed(raw net.Conn, in, out *keys) *Conn {
+	return &Conn{raw, newOpener(raw, in), newSealer(raw, out)}
 }
+
+// Read implements io.Reader.
+func (c *Conn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // WriteAll writes parts one after the other, with as few system calls as it can. It
 // consumes parts, but not the array that they are in.
 func (c *Conn) WriteAll(parts net.Buffers) error {
-	if c.under != nil {
-		c.under.cork()
+	if c.out != nil {
+		return c.out.writeAll(parts)
 	}
-	_, err := parts.WriteTo(c.Conn)
-	if c.under == nil {
-		return err
-	}
-	if flushed := c.under.uncork(); err == nil {
-		err = flushed
-	}
+	_, err := parts.WriteTo(c.raw)
 	return err
 }
+
+// Close ends the connection. Calls blocked in Read and WriteAll return with an error.
+func (c *Conn) Close() error { return c.raw.Close() }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -68,29 +69,33 @@ func (d *Dialer) dial(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // greet says what a direct connection begins with. When ctx ends it is cut short.
-func (d *Dialer) greet(ctx context.Context, raw net.Conn, s secret) (conn *Conn, err error) {
+func (d *Dialer) greet(ctx context.Context, raw net.Conn, s secret) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if _, err := raw.Write([]byte(Magic)); err != nil {
 		return nil, err
 	}
-	if conn, err = d.secure(ctx, raw); err != nil {
+	g, err := d.secure(ctx, raw)
+	if err != nil {
 		return nil, err
 	}
-	err = present(conn, s)
+	err = present(g, s)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return g.begin(), nil
 }
 
 // secure puts TLS on a connection, if there is to be TLS.
-func (d *Dialer) secure(ctx context.Context, raw net.Conn) (*Conn, error) {
-	if d.Credentials == nil {
-		return Plain(raw), nil
+func (d *Dialer) secure(ctx context.Context, raw net.Conn) (*greeting, error) {
+	creds := d.Credentials
+	if creds == nil {
+		creds = insecure.NewCredentials()
 	}
-	conn, _, err := secured(raw, d.Credentials, func(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-		return d.Credentials.ClientHandshake(ctx, cmp.Or(d.Credentials.Info().ServerName, raw.RemoteAddr().String()), raw)
+	return greet(raw, creds, dialler, acceptor, func(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+		return creds.ClientHandshake(ctx, cmp.Or(creds.Info().ServerName, raw.RemoteAddr().String()), raw)
 	})
-	return conn, err
 }

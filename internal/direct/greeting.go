@@ -8,12 +8,13 @@ import (
 	"io"
 	"net"
 
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 )
 
 // Magic is how a direct connection begins, before TLS if there is TLS. Neither
 // HTTP/2 nor TLS begins so.
-const Magic = "PLXRING1"
+const Magic = "PLXRING2"
 
 // Metadata of the streams that negotiate direct connections.
 const (
@@ -26,6 +27,44 @@ const (
 func Asked(md metadata.MD) bool {
 	v := md.Get(keyAsk)
 	return len(v) == 1 && v[0] == "yes"
+}
+
+// greeting is a connection that has yet to be let in.
+type greeting struct {
+	net.Conn // on which secret and welcome are said: TLS over raw, or raw
+	info     credentials.AuthInfo
+	raw      net.Conn
+	in, out  *keys // nil: without TLS
+}
+
+// handshake is that of a client or of a server.
+type handshake func(net.Conn) (net.Conn, credentials.AuthInfo, error)
+
+// greet has creds shake hands. Where they say that they are insecure the connection is
+// plain, and anything else is sealed or fails.
+func greet(raw net.Conn, creds credentials.TransportCredentials, self, other string, shake handshake) (*greeting, error) {
+	g := &greeting{raw: raw}
+	var err error
+	if creds.Info().SecurityProtocol == "insecure" {
+		g.Conn, g.info, err = shake(raw)
+		return g, err
+	}
+	if g.Conn, g.info, err = shake(&byRecord{Conn: raw}); err != nil {
+		return nil, err
+	}
+	if g.in, err = exportKeys(g.info, other); err != nil {
+		return nil, err
+	}
+	g.out, err = exportKeys(g.info, self)
+	return g, err
+}
+
+// begin is the connection after the welcome.
+func (g *greeting) begin() *Conn {
+	if g.out == nil {
+		return Plain(g.raw)
+	}
+	return sealed(g.raw, g.in, g.out)
 }
 
 // secret lets one connection take up one offer. It is said after the handshake, if

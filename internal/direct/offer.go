@@ -49,7 +49,7 @@ func (h *Host) Accept(ctx context.Context, stream grpc.ServerStream, authorize f
 	o := &offer{secret: newSecret(), authorize: authorize, taken: make(chan *Conn, 1)}
 	h.put(o)
 	defer h.revoke(o)
-	if err := stream.SendHeader(metadata.Pairs(keyOffer, hex.EncodeToString(o.secret[:]))); err != nil {
+	if err := stream.SendHeader(metadata.Pairs(keyOffer, o.hex())); err != nil {
 		return nil, err
 	}
 	select {
@@ -68,6 +68,9 @@ type offer struct {
 	authorize func(context.Context) error
 	taken     chan *Conn
 }
+
+// hex is how the secret is said in a header.
+func (o *offer) hex() string { return hex.EncodeToString(o.secret[:]) }
 
 func (h *Host) put(o *offer) {
 	h.mu.Lock()
@@ -96,20 +99,20 @@ func (h *Host) greeted(conn net.Conn) {
 
 func (h *Host) hear(raw net.Conn) error {
 	raw.SetDeadline(time.Now().Add(greetingPatience))
-	conn, info, err := secured(raw, h.creds, h.creds.ServerHandshake)
+	g, err := greet(raw, h.creds, acceptor, dialler, h.creds.ServerHandshake)
 	if err != nil {
 		return err
 	}
-	said, err := hear(conn)
+	said, err := hear(g)
 	if err != nil {
 		return err
 	}
-	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: raw.RemoteAddr(), AuthInfo: info})
-	return h.take(ctx, conn, said)
+	return h.take(g, said)
 }
 
 // take hands a connection to who has offered it, once.
-func (h *Host) take(ctx context.Context, conn *Conn, said secret) error {
+func (h *Host) take(g *greeting, said secret) error {
+	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: g.RemoteAddr(), AuthInfo: g.info})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for o := range h.offers {
@@ -120,11 +123,11 @@ func (h *Host) take(ctx context.Context, conn *Conn, said secret) error {
 			return err
 		}
 		delete(h.offers, o)
-		if err := accept(conn); err != nil {
+		if err := accept(g); err != nil {
 			return err
 		}
-		conn.SetDeadline(time.Time{})
-		o.taken <- conn
+		g.SetDeadline(time.Time{})
+		o.taken <- g.begin()
 		return nil
 	}
 	return errors.New("nobody has offered that")

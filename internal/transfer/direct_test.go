@@ -3,23 +3,28 @@ package transfer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"parallax/internal/certs"
 	"parallax/internal/direct"
+	"parallax/internal/trust"
 )
 
 // newDirectRig is a rig whose pieces come over direct connections, which spoil may
 // tamper with.
-func newDirectRig(t *testing.T, spoil func(net.Conn) net.Conn) *rig {
-	r := newRig(t)
+func newDirectRig(t *testing.T, who trust.Trust, spoil func(net.Conn) net.Conn) *rig {
+	r := newRigWith(t, who.ServerCredentials(slog.Default()))
 	r.tamper = func(int, *outgoing) error { return errors.New("a piece goes over gRPC") }
 	r.dialer = &direct.Dialer{
-		Notice: func(s string) { t.Error(s) },
+		Credentials: who.Node("source").Credentials(),
+		Notice:      func(s string) { t.Error(s) },
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 			if err != nil || spoil == nil {
@@ -47,14 +52,39 @@ func (r *rig) follow(t *testing.T) {
 	j.close(t)
 }
 
-func TestDirect(t *testing.T) { newDirectRig(t, nil).follow(t) }
+func TestDirect(t *testing.T) {
+	for name, who := range map[string]trust.Trust{"plain": {}, "TLS": identity(t)} {
+		t.Run(name, func(t *testing.T) { newDirectRig(t, who, nil).follow(t) })
+	}
+}
 
-// spoiled is a connection on which things go wrong once its greeting is over.
+// identity is a certificate for the source, and for who fetches from it.
+func identity(t *testing.T) trust.Trust {
+	t.Helper()
+	authority, err := certs.Init(filepath.Join(t.TempDir(), "pki"), "test", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := authority.Issue(certs.Request{Role: certs.Node, Name: "source", Days: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := trust.Load(trust.Files{TLS: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return who
+}
+
+// spoiled is a connection on which things go wrong once its greeting is over, in which
+// nobody reads more than greetingBytes at a time.
 type spoiled struct {
 	net.Conn
 	*spoiler
 	greeted bool
 }
+
+const greetingBytes = 32 << 10
 
 // spoiler is shared by all connections of a test.
 type spoiler struct {
@@ -67,8 +97,8 @@ func (s *spoiled) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.greeted = s.greeted || len(p) > greetingBytes
 	if !s.greeted || err != nil {
-		s.greeted = true
 		return n, err
 	}
 	s.came += int64(n)
@@ -82,7 +112,11 @@ func (s *spoiled) Read(p []byte) (int, error) {
 // What is damaged on a direct connection, or breaks off, is asked for again from the
 // last piece that was good.
 func TestDirectDamage(t *testing.T) {
-	for name, odds := range map[string]struct{ flip, cut int }{"flips": {flip: 20}, "cuts": {cut: 10}} {
+	secure := identity(t)
+	for name, odds := range map[string]struct {
+		who       trust.Trust
+		flip, cut int
+	}{"flips": {flip: 20}, "cuts": {cut: 10}, "TLS flips": {who: secure, flip: 20}, "TLS cuts": {who: secure, cut: 10}} {
 		t.Run(name, func(t *testing.T) {
 			rng, faults := rand.New(rand.NewPCG(1, 2)), int64(0)
 			s := &spoiler{do: func(read []byte) error {
@@ -96,7 +130,7 @@ func TestDirectDamage(t *testing.T) {
 				}
 				return nil
 			}}
-			r := newDirectRig(t, func(conn net.Conn) net.Conn { return &spoiled{Conn: conn, spoiler: s} })
+			r := newDirectRig(t, odds.who, func(conn net.Conn) net.Conn { return &spoiled{Conn: conn, spoiler: s} })
 			r.follow(t)
 			if faults == 0 {
 				t.Error("nothing went wrong")
@@ -133,7 +167,7 @@ func (m *mute) Close() error {
 
 // A connection on which nothing comes any more is given up, though nobody ends it.
 func TestDirectSilence(t *testing.T) {
-	r := newDirectRig(t, func(conn net.Conn) net.Conn { return &mute{Conn: conn, closed: make(chan struct{})} })
+	r := newDirectRig(t, trust.Trust{}, func(conn net.Conn) net.Conn { return &mute{Conn: conn, closed: make(chan struct{})} })
 	r.serve(0, "a")
 	f := r.fetch("a", &joiner{toy: newToy()})
 	f.Silence = 50 * time.Millisecond

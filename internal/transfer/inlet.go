@@ -2,8 +2,8 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 
 	"google.golang.org/grpc"
 
@@ -53,14 +53,14 @@ func (i fromStream) close() {}
 
 // fromConn reads pieces from a direct connection.
 type fromConn struct {
-	conn   net.Conn
+	conn   *direct.Conn
 	stream grpc.ServerStreamingClient[pb.Piece]
 	stop   func() bool
 }
 
 // newFromConn is the inlet of a connection, which ends with ctx whatever the other
 // side does.
-func newFromConn(ctx context.Context, conn net.Conn, stream grpc.ServerStreamingClient[pb.Piece]) inlet {
+func newFromConn(ctx context.Context, conn *direct.Conn, stream grpc.ServerStreamingClient[pb.Piece]) inlet {
 	return fromConn{conn, stream, context.AfterFunc(ctx, func() { conn.Close() })}
 }
 
@@ -69,6 +69,15 @@ func (i fromConn) next(p *incoming) error {
 	if err == nil {
 		p.bad = p.verify()
 		return nil
+	}
+	return i.why(err)
+}
+
+// why is how the call has ended whose connection has. Of one that was tampered with
+// only its reader knows.
+func (i fromConn) why(err error) error {
+	if _, forged := errors.AsType[*direct.Forged](err); forged {
+		return err
 	}
 	if said := i.stream.RecvMsg(&incoming{}); said != nil {
 		return said

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"parallax/internal/direct"
@@ -117,8 +118,14 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigWith(t, insecure.NewCredentials())
+}
+
+// newRigWith is a rig with credentials for direct connections.
+func newRigWith(t *testing.T, creds credentials.TransportCredentials) *rig {
+	t.Helper()
 	r := &rig{t: t}
-	host := direct.NewHost(insecure.NewCredentials())
+	host := direct.NewHost(creds)
 	r.source = NewSource(func(_ context.Context, node string) error { return r.strangers[node] }, host)
 	r.source.Open("r", 10*time.Millisecond)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
