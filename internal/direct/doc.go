@@ -29,9 +29,9 @@
 // # What travels
 //
 // Without TLS, bytes. With TLS, secret and welcome are the last that TLS carries, and
-// records of our own follow on the connection below, as in DTLS-SRTP (RFC 5764): TLS's
-// own cost as much as plain again, for copies and for records of 16 KiB. Primitives are
-// the standard library's. Each direction has a secret of its own, which both sides take
+// records of our own follow on the connection below, as in DTLS-SRTP (RFC 5764), because
+// TLS's are copied twice more and are no longer than 16 KiB. Primitives are the standard
+// library's. Each direction has a secret of its own, which both sides take
 // from the handshake (RFC 8446, section 7.5), and AES-128-GCM keys from it with HKDF.
 //
 //	length      4   big-endian, of the bytes before they were sealed: 1 to 128 KiB

@@ -86,6 +86,7 @@ func (k *keys) follow() (err error) {
 		return err
 	}
 	block, err := aes.NewCipher(key)
+	clear(key)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ type Forged struct {
 }
 
 func (f *Forged) Error() string {
-	return fmt.Sprintf("record %d from %v does not open: somebody on the way has changed, removed, repeated or moved one", f.record, f.from)
+	return fmt.Sprintf("record %d from %v does not open: it was tampered with on the way, or is out of order", f.record, f.from)
 }
 
 // Read implements io.Reader. It gives the bytes of one record at most.
