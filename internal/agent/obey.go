@@ -140,6 +140,7 @@ func (c *captain) enter(v *pb.View) (over bool, err error) {
 		c.giveUp(err)
 		return true, err
 	}
+	keeps := c.generation > 0 // else it holds what all start from, or what a checkpoint has
 	c.generation, c.view = v.Generation, v
 	c.trainer.ForgetLeave()
 	rank := c.rankIn(v)
@@ -147,7 +148,7 @@ func (c *captain) enter(v *pb.View) (over bool, err error) {
 		return true, fmt.Errorf("generation %d has no place for node %s: %s", v.Generation, c.o.Name, v.Reason)
 	}
 	c.log.Info("view", "generation", v.Generation, "rank", rank, "world", len(v.Members))
-	c.training = startTraining(c.agent, v, rank)
+	c.training = startTraining(c.agent, v, rank, keeps)
 	return false, nil
 }
 

@@ -1,8 +1,8 @@
 package agent
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"parallax/collective"
@@ -16,6 +16,7 @@ type training struct {
 	*agent
 	view   *pb.View
 	rank   int
+	keeps  bool // what it holds until it has fetched another state
 	comm   *collective.Comm
 	cancel context.CancelFunc
 	done   chan outcome
@@ -28,9 +29,9 @@ type outcome struct {
 	err      error // or it broke off
 }
 
-func startTraining(a *agent, v *pb.View, rank int) *training {
+func startTraining(a *agent, v *pb.View, rank int, keeps bool) *training {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &training{agent: a, view: v, rank: rank, cancel: cancel, done: make(chan outcome, 1)}
+	t := &training{agent: a, view: v, rank: rank, keeps: keeps, cancel: cancel, done: make(chan outcome, 1)}
 	go func() { t.done <- t.run(ctx) }()
 	return t
 }
@@ -105,14 +106,9 @@ func (t *training) fetch(ctx context.Context) error {
 	if mine {
 		t.source.Break()
 	}
-	if err := t.trainer.Synchronize(ctx, int(t.view.SourceRank), mine); err != nil || !mine {
-		return err
-	}
-	digest, err := t.trainer.Digest()
-	if err == nil && !bytes.Equal(digest, t.view.Digest) {
-		source := t.view.Members[t.view.SourceRank]
-		err = fmt.Errorf("the state fetched from %s has digest %.8x, but %s holds %.8x: check both hosts with parallax verify",
-			source.NodeId, digest, source.NodeId, t.view.Digest)
+	err := t.trainer.Synchronize(ctx, train.Sync{Root: int(t.view.SourceRank), Digest: t.view.Digest, Fetch: mine, Keep: t.keeps})
+	if damaged := new(train.DigestError); errors.As(err, &damaged) {
+		err = fmt.Errorf("the state fetched from %s: %w: check both hosts with parallax verify", t.view.Members[t.view.SourceRank].NodeId, err)
 	}
 	return err
 }

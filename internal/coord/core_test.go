@@ -283,6 +283,7 @@ func message(t *testing.T, d *datadriven.TestData) *pb.NodeMessage {
 		return &pb.NodeMessage{Kind: &pb.NodeMessage_Step{Step: report(t, d)}}
 	case "eval":
 		e := &pb.EvalReport{Generation: 1, Tokens: 4096}
+		d.MaybeScanArgs(t, "generation", &e.Generation)
 		d.ScanArgs(t, "step", &e.Step)
 		d.ScanArgs(t, "loss", &e.Loss)
 		return &pb.NodeMessage{Kind: &pb.NodeMessage_Eval{Eval: e}}

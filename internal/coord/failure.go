@@ -318,10 +318,10 @@ func (c *Core) save() {
 func (c *Core) bestSurvivor() *node {
 	var best *node
 	for _, n := range c.ranks {
-		if !n.alive() || n.broken || !c.caughtUp(n) {
+		if !n.alive() || n.broken || !c.caughtUp(n) && !c.holds(n) {
 			continue
 		}
-		if best == nil || n.held && !best.held || n.held == best.held && n.applied > best.applied {
+		if best == nil || n.held && !best.held || n.held == best.held && c.ahead(n, best) {
 			best = n
 		}
 	}
@@ -329,13 +329,10 @@ func (c *Core) bestSurvivor() *node {
 }
 
 // worthSaving reports whether n holds steps that no checkpoint has.
-func (c *Core) worthSaving(n *node) bool {
-	known := c.began
-	if c.checkpoint != nil {
-		known = max(known, c.checkpoint.Step)
-	}
-	return n.applied > known
-}
+func (c *Core) worthSaving(n *node) bool { return n.applied > c.restartStep() }
+
+// restartStep is the step that the run would go on from if all its nodes were lost.
+func (c *Core) restartStep() int64 { return max(c.began, c.checkpoint.GetStep()) }
 
 // saved takes the news of a checkpoint.
 func (c *Core) saved(n *node, r *pb.CheckpointReport) {

@@ -2,6 +2,7 @@ package coord
 
 import (
 	"fmt"
+	"slices"
 
 	pb "parallax/proto/parallax/v1"
 )
@@ -15,6 +16,8 @@ type fake struct {
 	state      string         // digest of what it holds; empty: nothing whole
 	view       *pb.View       // that it trains in, nil: none
 	generation uint64         // of the newest view that it was in
+	fetches    bool           // it has yet to fetch that view's state
+	keeps      bool           // and keeps what it holds until then, since it was in a view before
 	ready      *pb.Ready      // what it said when it was ready
 	leave      bool           // it has been told to leave that after the step
 	stop       bool           // it has been told to end the run after the step
@@ -26,6 +29,11 @@ type fake struct {
 	saves      bool           // it is to write a checkpoint
 	unfit      bool           // it has asked to leave, or could not save
 	gone       bool           // it is dead, or has ended
+}
+
+// there reports whether a node can tell the core what it holds, and go on.
+func (n *fake) there() bool {
+	return !n.gone && !n.silent && !n.unfit && n.link.conn != 0
 }
 
 // come starts a node, which is ready at once with the state that all start from.
@@ -44,7 +52,8 @@ func (w *world) obey(n *fake, m *pb.CoordinatorMessage) {
 		n.link.recorded(k.Recorded.Step)
 	case *pb.CoordinatorMessage_View:
 		n.view, n.leave, n.owes, n.near, n.order = k.View, false, 0, false, nil
-		n.generation = k.View.Generation
+		n.keeps, n.generation = n.generation > 0, k.View.Generation
+		n.fetches = slices.ContainsFunc(k.View.Members, func(m *pb.Member) bool { return m.NodeId == n.name && m.Fetch })
 	case *pb.CoordinatorMessage_Fetch:
 		n.order, n.near, n.step, n.state = k.Fetch, false, 0, ""
 	case *pb.CoordinatorMessage_Halt:
@@ -81,14 +90,14 @@ func (w *world) ring() (in []*fake, whole bool) {
 
 // enter has the members of a whole ring fetch what they are to fetch.
 func (w *world) enter(in []*fake) {
-	for rank, n := range in {
-		if w.view.Members[rank].Fetch && n.step <= w.view.ResumeStep {
-			n.hold(max(n.step, w.view.ResumeStep))
+	for _, n := range in {
+		if n.fetches {
+			n.hold(w.view.ResumeStep)
 		}
 	}
 }
 
-func (n *fake) hold(step int64) { n.step, n.state = step, fmt.Sprint("s", step) }
+func (n *fake) hold(step int64) { n.step, n.state, n.fetches = step, fmt.Sprint("s", step), false }
 
 // advance has a whole ring make a step, if it is not at the end already.
 func (w *world) advance(in []*fake) {
@@ -175,13 +184,28 @@ func (w *world) tear(in []*fake) {
 	w.die(in[w.IntN(len(in))])
 }
 
-// breakOff has a member find its ring broken. If it was to fetch it may have half a
-// state by then.
-func (w *world) breakOff(n *fake) {
-	for _, m := range n.view.Members {
-		if m.NodeId == n.name && m.Fetch && n.step < n.view.ResumeStep && w.IntN(2) == 0 {
-			n.step, n.state = 0, ""
+// loseHolders has all members die who hold the newest view's state, where the others have
+// yet to fetch it, and keep what they have.
+func (w *world) loseHolders() {
+	in, _ := w.ring()
+	if !slices.ContainsFunc(in, func(n *fake) bool { return n.fetches && n.keeps }) {
+		return
+	}
+	for _, n := range in {
+		if !n.fetches {
+			w.die(n)
 		}
+	}
+}
+
+// breakOff has a member find its ring broken. If it was to fetch it may have all of the
+// state by then, or, if it keeps nothing, half of it.
+func (w *world) breakOff(n *fake) {
+	switch roll := w.IntN(8); {
+	case n.fetches && roll == 0:
+		n.hold(n.view.ResumeStep)
+	case n.fetches && roll < 5 && !n.keeps:
+		n.step, n.state = 0, ""
 	}
 	n.owes = n.view.Generation
 	w.answer(n)

@@ -22,14 +22,28 @@ func (c *Core) sendMembers(h *pb.HaltOrder) {
 	}
 }
 
-// holds reports whether n, which was in the view, can hand its state on. One that
-// was to fetch it may still have the state that it came with.
+// holds reports whether n, which was in the view, can hand its state on.
 func (c *Core) holds(n *node) bool {
-	return c.member(n) && n.alive() && !n.broken && n.held && len(n.digest) > 0 && c.caughtUp(n)
+	told := n.held && len(n.digest) > 0
+	return c.member(n) && n.alive() && !n.broken && told && (c.caughtUp(n) || c.worthKeeping(n))
 }
 
-// caughtUp reports whether n has the state that the view began with.
+// caughtUp reports whether n has the state that the view began with. One that was to
+// fetch it may still have that which it came with.
 func (c *Core) caughtUp(n *node) bool { return !n.behind || bytes.Equal(n.digest, c.view.Digest) }
+
+// worthKeeping reports whether an older state than the view began with is worth going on
+// from, where nobody has that any more: one that is newer than what the run could begin
+// anew from, or a step older at most.
+func (c *Core) worthKeeping(n *node) bool { return n.applied+1 >= c.restartStep() }
+
+// ahead reports whether a's state is the one to go on from, and not b's.
+func (c *Core) ahead(a, b *node) bool {
+	if up := c.caughtUp(a); up != c.caughtUp(b) {
+		return up
+	}
+	return a.applied > b.applied
+}
 
 // fit lists the nodes that can be in the next view, by name: the members who have
 // told what they hold, and the joiners who hold it too. If those are too few, all who
@@ -104,11 +118,12 @@ func (c *Core) endWithoutState() {
 }
 
 // nextView goes on with whoever is fit, at the highest step that one of the
-// members has applied.
+// members holds.
 func (c *Core) nextView() {
 	before, fit := c.ranks, c.fit()
 	source := c.bestHolder(fit)
 	c.flushTallies(source.applied)
+	c.goBack(source)
 	why := c.changes(fit)
 	c.dismissOthers(fit)
 	c.ranks = order(fit)
@@ -120,11 +135,22 @@ func (c *Core) nextView() {
 	c.enter(view)
 }
 
+// goBack says which steps are made again, since nobody is left who holds the state that
+// the view began with.
+func (c *Core) goBack(source *node) {
+	switch first, last := source.applied+1, c.view.ResumeStep; {
+	case first == last:
+		c.notice(nil, true, "step %d is made again: nobody is left who holds its state, and %s has kept the one before", last, source.name())
+	case first < last:
+		c.notice(nil, true, "steps %d to %d are made again: nobody is left who holds a newer state than %s", first, last, source.name())
+	}
+}
+
 // bestHolder is the first of those who hold the most steps.
 func (c *Core) bestHolder(fit []*node) *node {
 	var best *node
 	for _, n := range fit {
-		if c.holds(n) && (best == nil || n.applied > best.applied) {
+		if c.holds(n) && (best == nil || c.ahead(n, best)) {
 			best = n
 		}
 	}

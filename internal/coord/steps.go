@@ -172,7 +172,7 @@ func (c *Core) evaluated(n *node, r *pb.EvalReport) {
 		return
 	}
 	known := c.evaluation
-	if known == nil || r.Step > known.Step {
+	if known == nil || r.Step > known.Step || r.Step == known.Step && c.givenUp(known) {
 		c.evaluation, c.evaluator = r, n
 		c.publish(&pb.RunEvent{Kind: &pb.RunEvent_Eval{Eval: r}})
 		return
@@ -180,6 +180,11 @@ func (c *Core) evaluated(n *node, r *pb.EvalReport) {
 	if r.Step == known.Step && math.Float64bits(r.Loss) != math.Float64bits(known.Loss) {
 		c.diverged("validation loss after step", r.Step, c.evaluator, known.Loss, n, r.Loss)
 	}
+}
+
+// givenUp reports whether an evaluation is of a step that is made again.
+func (c *Core) givenUp(e *pb.EvalReport) bool {
+	return e.Generation < c.view.Generation && e.Step > c.view.ResumeStep
 }
 
 // diagnosed publishes a look into the layers. A view may begin with the one that

@@ -36,6 +36,7 @@ type world struct {
 	left      int // how many nodes could go on then, see well
 	followed  int // joiners that came in with the state that they had fetched beside the run
 	carried   int // joiners that took it in the ring
+	back      int // views that begin at an earlier step, since nobody was left who held the later one
 	dealt     int // views whose slots were dealt by measured speed
 }
 
@@ -127,6 +128,9 @@ func (w *world) check(v *pb.View) {
 	if w.anew && (v.ResumeStep <= w.published || w.lacks) {
 		w.published, w.anew, w.lacks = v.ResumeStep, false, false
 	}
+	if v.ResumeStep < w.published && w.heldBefore() <= v.ResumeStep {
+		w.back, w.published = w.back+1, v.ResumeStep
+	}
 	if v.ResumeStep != w.published {
 		w.t.Errorf("generation %d begins at step %d, but %d are told", v.Generation, v.ResumeStep, w.published)
 	}
@@ -151,6 +155,17 @@ func (w *world) check(v *pb.View) {
 	if v.Members[v.SourceRank].Fetch {
 		w.t.Errorf("generation %d: the source fetches", v.Generation)
 	}
+}
+
+// heldBefore is the highest step that a node of the view before holds, of those who can
+// say so.
+func (w *world) heldBefore() (highest int64) {
+	for _, m := range w.view.Members {
+		if n := w.member(m); n.there() && n.generation == w.view.Generation && n.state != "" {
+			highest = max(highest, n.step)
+		}
+	}
+	return highest
 }
 
 func (w *world) pass(d time.Duration) {

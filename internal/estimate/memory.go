@@ -17,7 +17,8 @@ type Part struct {
 
 // Memory is what a rank needs at most, at rank 0, which also writes checkpoints and
 // looks into the layers. A node that a joiner fetches the state from needs up to
-// three more copies of it meanwhile, see internal/transfer.
+// three more copies of it meanwhile, see internal/transfer; one that takes the state of
+// another after a torn step, one more in the host's memory, see [train.Sync].
 type Memory []Part
 
 // Total is the sum of all parts: what a device needs that computes in the host's

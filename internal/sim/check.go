@@ -55,13 +55,15 @@ func (o *Outcome) touched() map[int]bool {
 	return hit
 }
 
-// end wants the run complete if enough nodes were left in peace, and one of them has
-// the state. Otherwise it may have had too few, or have been asked to stop by one that
-// was to leave.
+// inPeace counts the nodes that no fault has hit, which have been there from the start.
+func (c *checker) inPeace() int { return c.out.Scenario.Nodes - len(c.out.touched()) }
+
+// end wants the run complete if enough nodes were left in peace. Otherwise it may have
+// had too few, or have been asked to stop by one that was to leave.
 func (c *checker) end() {
 	s, done := c.out.Scenario, c.out.Done
 	allowed := []int32{coord.ExitDone}
-	if s.Nodes-len(c.out.touched()) < max(s.MinNodes, 1) || !c.holderInPeace() {
+	if c.inPeace() < max(s.MinNodes, 1) {
 		allowed = append(allowed, coord.ExitQuorumLost, coord.ExitRequeue)
 	}
 	if !slices.Contains(allowed, done.ExitCode) {
@@ -85,9 +87,12 @@ func (c *checker) history() {
 			c.errorf("step %d: loss %v, undisturbed %v", s.Step, s.Loss, want)
 		}
 	}
-	told := due - 1
-	if told > c.out.Done.Step && !c.out.Anew || told < c.out.Done.Step && !c.out.Lacks {
-		c.errorf("%d steps were told, and %d made", told, c.out.Done.Step)
+	told, made := due-1, c.out.Done.Step // by those who are left
+	for _, v := range c.out.Views {
+		made = max(made, v.ResumeStep)
+	}
+	if told > made && !c.out.Anew || told < made && !c.out.Lacks {
+		c.errorf("%d steps were told, and %d made", told, made)
 	}
 }
 
@@ -179,13 +184,17 @@ func (c *checker) samples() {
 }
 
 // repeats wants those who go on to the next view to have begun at most one step
-// that does not count. What the others were at is lost with them.
+// that does not count. What the others were at is lost with them; but where all are who
+// hold a view's state, the next one begins at most a step before that.
 func (c *checker) repeats() {
 	if c.out.Anew {
 		return
 	}
 	for i, v := range c.out.Views[:max(len(c.out.Views)-1, 0)] {
 		next, last := c.out.Views[i+1], int64(0)
+		if next.ResumeStep < v.ResumeStep-1 && c.inPeace() > 0 {
+			c.errorf("generation %d begins after step %d, and the one before after step %d", next.Generation, next.ResumeStep, v.ResumeStep)
+		}
 		for _, at := range c.out.Places {
 			goesOn := slices.ContainsFunc(next.Members, func(m *pb.Member) bool { return m.NodeId == at.Node && !m.Fetch })
 			if goesOn && at.Generation == v.Generation && at.Phase == train.Backward {
@@ -199,7 +208,8 @@ func (c *checker) repeats() {
 }
 
 // state wants the last step saved, with the undisturbed bits, if anybody who held it
-// was left in peace; and any checkpoint that is there to have its step's bits.
+// was left in peace, and the one before if anybody was at all; and any checkpoint that is
+// there to have its step's bits.
 func (c *checker) state() {
 	for step, path := range c.out.Checkpoints {
 		got, err := stateBytes(path)
@@ -213,8 +223,12 @@ func (c *checker) state() {
 			c.errorf("the checkpoint of step %d has other bits than the undisturbed run's", step)
 		}
 	}
-	if c.out.Done.Step > 0 && !c.saved(c.out.Done.Step) && c.holderInPeace() {
-		c.errorf("no checkpoint of step %d, the last", c.out.Done.Step)
+	switch last := c.out.Done.Step; {
+	case last == 0 || c.saved(last):
+	case c.holderInPeace():
+		c.errorf("no checkpoint of step %d, the last", last)
+	case last > 1 && !c.saved(last-1) && c.inPeace() > 0:
+		c.errorf("no checkpoint of step %d, the last, nor of the one before", last)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // time: phase Phase of a step that is Step or later.
 type Fault struct {
 	Do    Action
-	Node  int           // to whom
+	Node  int           // to whom; Anybody: to who has come to the place
 	Peer  int           // the other end of an edge that is cut or slowed, may be Coordinator
 	For   time.Duration // after which Freeze, Cut, Slow and Crash are undone; 0: never, for Crash
 	Extra time.Duration // latency, of Slow
@@ -61,6 +61,9 @@ func (f Fault) place() string {
 
 func (f Fault) what() string {
 	who, peer := nodeName(f.Node), nodeName(f.Peer)
+	if f.Node == Anybody {
+		who = "that node"
+	}
 	switch f.Do {
 	case Kill:
 		return who + " is killed"

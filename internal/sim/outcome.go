@@ -72,12 +72,14 @@ func (o *Outcome) note(e *pb.RunEvent, say func(string, ...any)) {
 	}
 }
 
-// noteStep takes a step. A coordinator that has come back from a crash tells again what
-// had not been on record, which must be the same; it may have been made again by
-// another generation.
+// noteStep takes a step. It may be told again where all were lost who had made it, by a
+// later generation that makes it again; or, as it was, by a coordinator that has come back
+// from a crash, where it had not been on record.
 func (o *Outcome) noteStep(s *pb.StepSummary, at int64) {
-	again := func(told *pb.StepSummary) bool { return told.Step == s.Step && told.Loss == s.Loss }
-	if i := slices.IndexFunc(o.Steps, again); o.Crashes > 0 && i >= 0 {
+	again := func(told *pb.StepSummary) bool {
+		return told.Step == s.Step && told.Loss == s.Loss && (o.Crashes > 0 || told.Generation < s.Generation)
+	}
+	if i := slices.IndexFunc(o.Steps, again); i >= 0 {
 		o.Steps[i] = s
 		return
 	}

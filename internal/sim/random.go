@@ -10,8 +10,9 @@ import (
 
 // Random fills in a scenario's nodes and faults from its seed: clusters of two to
 // four, of which one to all are needed, and one to four things that go wrong, each
-// of which may be followed by the node's return, and by its death while it fetches; or
-// the coordinator crashes, once or twice, and comes back.
+// of which may be followed by the node's return, and by its death while it fetches, or by
+// another's who may be its source; or the coordinator crashes, once or twice, and comes
+// back.
 func Random(s Scenario) Scenario {
 	d := &dice{rand.New(rand.NewPCG(s.Seed, 7)), &s}
 	s.Nodes = 2 + d.IntN(3)
@@ -31,9 +32,11 @@ type dice struct {
 func (d *dice) mishap() {
 	f := d.place(Fault{Node: d.IntN(d.s.Nodes)})
 	switch roll := d.IntN(100); {
-	case roll < 40:
+	case roll < 32:
 		f.Do = Kill
 		d.lose(f)
+	case roll < 40:
+		d.tear(f)
 	case roll < 50:
 		f.Do, f.For = Freeze, d.span(4*d.s.FailureTimeout)
 		d.lose(f)
@@ -48,6 +51,22 @@ func (d *dice) mishap() {
 		d.add(f)
 	default:
 		d.crash(f)
+	}
+}
+
+// tear has a node die when the first one is about to apply a step, so that others may
+// have to do without, and then some of those who have applied it, before or while they
+// hand their state on.
+func (d *dice) tear(f Fault) {
+	f.Do, f.Phase, f.Who = Kill, train.Apply, Anybody
+	d.lose(f)
+	next := Fault{Do: Kill, Node: Anybody, Who: Anybody, Step: f.Step, Phase: agent.Fetch}
+	for range 1 + d.IntN(2) {
+		d.add(next)
+	}
+	if d.IntN(4) == 0 {
+		next.After = time.Duration(d.Int64N(int64(maxLatency)))
+		d.add(next)
 	}
 }
 

@@ -188,6 +188,9 @@ func (w *world) takeDue(who int, at agent.Place) (due []Fault) {
 // to their place, n if that is a node.
 func (w *world) begins(due []Fault, who int, phase train.Phase, step int64, n *node) {
 	for _, f := range due {
+		if f.Node == Anybody {
+			f.Node = who
+		}
 		if f.After > 0 {
 			time.AfterFunc(f.After, func() { w.happen(f, nil) })
 			continue

@@ -45,6 +45,12 @@ func TestScenarios(t *testing.T) {
 			{Do: sim.Kill, Node: 2, Who: 2, Step: 3, Phase: train.Reduce},
 			{Do: sim.Launch, Node: 2, Who: sim.Anybody, Step: 5, Phase: train.Load},
 			{Do: sim.Kill, Node: 3, Who: 2, Step: 0, Phase: agent.Fetch}}, 0},
+		"the only one dies that has applied a torn step, before the others have its state": {4, 2, []sim.Fault{
+			{Do: sim.Kill, Node: 2, Who: 2, Step: 5, Phase: train.Apply},
+			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: agent.Fetch}}, 0},
+		"the only one dies that has applied a torn step, and the others are too few": {4, 3, []sim.Fault{
+			{Do: sim.Kill, Node: 2, Who: 2, Step: 5, Phase: train.Apply},
+			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: agent.Fetch}}, 69},
 		"two of four die in different phases of a step": {4, 2, []sim.Fault{
 			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: train.Update},
 			{Do: sim.Kill, Node: 3, Who: 2, Step: 5, Phase: train.Backward}}, 0},
@@ -61,6 +67,9 @@ func TestScenarios(t *testing.T) {
 			out := b.play(t, s)
 			if out.Done.GetExitCode() != c.code || len(out.Fired) != len(c.faults) {
 				t.Errorf("it ended with code %d after %d of %d faults, want code %d\n%s", out.Done.GetExitCode(), len(out.Fired), len(c.faults), c.code, out.Story)
+			}
+			if again := strings.Contains(out.Story.String(), "step 5 is made again"); again != (strings.Contains(name, "torn") && c.code == 0) {
+				t.Errorf("step 5 is made again: %v\n%s", again, out.Story)
 			}
 		})
 	}

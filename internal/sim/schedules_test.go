@@ -85,6 +85,7 @@ type tally struct {
 	ends  map[int32]int
 	fired map[sim.Action]int
 	views int
+	back  int // views that begin before the one before them
 }
 
 func (c *tally) add(out sim.Outcome) {
@@ -95,18 +96,23 @@ func (c *tally) add(out sim.Outcome) {
 	}
 	c.ends[out.Done.GetExitCode()]++
 	c.views += len(out.Views)
+	for i := range out.Views {
+		if i > 0 && out.Views[i].ResumeStep < out.Views[i-1].ResumeStep {
+			c.back++
+		}
+	}
 	for _, f := range out.Fired {
 		c.fired[f.Do]++
 	}
 }
 
 func (c *tally) String() string {
-	return fmt.Sprintf("exit codes %v, %d views, actions %v", c.ends, c.views, c.fired)
+	return fmt.Sprintf("exit codes %v, %d views of which %d go back, actions %v", c.ends, c.views, c.back, c.fired)
 }
 
-// check wants most runs complete, some not, and more views than runs.
+// check wants most runs complete, some not, more views than runs, and some that go back.
 func (c *tally) check(t *testing.T, runs int) {
-	if c.ends[0] < runs/2 || c.ends[69]+c.ends[75] < runs/100 || c.views < 3*runs/2 {
+	if c.ends[0] < runs/2 || c.ends[69]+c.ends[75] < runs/100 || c.views < 3*runs/2 || c.back < runs/500 {
 		t.Errorf("%v: the schedules are not what they should be", c)
 	}
 	for action := sim.Kill; action <= sim.Crash; action++ {

@@ -309,9 +309,7 @@ func (c cluster) catchUp(t *testing.T) {
 		}
 	}
 	most := c[root].Applied()
-	c.each(t, func(_ int, trainer *Trainer) error {
-		return trainer.Synchronize(context.Background(), root, trainer.Applied() < most)
-	})
+	c.synchronize(t, root, func(rank int) bool { return c[rank].Applied() < most })
 }
 
 // What travels is as much as with sum-f32, but for the magnitudes: 8 bytes for each

@@ -125,9 +125,7 @@ func (c cluster) replace(t *testing.T, dead int) {
 	}
 	c.enter(t)
 	most := c[root].Applied()
-	c.each(t, func(rank int, trainer *Trainer) error {
-		return trainer.Synchronize(context.Background(), root, rank == dead || trainer.Applied() < most)
-	})
+	c.synchronize(t, root, func(rank int) bool { return rank == dead || c[rank].Applied() < most })
 }
 
 // A step that its context ends has not happened either.
@@ -182,38 +180,82 @@ func TestDivergence(t *testing.T) {
 	}
 }
 
-// A rank that dies while another fetches its state hurts only the one that fetches,
-// and that one knows.
+// A rank that dies while others fetch a state hurts only those who have nothing that they
+// keep meanwhile, and they know.
 func TestDeathWhileFetching(t *testing.T) {
-	spec := testSpec(t)
-	c := newCluster(t, spec, 3)
-	c.train(t, 2)
-	want, err := c[0].Digest()
-	if err != nil {
-		t.Fatal(err)
+	for _, reduction := range []string{"sum-f32", "sum-exact"} {
+		for bucket := range 5 {
+			spec := testSpec(t, "train.reduction="+reduction)
+			c := newCluster(t, spec, 4)
+			c.train(t, 2)
+			older := digest(t, c[3])
+			c = cluster{c[0], c[1], c[2], newTestTrainer(t, spec), c[3]}
+			c[:3].enter(t)
+			c[:3].train(t, 1)
+			want := digest(t, c[0])
+			c.enter(t, mem.Fault{Kind: mem.Fail, Rank: 1, Step: 0, Phase: collective.Broadcast, Bucket: bucket})
+			errs := c.fetch(0, want, func(rank int) bool { return rank > 2 })
+			for rank, trainer := range c[:3] {
+				if errs[rank] == nil || !bytes.Equal(digest(t, trainer), want) || trainer.Whole() != nil {
+					t.Errorf("part %d, rank %d: %v, and its state has changed", bucket, rank, errs[rank])
+				}
+			}
+			if _, err := c[3].Step(context.Background()); err == nil || c[3].Whole() == nil {
+				t.Errorf("part %d: half a state is taken for whole: %v, %v", bucket, err, c[3].Whole())
+			}
+			if errs[4] == nil || c[4].Whole() != nil || c[4].Applied() != 2 || !bytes.Equal(digest(t, c[4]), older) {
+				t.Errorf("part %d: who keeps step 2 holds step %d: %v, %v", bucket, c[4].Applied(), errs[4], c[4].Whole())
+			}
+			c.enter(t)
+			c.synchronize(t, 1, func(rank int) bool { return rank > 2 })
+			if !bytes.Equal(c.digest(t), want) {
+				t.Error("the second attempt brings another state")
+			}
+			c.train(t, 1)
+		}
 	}
-	c[2] = newTestTrainer(t, spec)
-	c.enter(t, mem.Fault{Kind: mem.Fail, Rank: 1, Step: 0, Phase: collective.Broadcast, Bucket: 2})
+}
+
+// A state that is not the one that was sent is nobody's: who keeps its own goes on with it.
+func TestFetchedStateIsVerified(t *testing.T) {
+	c := newCluster(t, testSpec(t), 3)
+	c.train(t, 1)
+	own := digest(t, c[1])
+	c[0].applied++ // another state than rank 1 holds
+	for rank, err := range c.fetch(0, own, func(rank int) bool { return rank > 0 }) {
+		var other *DigestError
+		if rank > 0 && !errors.As(err, &other) {
+			t.Errorf("rank %d takes a state with another digest: %v", rank, err)
+		}
+	}
+	if c[1].Whole() == nil || c[2].Whole() != nil || !bytes.Equal(digest(t, c[2]), own) {
+		t.Errorf("a state that was not sent is kept (%v), or has taken another's place (%v)", c[1].Whole(), c[2].Whole())
+	}
+}
+
+// fetch sends the root's state round; of those who fetch it the last rank keeps its own.
+func (c cluster) fetch(root int, want []byte, fetches func(rank int) bool) []error {
 	errs := make([]error, len(c))
 	var wg sync.WaitGroup
 	for rank, trainer := range c {
-		wg.Go(func() { errs[rank] = trainer.Synchronize(context.Background(), 0, rank == 2) })
+		wg.Go(func() {
+			errs[rank] = trainer.Synchronize(context.Background(),
+				Sync{Root: root, Digest: want, Fetch: fetches(rank), Keep: rank == len(c)-1})
+			if errs[rank] != nil {
+				trainer.view.comm.Close()
+			}
+		})
 	}
 	wg.Wait()
-	for rank, trainer := range c[:2] {
-		if d, err := trainer.Digest(); errs[rank] == nil || err != nil || !bytes.Equal(d, want) || trainer.Whole() != nil {
-			t.Errorf("rank %d: %v, and its state has changed (%v)", rank, errs[rank], err)
+	return errs
+}
+
+// synchronize is fetch where nothing goes wrong.
+func (c cluster) synchronize(t *testing.T, root int, fetches func(rank int) bool) {
+	t.Helper()
+	for rank, err := range c.fetch(root, digest(t, c[root]), fetches) {
+		if err != nil {
+			t.Fatalf("rank %d: %v", rank, err)
 		}
 	}
-	if _, err := c[2].Step(context.Background()); err == nil || c[2].Whole() == nil {
-		t.Errorf("half a state is taken for whole: %v, %v", err, c[2].Whole())
-	}
-	c.enter(t)
-	c.each(t, func(rank int, trainer *Trainer) error {
-		return trainer.Synchronize(context.Background(), 1, rank == 2)
-	})
-	if !bytes.Equal(c.digest(t), want) {
-		t.Error("the second attempt brings another state")
-	}
-	c.train(t, 1)
 }

@@ -82,21 +82,26 @@ func (t *Trainer) Filled(step int64) error {
 	if t.filled == nil || binary.LittleEndian.Uint64(t.filled) != uint64(step) {
 		return fmt.Errorf("the state that was fetched is not the one after step %d", step)
 	}
-	if err := t.takeExponents(t.filled[8:]); err != nil {
-		return err
-	}
 	alone, err := optimizer.NewPlan(t.optConfig, t.optParams, 1)
 	if err != nil {
 		return err
 	}
 	t.leave()
 	t.opt.SetPlan(alone, 0)
-	t.applied, t.filled = step, nil
+	return t.settle(t.filled)
+}
+
+// settle makes what the buffers have been filled with, and an image's head, this rank's
+// state.
+func (t *Trainer) settle(head []byte) error {
+	if err := t.takeExponents(head[8:]); err != nil {
+		return err
+	}
 	t.model.SyncWork()
 	if err := t.be.Sync(); err != nil {
 		return err
 	}
-	t.broken = nil
+	t.applied, t.filled, t.broken = int64(binary.LittleEndian.Uint64(head)), nil, nil
 	return nil
 }
 

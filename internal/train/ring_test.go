@@ -222,7 +222,7 @@ func TestSynchronize(t *testing.T) {
 	c.train(t, 3)
 	c = cluster{newTestTrainer(t, spec), c[1]}
 	c.enter(t)
-	c.each(t, func(rank int, trainer *Trainer) error { return trainer.Synchronize(context.Background(), 1, rank == 0) })
+	c.synchronize(t, 1, func(rank int) bool { return rank == 0 })
 	if c[0].Applied() != 3 {
 		t.Errorf("the fresh rank says %d steps are applied, want 3", c[0].Applied())
 	}
