@@ -60,6 +60,7 @@ type follower struct {
 	run        string
 	generation uint64
 	step, eval int64
+	made       uint64 // the generation that made step: a later one may make it again
 }
 
 func (f *follower) open(ctx context.Context, client pb.CoordinatorClient, patient bool, away absence) (pb.Coordinator_FollowClient, error) {
@@ -91,7 +92,9 @@ func (f *follower) news(e *pb.RunEvent) (news bool) {
 	case *pb.RunEvent_View:
 		news, f.generation = k.View.Generation > f.generation, max(f.generation, k.View.Generation)
 	case *pb.RunEvent_Step:
-		news, f.step = k.Step.Step > f.step, max(f.step, k.Step.Step)
+		if news = k.Step.Step > f.step || k.Step.Generation > f.made; news {
+			f.step, f.made = k.Step.Step, k.Step.Generation
+		}
 	case *pb.RunEvent_Eval:
 		news, f.eval = k.Eval.Step > f.eval, max(f.eval, k.Eval.Step)
 	default:
