@@ -65,27 +65,18 @@ func TestLosingAProcess(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	want := p.sim("3", p.writeRun(disturbedSteps, 100)...)
-	for _, c := range []struct {
-		name   string
-		victim string
-		signal syscall.Signal
-		within time.Duration
-	}{
-		{"node killed", "node-1", syscall.SIGKILL, failureTimeout},
-		{"first node killed", "node-0", syscall.SIGKILL, failureTimeout},
-		{"node stopped", "node-2", syscall.SIGSTOP, 4 * failureTimeout},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	for _, victim := range []string{"node-1", "node-0"} {
+		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
 			d := disturb(t)
 			began := time.Now()
-			d.children[c.victim].signal(c.signal)
+			d.children[victim].signal(syscall.SIGKILL)
 			before := d.sim.wait().want(69).told()
-			if took := time.Since(began); took > c.within {
-				t.Errorf("the end took %v, want at most %v", took, c.within)
+			if took := time.Since(began); took > failureTimeout {
+				t.Errorf("the end took %v, want at most %v", took, failureTimeout)
 			}
 			allGone(d.children, 0)
-			if !strings.Contains(before.done.Reason, c.victim) || before.done.ExitCode != 69 {
+			if !strings.Contains(before.done.Reason, victim) || before.done.ExitCode != 69 {
 				t.Errorf("it ended with code %d: %s", before.done.ExitCode, before.done.Reason)
 			}
 			if found := d.newestCheckpoint(); before.done.Checkpoint != found {
@@ -93,6 +84,27 @@ func TestLosingAProcess(t *testing.T) {
 			}
 			d.goesOn(want, before)
 		})
+	}
+}
+
+// A node that stands still, and without which the others cannot go on, is waited for and
+// taken up again, also when its stream to the coordinator has broken meanwhile.
+func TestStoppedNode(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT=1s")
+	run := p.writeRun(2000, 0)
+	want := p.sim("3", run...)
+	c := p.start(append([]string{"sim", "--nodes", "3"}, run...)...)
+	c.untilStep(30)
+	stopped := c.children()["node-2"]
+	stopped.signal(syscall.SIGSTOP)
+	c.until(func(e event) bool { return strings.Contains(e.Text, "1 silent (node-2)") })
+	stopped.signal(syscall.SIGCONT)
+	after := c.wait().want(0).told()
+	for step, loss := range want.losses {
+		if after.losses[step] != loss {
+			t.Errorf("step %d has the loss %v, undisturbed %v", step, after.losses[step], loss)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -85,6 +86,10 @@ func (c Config) quorumTimeout() time.Duration {
 	}
 	return c.QuorumTimeout
 }
+
+// patience is how long a run that cannot go on waits: for more nodes, or for one that is
+// only silent.
+func (c Config) patience() time.Duration { return cmp.Or(c.quorumTimeout(), c.absenceTimeout()) }
 
 // graceTimeout is how long a node that others hold to be dead may take to
 // contradict.

@@ -126,8 +126,9 @@ type node struct {
 	doing     string    // until it is ready
 	ready     *pb.Ready // nil until it is
 	heard     time.Time // when it last said anything
+	missed    time.Time // since when it is waited for though it is silent; zero: it is not
 	suspected bool      // gossip says that it does not answer
-	absent    bool      // the coordinator has come back, and it has not attached again yet
+	absent    bool      // its stream has broken, and it is waited for to attach again
 	dropped   int64     // it has no reports of steps up to this one
 
 	applied   int64       // steps applied to the state it holds, as last reported
@@ -190,6 +191,7 @@ func noticeEvent(n *node, warning bool, format string, args ...any) *pb.RunEvent
 
 // receive takes a message of an attached node.
 func (c *Core) receive(n *node, m *pb.NodeMessage) {
+	c.answers(n)
 	n.heard, n.suspected = c.now, false
 	switch kind := m.Kind.(type) {
 	case *pb.NodeMessage_Progress:
@@ -232,18 +234,20 @@ func (c *Core) tick(now time.Time) {
 		}
 	case running:
 		c.checkSuspects()
+		c.remindOfMissed()
 	case parting:
 		c.checkSuspects()
 		if c.phase == parting && !c.deadline.IsZero() && !now.Before(c.deadline) {
 			c.goOnWithoutArriving()
 		}
+		c.remindOfMissed()
 	case halting:
 		if !now.Before(c.deadline) {
 			c.haltEnds()
 		}
 	case lacking:
 		if !now.Before(c.deadline) {
-			c.finish(c.exitCode(), fmt.Sprintf("%s; no more nodes came within %s; %s", c.sentence(), c.config.quorumTimeout(), c.lastCheckpoint()))
+			c.lackEnds()
 			return
 		}
 		c.remind()

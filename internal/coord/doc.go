@@ -27,11 +27,11 @@
 //	parting   somebody comes or goes, or slots move: the ranks leave their ring together (part.go)
 //	halting   a member is lost: survivors tell what state they hold (failure.go)
 //	saving    the survivor that holds the most steps writes a checkpoint
-//	lacking   too few are left; more are waited for
+//	lacking   too few are left; more are waited for, or those who are only silent (patience.go)
 //	over      everybody was told to stop, the exit code is known (stop.go)
 //
 // Parting and halting end with the next view, in which the run goes on from the
-// highest step that a member has applied (next.go). Saving and lacking come only
+// highest step that a member holds (next.go). Saving and lacking come only
 // where too few nodes are left for that.
 //
 // A node that comes while the run goes on is named a member to fetch the state from,

@@ -86,7 +86,7 @@ func (c *Core) failed(n *node, f *pb.Failure) {
 	case lacking:
 		c.takeIn()
 		if c.phase == lacking {
-			c.endWithoutState()
+			c.endIfHopeless()
 		}
 	}
 }
@@ -149,6 +149,10 @@ func (c *Core) blame(n *node, f *pb.Failure) *cause {
 // lose notes the end of a node's connection.
 func (c *Core) lose(n *node, reason string) {
 	delete(c.nodes, n.conn)
+	if c.mayBeStarved(n) {
+		n.absent = true
+		return
+	}
 	n.gone = true
 	if n.left != nil || c.phase == over {
 		return
@@ -162,6 +166,13 @@ func (c *Core) lose(n *node, reason string) {
 		return
 	}
 	c.died(n, "its stream to the coordinator broke: "+reason)
+}
+
+// mayBeStarved reports whether it may be for n's silence alone that its stream has ended,
+// and it is waited for: one that is not too starved to see that attaches again.
+func (c *Core) mayBeStarved(n *node) bool {
+	saves := c.phase == saving && n == c.saver
+	return c.view != nil && c.member(n) && n.alive() && !n.broken && !n.held && c.phase != over && !saves && c.bears(n)
 }
 
 // died takes it for sure that a member of the view is dead.
@@ -185,7 +196,7 @@ func (c *Core) died(n *node, evidence string) {
 	case c.phase == saving && n == c.saver:
 		c.save()
 	case c.phase == lacking:
-		c.endWithoutState()
+		c.endIfHopeless()
 	}
 }
 
@@ -202,15 +213,21 @@ func (c *Core) suspect(name string, incarnation uint64, suspected bool) {
 	}
 }
 
-// checkSuspects ends the view if a suspected node has been silent for the
-// failure timeout.
+// checkSuspects ends the view if a suspected node has been silent for the failure
+// timeout, and for longer where it is needed.
 func (c *Core) checkSuspects() {
 	for _, n := range c.ranks {
-		if n.suspected && n.alive() && c.now.Sub(n.heard) >= c.config.FailureTimeout {
-			n.gone = true
-			c.died(n, fmt.Sprintf("it answers neither gossip nor, for %s, the coordinator", c.config.FailureTimeout))
-			return
+		suspected := n.suspected && c.now.Sub(n.heard) >= c.config.FailureTimeout
+		if !n.alive() || !suspected && !n.absent || c.bears(n) {
+			continue
 		}
+		silence := c.config.FailureTimeout
+		if !n.missed.IsZero() {
+			silence = c.silence(n)
+		}
+		n.gone = true
+		c.died(n, fmt.Sprintf("it answers neither gossip nor, for %s, the coordinator", silence))
+		return
 	}
 }
 
@@ -263,7 +280,7 @@ func (c *Core) haltEnds() {
 		if waits && !c.silent(n) && c.now.Before(c.halted.Add(c.config.tellTimeout())) {
 			return
 		}
-		if waits && n.absent {
+		if waits && n.absent && n.missed.IsZero() {
 			n.gone = true
 			if n != c.cause.node {
 				c.cause.also = append(c.cause.also, n.name()+" did not come back")
@@ -318,7 +335,7 @@ func (c *Core) save() {
 func (c *Core) bestSurvivor() *node {
 	var best *node
 	for _, n := range c.ranks {
-		if !n.alive() || n.broken || !c.caughtUp(n) && !c.holds(n) {
+		if !n.alive() || n.absent || n.broken || !c.caughtUp(n) && !c.holds(n) {
 			continue
 		}
 		if best == nil || n.held && !best.held || n.held == best.held && c.ahead(n, best) {

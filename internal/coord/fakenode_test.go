@@ -3,7 +3,9 @@ package coord
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -78,6 +80,23 @@ func (n *fakeNode) ready() {
 	}
 	n.say(&pb.NodeMessage{Kind: &pb.NodeMessage_Ready{Ready: &pb.Ready{
 		Parameters: 10, FlopsPerToken: 60, FlopsPerToken_6N: 61, DataSummary: "book", DataDigest: "d", Digest: []byte("s")}}})
+}
+
+// beat has the node show that it lives, until the test ends.
+func (n *fakeNode) beat(every time.Duration) {
+	beat, ended := time.NewTicker(every), make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for {
+			select {
+			case <-beat.C:
+				_ = n.stream.Send(&pb.NodeMessage{Kind: &pb.NodeMessage_Heartbeat{Heartbeat: &pb.Heartbeat{}}})
+			case <-ended:
+				return
+			}
+		}
+	})
+	n.t.Cleanup(func() { close(ended); sending.Wait(); beat.Stop() })
 }
 
 func (n *fakeNode) step(step int64, loss float64) {

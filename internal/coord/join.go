@@ -39,6 +39,7 @@ func (c *Core) attach(conn Conn, hello *pb.Hello) {
 		return
 	}
 	c.replaced(hello)
+	c.makeRoom(hello.NodeId)
 	c.supersede(hello)
 	c.join(conn, hello)
 }

@@ -87,7 +87,7 @@ func (c *Core) saveNoMore() {
 		c.finish(c.stop.Code, fmt.Sprintf("stopped at step %d: %s; %s", c.applied(), c.stop.Reason, c.lastCheckpoint()))
 	case c.stop == nil && c.enough():
 		c.nextView()
-	case c.stop == nil && c.config.quorumTimeout() > 0 && slices.ContainsFunc(c.fit(), c.holds):
+	case c.stop == nil && slices.ContainsFunc(c.fit(), c.holds) && c.hopes(c.unheard()):
 		c.lack()
 	case c.cutOff():
 		c.awaitReturn()
@@ -96,21 +96,48 @@ func (c *Core) saveNoMore() {
 	}
 }
 
-// lack waits for more nodes.
-func (c *Core) lack() {
-	c.dismissOthers(c.fit())
-	c.phase, c.deadline = lacking, c.now.Add(c.config.quorumTimeout())
-	c.reminder.begin(c.now)
-	c.notice(nil, true, "%s; only %s can go on, and --min-nodes asks for %d: waiting %s for others",
-		c.sentence(), list(names(c.fit())), c.config.MinNodes, c.config.quorumTimeout())
+// hopes reports whether a run that is to lack nodes can get as many as it needs: from
+// outside, or once those answer who are silent.
+func (c *Core) hopes(silent []*node) bool {
+	return c.config.quorumTimeout() > 0 || len(silent) > 0 && len(c.fit())+len(silent) >= c.config.MinNodes
 }
 
-// endWithoutState ends the run when the last node is lost that holds its state, unless
-// it may come back.
-func (c *Core) endWithoutState() {
+// lack waits for more nodes, and for those who are only silent.
+func (c *Core) lack() {
+	fit, silent := c.fit(), c.unheard()
+	c.dismissOthers(append(slices.Clone(fit), silent...))
+	c.phase, c.deadline = lacking, c.now.Add(c.config.patience())
+	c.reminder.begin(c.now)
+	for _, n := range silent {
+		n.missed = c.now
+	}
+	whom := "others"
+	switch answer := list(names(silent)) + " to answer"; {
+	case len(silent) > 0 && c.config.quorumTimeout() > 0:
+		whom = answer + ", or for others"
+	case len(silent) > 0:
+		whom = answer
+	}
+	c.notice(nil, true, "%s; only %s can go on, and --min-nodes asks for %d: waiting %s for %s",
+		c.sentence(), list(names(fit)), c.config.MinNodes, c.config.patience(), whom)
+}
+
+// lackEnds ends a run that has waited long enough.
+func (c *Core) lackEnds() {
+	in := "no more nodes came"
+	if missed := c.missed(); len(missed) > 0 {
+		in = list(names(missed)) + " did not answer"
+	}
+	c.finish(c.exitCode(), fmt.Sprintf("%s; %s within %s; %s", c.sentence(), in, c.config.patience(), c.lastCheckpoint()))
+}
+
+// endIfHopeless ends the run when the last node is lost that holds its state, unless it
+// may come back; or when nobody else can come, and too few are left.
+func (c *Core) endIfHopeless() {
+	held := slices.ContainsFunc(c.ranks, c.holds)
 	switch {
-	case slices.ContainsFunc(c.ranks, c.holds):
-	case c.cutOff():
+	case held && c.hopes(c.missed()):
+	case !held && c.cutOff():
 		c.awaitReturn()
 	default:
 		c.finish(c.exitCode(), c.sentence()+"; "+c.lastCheckpoint())

@@ -2,6 +2,7 @@ package coord
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -46,9 +47,10 @@ func (c *Core) remind() {
 // attendance says who is ready, who is not yet, and how many are missing.
 func (c *Core) attendance() string {
 	var loading, ready []string
+	silent := names(c.missed())
 	for _, n := range c.attached() {
 		switch {
-		case !n.alive():
+		case !n.alive() || slices.Contains(silent, n.name()):
 		case n.ready == nil:
 			loading = append(loading, n.name())
 		default:
@@ -62,7 +64,10 @@ func (c *Core) attendance() string {
 	if len(loading) > 0 {
 		s += fmt.Sprintf(", %d not yet (%s)", len(loading), list(loading))
 	}
-	if absent := c.config.Nodes - len(ready) - len(loading); absent > 0 {
+	if len(silent) > 0 {
+		s += fmt.Sprintf(", %d silent (%s)", len(silent), list(silent))
+	}
+	if absent := c.config.Nodes - len(ready) - len(loading) - len(silent); absent > 0 {
 		s += fmt.Sprintf(", %d missing", absent)
 	}
 	return s

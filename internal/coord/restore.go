@@ -79,6 +79,7 @@ func (c *Core) reattach(conn Conn, hello *pb.Hello) {
 		c.cause.also = append(c.cause.also, n.name()+" has come back")
 	}
 	delete(c.nodes, n.conn)
+	c.answers(n)
 	n.conn, n.hello, n.ready, n.heard = conn, hello, r.Ready, c.now
 	n.absent, n.gone, n.dropped, n.serving = false, false, r.DroppedStep, nil
 	c.nodes[conn] = n
@@ -134,12 +135,13 @@ func (c *Core) welcomeBack(n *node) {
 // replaced notes that a member of the view is dead, since another process has its
 // name.
 func (c *Core) replaced(hello *pb.Hello) {
-	if c.phase != returning {
-		return
-	}
 	for _, n := range c.ranks {
 		if n.absent && !n.gone && n.name() == hello.NodeId {
 			n.gone = true
+			if c.phase != returning {
+				c.died(n, "it was started anew")
+				return
+			}
 			c.noteLost(n, "it was started anew")
 		}
 	}

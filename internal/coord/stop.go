@@ -57,7 +57,7 @@ func (c *Core) leaving(n *node, l *pb.Leaving) {
 	case c.phase == saving && n == c.saver:
 		c.save()
 	case c.phase == lacking:
-		c.endWithoutState()
+		c.endIfHopeless()
 	}
 }
 

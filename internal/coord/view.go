@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"parallax/internal/config"
 	pb "parallax/proto/parallax/v1"
@@ -53,6 +54,7 @@ func (c *Core) enter(v *pb.View) {
 	c.warnOfArithmetics()
 	for rank, n := range c.ranks {
 		n.held, n.behind, n.applied, n.dropped, n.fetch = false, v.Members[rank].Fetch, v.ResumeStep, 0, nil
+		n.missed = time.Time{}
 		n.pace.restart()
 		c.send(n, viewOrder(v))
 	}

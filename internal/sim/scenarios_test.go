@@ -51,6 +51,12 @@ func TestScenarios(t *testing.T) {
 		"the only one dies that has applied a torn step, and the others are too few": {4, 3, []sim.Fault{
 			{Do: sim.Kill, Node: 2, Who: 2, Step: 5, Phase: train.Apply},
 			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: agent.Fetch}}, 69},
+		"the only node is starved for a while": {1, 1, []sim.Fault{
+			{Do: sim.Freeze, Node: 0, Who: 0, Step: 5, Phase: train.Backward, For: 20 * time.Second}}, 0},
+		"one of those who are all needed is starved for a while": {3, 3, []sim.Fault{
+			{Do: sim.Freeze, Node: 1, Who: 1, Step: 5, Phase: train.Reduce, For: 20 * time.Second}}, 0},
+		"one of those who are all needed is starved for too long": {3, 3, []sim.Fault{
+			{Do: sim.Freeze, Node: 1, Who: 1, Step: 5, Phase: train.Reduce, For: 2 * time.Minute}}, 69},
 		"two of four die in different phases of a step": {4, 2, []sim.Fault{
 			{Do: sim.Kill, Node: 1, Who: 1, Step: 5, Phase: train.Update},
 			{Do: sim.Kill, Node: 3, Who: 2, Step: 5, Phase: train.Backward}}, 0},
