@@ -46,16 +46,20 @@ func testSpec(t *testing.T, data string, set ...string) config.Spec {
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// newRig starts a coordinator for a spec and n nodes.
-func newRig(t *testing.T, spec config.Spec, n int, dir string, resume bool) *rig {
+// newRig starts a coordinator for a spec and n nodes, as many as it waits for unless change
+// says otherwise.
+func newRig(t *testing.T, spec config.Spec, n int, dir string, resume bool, change ...func(*coord.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: dir, cache: t.TempDir(), results: make(chan error, n)}
-	var err error
-	r.coord, err = coord.Start(coord.Options{
+	o := coord.Options{
 		Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0", Nodes: n, FailureTimeout: 5 * time.Second,
 		RunDir: dir, Run: &coord.Submission{Spec: spec, Resume: resume}, Log: quiet,
-	})
-	if err != nil {
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	var err error
+	if r.coord, err = coord.Start(o); err != nil {
 		t.Fatal(err)
 	}
 	ctx, drain := context.WithCancel(context.Background())

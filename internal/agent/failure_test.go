@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parallax/internal/agent"
+	"parallax/internal/coord"
 	"parallax/internal/train/traintest"
 	pb "parallax/proto/parallax/v1"
 )
@@ -54,6 +55,27 @@ func TestNoData(t *testing.T) {
 	h.wantEnd(t, 2, "cannot take part", "cannot prepare the data", "nowhere.txt")
 	if len(h.losses) > 0 {
 		t.Errorf("%d steps were made without data", len(h.losses))
+	}
+}
+
+// A node that lacks the data is turned away, with the reason, and another takes its place.
+func TestOneWithoutData(t *testing.T) {
+	r := newRig(t, testSpec(t, traintest.WriteWords(t, 20000)), 1, t.TempDir(), false, func(o *coord.Options) { o.Nodes = 2 })
+	lacking := r.options(1, r.coord.Address())
+	lacking.CacheDir = filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(lacking.CacheDir, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var failed *agent.Error
+	if err := agent.Run(context.Background(), lacking); !errors.As(err, &failed) || failed.Code != agent.CodeUsage {
+		t.Errorf("the node without the data ended with %v", err)
+	}
+	go func() { r.results <- agent.Run(context.Background(), r.options(2, r.coord.Address())) }()
+	h := r.watch(nil)
+	h.wantEnd(t, 0, "trained 8 steps")
+	r.wantNodes(2)
+	if said := strings.Join(h.notices, "\n"); !strings.Contains(said, "node-1 cannot take part: node node-1 cannot prepare the data") {
+		t.Errorf("it said %s", said)
 	}
 }
 

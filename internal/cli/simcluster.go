@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -184,13 +185,14 @@ func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, us tru
 	defer cancel(nil)
 	reachable, ended := context.WithCancelCause(following) // until no coordinator will answer any more
 	defer ended(nil)
-	go s.cancelAfterCrash(cluster, cancel, ended)
+	beginning := &beginning{Printer: printer}
+	go s.cancelAfterCrash(cluster, &beginning.begun, cancel, ended)
 	defer context.AfterFunc(ctx, func() {
 		if err := s.stop(reachable, client); err != nil && reachable.Err() == nil {
 			cancel(err)
 		}
 	})()
-	done, err := followRun(following, client, printer, absence{fromStart: true, begin: func() (context.Context, context.CancelFunc) {
+	done, err := followRun(following, client, beginning, absence{fromStart: true, begin: func() (context.Context, context.CancelFunc) {
 		return reachable, func() {}
 	}})
 	if err != nil && following.Err() != nil {
@@ -207,22 +209,33 @@ func (s *simCluster) stop(reachable context.Context, client pb.CoordinatorClient
 	return stopRun(ctx, client)
 }
 
+// beginning is a printer that notes whether the run has begun.
+type beginning struct {
+	console.Printer
+	begun atomic.Bool
+}
+
+func (b *beginning) Event(e *pb.RunEvent) {
+	if e.GetStarted() != nil {
+		b.begun.Store(true)
+	}
+	b.Printer.Event(e)
+}
+
 // cancelAfterCrash gives up on a cluster of which a process has crashed, unless the
 // end of the run is told soon after. A run that can lose nodes is in the
 // coordinator's hands for as long as there is one; once it has ended for good, nobody
-// waits for it. Nor does anybody if no node can ever take part.
-func (s *simCluster) cancelAfterCrash(cluster *launch.Cluster, cancel, ended context.CancelCauseFunc) {
+// waits for it. Nor does anybody for a node that cannot take part, before the run has
+// begun: nobody starts another in its place here.
+func (s *simCluster) cancelAfterCrash(cluster *launch.Cluster, begun *atomic.Bool, cancel, ended context.CancelCauseFunc) {
 	elastic := s.minimum > 0 && s.minimum < s.nodes
-	refused := map[string]bool{} // nodes that will never be able to train
 	for exit := range cluster.Exits() {
 		coordinator := exit.Process == "coordinator"
 		if coordinator {
 			ended(&exit)
-		} else if exit.Code == exitUsage {
-			refused[exit.Process] = true
 		}
 		switch {
-		case len(refused) == s.nodes:
+		case !coordinator && exit.Code == exitUsage && !begun.Load():
 			time.AfterFunc(goodbye, func() { cancel(&exit) })
 		case coordinator || exit.Code != 0 && !elastic:
 			time.AfterFunc(patience, func() { cancel(&exit) })

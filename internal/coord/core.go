@@ -30,9 +30,10 @@ type Core struct {
 	phase  phase
 	job    *Job
 
-	nodes        map[Conn]*node // attached and not refused
-	joinDeadline time.Time      // zero: none
-	joinWait     time.Duration  // how long nodes are waited for up to it
+	nodes        map[Conn]*node    // attached and not refused
+	unfit        map[string]string // why nodes cannot take part that were turned away before the start
+	joinDeadline time.Time         // zero: none
+	joinWait     time.Duration     // how long nodes are waited for up to it
 
 	view       *pb.View
 	ranks      []*node   // in the view, also those that are gone
@@ -69,7 +70,7 @@ func New(config Config) *Core {
 	if config.MinNodes == 0 {
 		config.MinNodes = config.Nodes
 	}
-	return &Core{config: config, nodes: make(map[Conn]*node), tallies: make(map[int64]*tally)}
+	return &Core{config: config, nodes: make(map[Conn]*node), unfit: make(map[string]string), tallies: make(map[int64]*tally)}
 }
 
 // Step takes one event and returns what to do about it.

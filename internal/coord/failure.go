@@ -2,6 +2,8 @@ package coord
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	pb "parallax/proto/parallax/v1"
@@ -116,13 +118,32 @@ func (n *node) report(f *pb.Failure) {
 	}
 }
 
-// failedEarly ends a run that has not started: the same node would fail again.
+// failedEarly turns a node away from a run that has not started, and waits for another
+// one. It ends the run once as many nodes as it needs have failed, and nobody is left of
+// whom more can be hoped: what is wrong is wrong everywhere then.
 func (c *Core) failedEarly(n *node, f *pb.Failure) {
 	if !f.Fatal {
 		return
 	}
-	n.broken = true
-	c.finish(exitCode(f), fmt.Sprintf("%s cannot take part: %s", n.name(), f.Error))
+	c.unfit[n.name()] = f.Error
+	if len(c.unfit) >= c.config.Nodes && len(c.nodes) == 1 {
+		c.finish(exitCode(f), c.unfitness())
+		return
+	}
+	c.notice(n, true, "%s cannot take part: %s; mend that and start it again, or start another node in its place: the run waits for it",
+		n.name(), f.Error)
+	c.out = append(c.out, Send{n.conn, refusal(exitCode(f), "it cannot take part: "+f.Error)})
+	delete(c.nodes, n.conn)
+}
+
+// unfitness says which nodes could not take part, and why the first of them.
+func (c *Core) unfitness() string {
+	all := slices.SortedFunc(maps.Keys(c.unfit), compareNatural)
+	why := fmt.Sprintf("%s cannot take part: %s", all[0], c.unfit[all[0]])
+	if len(all) > 1 {
+		why += "; nor can " + list(all[1:])
+	}
+	return why
 }
 
 func exitCode(f *pb.Failure) int {

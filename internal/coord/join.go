@@ -196,6 +196,7 @@ func (c *Core) readied(n *node, ready *pb.Ready) {
 		c.refuse(n.conn, ExitUsage, err)
 		return
 	}
+	delete(c.unfit, n.name())
 	n.ready, n.applied, n.digest = ready, ready.Step, ready.Digest
 	if c.phase != waiting {
 		c.takeIn()
@@ -273,7 +274,10 @@ func (c *Core) missing() string {
 			busy = append(busy, n.name()+" is "+n.doing)
 		}
 	}
-	if absent := c.config.Nodes - len(c.nodes); absent > 0 {
+	if len(c.unfit) > 0 {
+		busy = append(busy, c.unfitness())
+	}
+	if absent := c.config.Nodes - len(c.nodes) - len(c.unfit); absent > 0 {
 		busy = append(busy, fmt.Sprintf("%d never came", absent))
 	}
 	return " (" + list(busy) + ")"

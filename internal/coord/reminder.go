@@ -2,6 +2,7 @@ package coord
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -69,6 +70,9 @@ func (c *Core) attendance() string {
 	}
 	if absent := c.config.Nodes - len(ready) - len(loading) - len(silent); absent > 0 {
 		s += fmt.Sprintf(", %d missing", absent)
+		if len(c.unfit) > 0 {
+			s += fmt.Sprintf(" (%s cannot take part)", list(slices.SortedFunc(maps.Keys(c.unfit), compareNatural)))
+		}
 	}
 	return s
 }

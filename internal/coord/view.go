@@ -15,6 +15,7 @@ import (
 // start makes the first view of those who are ready.
 func (c *Core) start(why string) {
 	c.ranks = order(c.readyNodes())
+	clear(c.unfit)
 	c.started = c.now
 	c.facts = c.ranks[0].ready
 	c.publish(c.startedEvent())
