@@ -68,6 +68,24 @@ func TestInterruptedWithoutAnybody(t *testing.T) {
 	}
 }
 
+// A simulated cluster in which one node cannot take part ends with the reason: nobody
+// starts another one here.
+func TestOneNodeCannotTakePart(t *testing.T) {
+	t.Parallel()
+	for _, minNodes := range []string{"3", "1"} {
+		t.Run("min-nodes "+minNodes, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, unfitVariable+"=node-1")
+			c := p.start(append([]string{"sim", "--nodes", "3", "--min-nodes", minNodes}, p.writeRun(100000, 0)...)...).wait().want(2)
+			for _, words := range []string{"node-1 exited with code 2", "node node-1 cannot prepare the data"} {
+				if said := c.stderr.String(); !strings.Contains(said, words) {
+					t.Errorf("it said %s\nwhich lacks %q", said, words)
+				}
+			}
+		})
+	}
+}
+
 // A coordinator that is killed whenever it is started is not waited for for ever,
 // whether sim is interrupted or not.
 func TestCoordinatorNeverComesBack(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,9 +28,15 @@ import (
 // which with programVariable set is the program of that name. So a simulated
 // cluster, which starts its own executable, works in them as it does for a person.
 
-const programVariable = "CLI_TEST_PROGRAM"
+const (
+	programVariable = "CLI_TEST_PROGRAM"
+	unfitVariable   = "CLI_TEST_UNFIT" // the name of a node that has nowhere to prepare its data
+)
 
 func TestMain(m *testing.M) {
+	if unfit := os.Getenv(unfitVariable); unfit != "" && slices.Contains(os.Args, unfit) {
+		os.Args = append(os.Args, "--cache", os.DevNull)
+	}
 	switch os.Getenv(programVariable) {
 	case "parallax":
 		os.Exit(cli.Main(cli.Parallax()))
