@@ -13,7 +13,7 @@ import (
 // bears reports whether the run has patience with a member that has been silent for the
 // failure timeout.
 func (c *Core) bears(n *node) bool {
-	if c.now.Sub(n.heard) < c.config.FailureTimeout || c.canSpare(n) || c.stop != nil {
+	if c.now.Sub(n.heard) < c.config.FailureTimeout || c.canSpare(n) {
 		return false
 	}
 	if n.missed.IsZero() {
@@ -25,13 +25,14 @@ func (c *Core) bears(n *node) bool {
 	return c.now.Before(n.missed.Add(c.config.patience()))
 }
 
-// canSpare reports whether those who are not silent are enough to go on without n, and
-// one of them has the state.
+// canSpare reports whether those who are not silent are enough to go on without n, or, in a
+// run that is to stop, to save the state, which one of them has.
 func (c *Core) canSpare(n *node) bool {
 	others := slices.DeleteFunc(c.readyNodes(), func(m *node) bool {
 		return m == n || !m.alive() || m.broken || m.drains != nil || c.silent(m)
 	})
-	return len(others) >= c.config.MinNodes && slices.ContainsFunc(others, c.member)
+	enough := len(others) >= c.config.MinNodes || c.stop != nil
+	return enough && slices.ContainsFunc(others, c.member)
 }
 
 // answers notes that a member that was missed shows that it lives.
