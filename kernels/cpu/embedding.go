@@ -24,9 +24,13 @@ func (j *embeddingJob) run(_ *worker, task int) {
 	}
 }
 
-// embeddingCols is the width of the strip of columns that one task scatters: it
-// walks all tokens in order, so that rows hit twice are summed in that order.
-const embeddingCols = 192
+// A task scatters to some columns of some words: it walks all tokens in order, so that
+// rows hit twice are summed in that order. Columns are so many that the processor sees a
+// row coming, words are dealt out so that a frequent one holds up few others.
+const (
+	embeddingCols  = 512
+	embeddingDecks = 8 // of words
+)
 
 type embeddingBackwardJob struct {
 	set    *kernelSet
@@ -39,13 +43,15 @@ func (b *Backend) EmbeddingBackward(op kernels.EmbeddingBackward) {
 	kernels.Must(op.Check())
 	j := &b.embedBack
 	*j = embeddingBackwardJob{set: b.kernels, dw: view(op.DW), dy: view(op.DY), tokens: ints(op.Tokens)}
-	runOnce(b.pool, ceilDiv(j.dw.cols, embeddingCols), j)
+	runOnce(b.pool, ceilDiv(j.dw.cols, embeddingCols)*embeddingDecks, j)
 }
 
 func (j *embeddingBackwardJob) run(_ *worker, task int) {
-	lo := task * embeddingCols
+	lo, deck := task/embeddingDecks*embeddingCols, int32(task%embeddingDecks)
 	hi := min(lo+embeddingCols, j.dw.cols)
 	for n, token := range j.tokens {
-		j.set.addTo(j.dw.row(int(token))[lo:hi], j.dy.row(n)[lo:hi])
+		if token%embeddingDecks == deck {
+			j.set.addTo(j.dw.row(int(token))[lo:hi], j.dy.row(n)[lo:hi])
+		}
 	}
 }
