@@ -149,7 +149,7 @@ func (v vars) coordinator(hosts []string) (string, error) {
 // kind alone is that of the local rank, but where visible, the GPUs that the process
 // may see, is one.
 func (p Placement) Device(device, visible string) string {
-	if device == "cuda" && p.LocalRank > 0 && (visible == "" || strings.Contains(visible, ",")) {
+	if device == "cuda" && p.LocalRank >= 0 && (visible == "" || strings.Contains(visible, ",")) {
 		return fmt.Sprintf("cuda:%d", p.LocalRank)
 	}
 	return device

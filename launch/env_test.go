@@ -87,7 +87,7 @@ func TestDeviceOfRank(t *testing.T) {
 	}{
 		{3, "cuda", "", "cuda:3"}, {3, "cuda", "0,1,2,3", "cuda:3"},
 		{3, "cuda", "3", "cuda"}, // the launcher has given each its own
-		{0, "cuda", "", "cuda"}, {-1, "cuda", "", "cuda"}, {3, "cuda:1", "", "cuda:1"}, {3, "cpu", "", "cpu"},
+		{0, "cuda", "", "cuda:0"}, {-1, "cuda", "", "cuda"}, {3, "cuda:1", "", "cuda:1"}, {3, "cpu", "", "cpu"},
 	} {
 		if got := (Placement{LocalRank: c.rank}).Device(c.device, c.visible); got != c.want {
 			t.Errorf("local rank %d with %s of %q: %s, want %s", c.rank, c.device, c.visible, got, c.want)
