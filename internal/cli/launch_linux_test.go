@@ -112,7 +112,8 @@ func TestUnitWithoutTLSWarns(t *testing.T) {
 func TestManifestsFlagsExist(t *testing.T) {
 	t.Parallel()
 	p := daemons(t, 30)
-	text := p.run("launch", "k8s", "--image", "parallax", "--spec", "run.toml", "--nodes", "3", "--min-nodes", "2", "--device", "cuda:0", "--threads", "4", "--tls").want(0).stdout.String()
+	p.write("pods.toml", "data.path = \"/shared/text\"\n")
+	text := p.run("launch", "k8s", "--image", "parallax", "--spec", "pods.toml", "--nodes", "3", "--min-nodes", "2", "--device", "cuda:0", "--threads", "4", "--tls").want(0).stdout.String()
 	commands := 0
 	for _, line := range strings.Split(text, "\n") {
 		list, found := strings.CutPrefix(strings.TrimSpace(line), "command: ")

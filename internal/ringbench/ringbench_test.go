@@ -59,7 +59,7 @@ func measureOne(t *testing.T, seat Seat, lis net.Listener) {
 	if r.Fetch.Bytes != 400_000 || len(r.Fetch.Seconds) != 3 || r.Fetch.AlgGBps <= 0 {
 		t.Errorf("%+v", r.Fetch)
 	}
-	if shares := r.Shares(); len(shares) != 3 || shares[0]*r.Fetch.Seconds[0] != r.OneWay.Seconds[0] {
+	if shares := r.Shares(); len(shares) != 3 || shares[0] != r.OneWay.Seconds[0]/r.Fetch.Seconds[0] {
 		t.Errorf("%v of the rate one way", shares)
 	}
 }
