@@ -35,9 +35,10 @@ func (c *process) killChildren(coordinators int) {
 		for _, file := range files {
 			text, _ := os.ReadFile(file)
 			for _, field := range strings.Fields(string(text)) {
-				line, _ := os.ReadFile("/proc/" + field + "/cmdline") // empty: it has ended
+				line, _ := os.ReadFile("/proc/" + field + "/cmdline") // empty: it has ended; the command's own: it has not begun
+				coordinator := strings.Contains(string(line), "\x00coordinator\x00")
 				pid, _ := strconv.Atoi(field)
-				if len(line) > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil && strings.Contains(string(line), "\x00coordinator\x00") {
+				if (coordinator || strings.Contains(string(line), "\x00node\x00")) && syscall.Kill(pid, syscall.SIGKILL) == nil && coordinator {
 					killed[pid] = true
 				}
 			}
