@@ -85,6 +85,8 @@ var badInputs = []badInput{
 	{name: "mistyped task", args: "sim --set data.task=noisy-recal", code: 2, words: []string{"did you mean noisy-recall?"}},
 	{name: "a task in too short sequences", args: "sim --preset tiny --set data.task=associative-recall --set train.seq_len=8", code: 2, words: []string{"associative-recall", "at least 17"}},
 	{name: "steps below none", args: "sim --steps -4", code: 2, words: []string{"train.steps = -4", "from --steps"}},
+	{name: "a cluster beyond all bounds", args: "sim --nodes 5000", code: 2, words: []string{"--nodes 5000", "1 to 4096"}},
+	{name: "an estimate for too many nodes", args: "estimate --nodes 4000000", code: 2, words: []string{"--nodes 4000000", "1 to 4096"}},
 	{name: "one unknown device of two", args: "sim --device cpu,tpu:0", code: 2, words: []string{`unknown device "tpu:0"`}},
 	{name: "unknown device", args: "sim --device cuda:0 --min-nodes 2", code: 2, words: []string{`unknown device "cuda:0"`, "-tags cuda"}},
 	{name: "no nodes", args: "sim --nodes 0", code: 2, words: []string{"--nodes 0"}},

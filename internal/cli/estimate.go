@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"parallax/internal/coord"
 	"parallax/internal/estimate"
 	"parallax/kernels"
 )
@@ -60,8 +61,8 @@ takes most.`,
 
 func (f *estimateFlags) run(cmd *cobra.Command) error {
 	switch {
-	case f.nodes < 1:
-		return usageError("--nodes %d: a cluster has at least one node", f.nodes)
+	case f.nodes < 1 || f.nodes > coord.MaxNodes:
+		return usageError("--nodes %d: a cluster has 1 to %d nodes", f.nodes, coord.MaxNodes)
 	case !(f.link >= 0) || math.IsInf(f.link, 0):
 		return usageError("--link %v: give Gbit/s, or 0 to leave the ring's time out", f.link)
 	}

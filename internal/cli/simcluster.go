@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"parallax/internal/console"
+	"parallax/internal/coord"
 	"parallax/internal/trust"
 	"parallax/internal/web"
 	"parallax/kernels"
@@ -53,8 +54,8 @@ func (s *simCluster) addProcesses(flags *pflag.FlagSet, nodes int) {
 }
 
 func (s *simCluster) check() error {
-	if s.nodes < 1 {
-		return usageError("--nodes %d: a cluster has at least one node", s.nodes)
+	if s.nodes < 1 || s.nodes > coord.MaxNodes {
+		return usageError("--nodes %d: a cluster has 1 to %d nodes", s.nodes, coord.MaxNodes)
 	}
 	if s.minimum < 0 || s.minimum > s.nodes {
 		return usageError("--min-nodes is %d; it must be 1 to --nodes, which is %d", s.minimum, s.nodes)

@@ -18,7 +18,7 @@ import (
 const maxQueue = 64
 
 // maxConns bounds the connections of nodes, refused ones included.
-const maxConns = 2 * maxNodes
+const maxConns = 2 * MaxNodes
 
 // connTable knows the connections of nodes.
 type connTable struct {

@@ -23,7 +23,7 @@ type Config struct {
 
 // Bounds of the settings: more is a typing error, or one in a unit.
 const (
-	maxNodes          = 4096
+	MaxNodes          = 4096 // of a cluster
 	maxFailureTimeout = 24 * time.Hour
 	maxWait           = 100 * maxFailureTimeout
 )
@@ -31,8 +31,8 @@ const (
 // check says which setting is out of range or contradicts another, by its flag.
 func (c Config) check() error {
 	switch {
-	case c.Nodes < 1 || c.Nodes > maxNodes:
-		return fmt.Errorf("--nodes is %d; it must be 1 to %d", c.Nodes, maxNodes)
+	case c.Nodes < 1 || c.Nodes > MaxNodes:
+		return fmt.Errorf("--nodes is %d; it must be 1 to %d", c.Nodes, MaxNodes)
 	case c.MinNodes < 0 || c.MinNodes > c.Nodes:
 		return fmt.Errorf("--min-nodes is %d; it must be 1 to --nodes, which is %d", c.MinNodes, c.Nodes)
 	case c.FailureTimeout < gossip.MinFailureTimeout || c.FailureTimeout > maxFailureTimeout:
