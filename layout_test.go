@@ -68,7 +68,7 @@ var walls = []wall{
 	{"internal/sim/simnet", "", "github.com/hashicorp/memberlist", "a network in memory knows who is connected, not what is said"},
 	{"internal/sim", "internal/agent internal/coord internal/config internal/train internal/sim/simnet record shard proto/...", "", "a simulated cluster is made of real parts, and no part knows of it"},
 	{"internal/ringbench", "collective collective/grpcring internal/direct internal/transfer internal/trust", grpcModules, "a measurement of the ring uses what training uses, and trains nothing"},
-	{"internal/doctor", "kernels proto/...", "", "an examination needs a device and addresses"},
+	{"internal/doctor", "kernels proto/...", "google.golang.org/grpc", "an examination needs a device and addresses"},
 	{"internal/verify/verifytest", "kernels kernels/ref internal/safetensors", "", "references for tests come from the oracle alone"},
 	{"internal/verify", "kernels internal/safetensors", "", "checking kernels needs the device interface and a file format"},
 	{"internal/inference", "kernels model shard shard/tokenizer internal/train internal/config internal/checkpoint", "", "using a trained model needs no cluster"},

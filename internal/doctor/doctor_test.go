@@ -7,9 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	_ "parallax/kernels/cpu"
 	pb "parallax/proto/parallax/v1"
@@ -53,6 +57,49 @@ func (s oneView) Follow(_ *pb.FollowRequest, stream grpc.ServerStreamingServer[p
 	}
 	<-stream.Context().Done()
 	return nil
+}
+
+// fastRun is a coordinator whose run steps without a pause.
+type fastRun struct{ pb.CoordinatorClient }
+
+func (fastRun) Follow(ctx context.Context, _ *pb.FollowRequest, _ ...grpc.CallOption) (grpc.ServerStreamingClient[pb.RunEvent], error) {
+	return &steps{ctx: ctx}, nil
+}
+
+type steps struct {
+	grpc.ServerStreamingClient[pb.RunEvent]
+	ctx  context.Context
+	told bool
+}
+
+func (s *steps) Recv() (*pb.RunEvent, error) {
+	if !s.told {
+		s.told = true
+		return &pb.RunEvent{Kind: &pb.RunEvent_View{View: &pb.View{Reason: "generation 1"}}}, nil
+	}
+	time.Sleep(answer / 20)
+	return &pb.RunEvent{}, s.ctx.Err()
+}
+
+func TestRunWithoutPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if f := Ring(t.Context(), fastRun{}); len(f) != 1 || !f[0].Well || f[0].Detail != "generation 1" {
+			t.Errorf("it found %+v", f)
+		}
+	})
+}
+
+// wary is a coordinator that talks to nobody.
+type wary struct{ pb.CoordinatorClient }
+
+func (wary) Follow(context.Context, *pb.FollowRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[pb.RunEvent], error) {
+	return nil, status.Error(codes.Unauthenticated, "give --tls-ca")
+}
+
+func TestRefused(t *testing.T) {
+	if f := Ring(t.Context(), wary{}); len(f) != 1 || f[0].Well || f[0].Detail != "give --tls-ca" {
+		t.Errorf("it found %+v", f)
+	}
 }
 
 func TestRing(t *testing.T) {

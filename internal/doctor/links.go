@@ -2,9 +2,12 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
+
+	"google.golang.org/grpc/status"
 
 	pb "parallax/proto/parallax/v1"
 )
@@ -32,7 +35,7 @@ func Ring(ctx context.Context, client pb.CoordinatorClient) []Finding {
 	view, err := newestView(ctx, client)
 	switch {
 	case err != nil:
-		return []Finding{ill("the run", err, "look at the coordinator's log")}
+		return []Finding{ill("the run", errors.New(status.Convert(err).Message()), "do what it says; the coordinator's log may say more")}
 	case view == nil:
 		return []Finding{well("the run", "has no view yet: nodes are still awaited")}
 	}
@@ -44,9 +47,10 @@ func Ring(ctx context.Context, client pb.CoordinatorClient) []Finding {
 }
 
 // newestView reads the run's history up to now: the events that come without a
-// pause.
+// pause, and for no longer than the coordinator may take to answer, for a fast run has
+// none.
 func newestView(ctx context.Context, client pb.CoordinatorClient) (*pb.View, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	stream, err := client.Follow(ctx, &pb.FollowRequest{})
 	if err != nil {
