@@ -194,6 +194,9 @@ func (a *agent) attach(ctx context.Context) (err error) {
 	a.link, err = a.dial(ctx, a.o.Patience, a.hello())
 	answered()
 	if err != nil {
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
 		return err
 	}
 	select {

@@ -190,6 +190,7 @@ func (c *captain) trainingEnded(out outcome) {
 		if !out.complete {
 			reason = fmt.Sprintf("stopped after step %d", c.trainer.Applied())
 		}
+		c.log.Info(reason, "step", c.trainer.Applied())
 		c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Leaving{Leaving: &pb.Leaving{
 			AppliedStep: c.trainer.Applied(), Reason: reason, Done: out.complete}}})
 	}

@@ -10,7 +10,7 @@ func (a *agent) waitAloud() (answered func()) {
 	ctx, answered := context.WithCancel(a.life)
 	a.tasks.Go(func() {
 		begun := time.Now()
-		for next := 10 * time.Second; ; next = 30 * time.Second {
+		for next := 2 * time.Second; ; next = 30 * time.Second {
 			select {
 			case <-time.After(next):
 				a.log.Warn("no coordinator answers yet: is it running, and is the address right?", "coordinator", a.o.Coordinator,

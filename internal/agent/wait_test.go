@@ -18,7 +18,7 @@ func TestWaitAloud(t *testing.T) {
 		answered()
 		a.tasks.Wait()
 		if n := strings.Count(said.String(), "coordinator=head:7070"); n != 3 {
-			t.Errorf("told %d times in 71 s, want after 10, 40 and 70 s: %s", n, said.String())
+			t.Errorf("told %d times in 71 s, want after 2, 32 and 62 s: %s", n, said.String())
 		}
 	})
 }

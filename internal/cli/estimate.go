@@ -81,6 +81,9 @@ func (f *estimateFlags) predict() (p prediction, err error) {
 	if err != nil {
 		return p, err
 	}
+	if err := coord.CheckShares(loaded.Spec, f.nodes); err != nil {
+		return p, &exitError{exitUsage, err}
+	}
 	m, err := modelOf(loaded.Spec)
 	if err != nil {
 		return p, err

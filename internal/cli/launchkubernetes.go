@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parallax/internal/config"
+	"parallax/internal/coord"
 	"parallax/launch"
 )
 
@@ -27,7 +28,7 @@ All nodes read data.path of the spec: put the data on the shared volume, at --mo
       --device cuda:0 --gpus 1 --memory 64Gi --claim datasets --tls | kubectl apply -f -`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := readSpec(spec, &o.SpecText); err != nil {
+			if err := readSpec(spec, o.Nodes, &o.SpecText); err != nil {
 				return err
 			}
 			text, err := launch.Kubernetes(o)
@@ -61,8 +62,8 @@ func kubernetesFlags(cmd *cobra.Command, o *launch.KubernetesOptions) {
 	flags.DurationVar(&o.Grace, "grace", 0, "how long a pod has to finish its step and save (default: 5m)")
 }
 
-// readSpec reads the text of a spec that a coordinator would take.
-func readSpec(file string, text *string) error {
+// readSpec reads the text of a spec that a coordinator of so many nodes would take.
+func readSpec(file string, nodes int, text *string) error {
 	if file == "" {
 		return nil // and Kubernetes says so
 	}
@@ -72,6 +73,9 @@ func readSpec(file string, text *string) error {
 	}
 	if d := loaded.Spec.Data; d.Path == "" && d.Task == "none" {
 		return usageError("%s sets neither data.path nor data.task: the default data is a Go installation's source, which no pod has; put the data on the shared volume and say where it is there, as in data.path = \"/shared/text\"", file)
+	}
+	if err := coord.CheckShares(loaded.Spec, nodes); err != nil {
+		return usageError("%s: %w", file, err)
 	}
 	data, err := os.ReadFile(file)
 	*text = string(data)

@@ -93,5 +93,5 @@ func resumable(dir string, spec config.Spec, anySettings bool) (simRun, error) {
 	if newest == nil {
 		return simRun{}, usageError("%w in %s that this version can read", errNoRun, dir)
 	}
-	return simRun{}, usageError("%w with these settings; the newest, %s, differs: %v", errNoRun, newest.id, config.Diff(newest.spec, spec)[0])
+	return simRun{}, usageError("%w that has these settings; the newest, %s, differs: %v", errNoRun, newest.id, config.Diff(newest.spec, spec)[0])
 }

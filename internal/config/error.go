@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // ExitCode is the exit status of a process whose configuration is wrong: a
@@ -30,7 +32,7 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(e.Msg)
 	if e.Text != "" {
-		fmt.Fprintf(&b, " (the line reads: %s)", e.Text)
+		fmt.Fprintf(&b, " (the line reads: %s)", shown(e.Text))
 	}
 	return b.String()
 }
@@ -39,3 +41,18 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // ExitCode is the process exit status that the error asks for.
 func (e *Error) ExitCode() int { return ExitCode }
+
+// shownRunes are as many of a line as a message shows.
+const shownRunes = 160
+
+// shown is a line as a terminal can bear it: of a file that is no text there may be
+// anything in it, and much.
+func shown(line string) string {
+	if runes := []rune(line); len(runes) > shownRunes {
+		line = string(runes[:shownRunes]) + "…"
+	}
+	if strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && !unicode.IsPrint(r) }) {
+		return strconv.Quote(line)
+	}
+	return line
+}

@@ -113,11 +113,20 @@ func (c *Core) CheckJob(j Job) error {
 		return fmt.Errorf("this coordinator has the run %s already; start another coordinator for another run", c.job.ID)
 	case c.phase == over:
 		return fmt.Errorf("this coordinator is about to end; start another one")
-	case j.Spec.Train.Slots < c.config.Nodes:
-		return fmt.Errorf("%d nodes cannot share a step of %d micro-batches: give the run train.slots = %d or more, or use fewer nodes",
-			c.config.Nodes, j.Spec.Train.Slots, c.config.Nodes)
+	}
+	if err := CheckShares(j.Spec, c.config.Nodes); err != nil {
+		return err
 	}
 	return config.Validate(j.Spec)
+}
+
+// CheckShares says why so many nodes cannot share a run's steps, or nil.
+func CheckShares(s config.Spec, nodes int) error {
+	if s.Train.Slots >= nodes {
+		return nil
+	}
+	return fmt.Errorf("%d nodes cannot share a step of %d micro-batches: give the run train.slots = %d or more, or use fewer nodes",
+		nodes, s.Train.Slots, nodes)
 }
 
 // node is one attached node.
