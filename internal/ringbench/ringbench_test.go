@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,14 +12,13 @@ import (
 	"go.uber.org/goleak"
 
 	"parallax/collective"
-	"parallax/internal/certs"
-	"parallax/internal/trust"
+	"parallax/internal/trust/trusttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestMeasure(t *testing.T) {
-	for name, seat := range map[string]Seat{"grpc": {}, "tcp": {Direct: true}, "tcp with TLS": {Direct: true, Trust: identity(t)}} {
+	for name, seat := range map[string]Seat{"grpc": {}, "tcp": {Direct: true}, "tcp with TLS": {Direct: true, Trust: trusttest.Identity(t, "all", "rank-0", "rank-1", "rank-2")}} {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
 			seat.Log, seat.Wait = slog.New(slog.NewTextHandler(&log, nil)), time.Minute
@@ -62,22 +60,4 @@ func measureOne(t *testing.T, seat Seat, lis net.Listener) {
 	if shares := r.Shares(); len(shares) != 3 || shares[0] != r.OneWay.Seconds[0]/r.Fetch.Seconds[0] {
 		t.Errorf("%v of the rate one way", shares)
 	}
-}
-
-// identity is a certificate for all ranks.
-func identity(t *testing.T) trust.Trust {
-	t.Helper()
-	authority, err := certs.Init(filepath.Join(t.TempDir(), "pki"), "test", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := authority.Issue(certs.Request{Role: certs.Node, Name: "all", Hosts: []string{"rank-0", "rank-1", "rank-2"}, Days: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	who, err := trust.Load(trust.Files{TLS: files})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return who
 }

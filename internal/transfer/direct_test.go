@@ -6,15 +6,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"parallax/internal/certs"
 	"parallax/internal/direct"
 	"parallax/internal/trust"
+	"parallax/internal/trust/trusttest"
 )
 
 // newDirectRig is a rig whose pieces come over direct connections, which spoil may
@@ -53,27 +52,9 @@ func (r *rig) follow(t *testing.T) {
 }
 
 func TestDirect(t *testing.T) {
-	for name, who := range map[string]trust.Trust{"plain": {}, "TLS": identity(t)} {
+	for name, who := range map[string]trust.Trust{"plain": {}, "TLS": trusttest.Identity(t, "source")} {
 		t.Run(name, func(t *testing.T) { newDirectRig(t, who, nil).follow(t) })
 	}
-}
-
-// identity is a certificate for the source, and for who fetches from it.
-func identity(t *testing.T) trust.Trust {
-	t.Helper()
-	authority, err := certs.Init(filepath.Join(t.TempDir(), "pki"), "test", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := authority.Issue(certs.Request{Role: certs.Node, Name: "source", Days: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	who, err := trust.Load(trust.Files{TLS: files})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return who
 }
 
 // spoiled is a connection on which things go wrong once its greeting is over, in which
@@ -112,7 +93,7 @@ func (s *spoiled) Read(p []byte) (int, error) {
 // What is damaged on a direct connection, or breaks off, is asked for again from the
 // last piece that was good.
 func TestDirectDamage(t *testing.T) {
-	secure := identity(t)
+	secure := trusttest.Identity(t, "source")
 	for name, odds := range map[string]struct {
 		who       trust.Trust
 		flip, cut int
