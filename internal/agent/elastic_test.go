@@ -104,8 +104,8 @@ func (e *elastic) follow(on func(*pb.RunEvent)) history {
 			}
 		}
 		if s := event.GetStep(); s != nil {
-			if _, told := e.by[s.Step]; told {
-				e.t.Errorf("step %d was told twice", s.Step)
+			if by, told := e.by[s.Step]; told && e.resumed(by) >= s.Step {
+				e.t.Errorf("step %d was told twice, by generations %d and %d", s.Step, by, s.Generation)
 			}
 			e.by[s.Step] = s.Generation
 		}
@@ -123,11 +123,11 @@ func (e *elastic) follow(on func(*pb.RunEvent)) history {
 	return h
 }
 
-// checkSamples sees that each step was made once, in the view whose turn it was,
+// checkSamples sees that each step counts once, as made in the view whose turn it was,
 // and that each view deals out each slot once: so each sample was used once.
 func (e *elastic) checkSamples() {
 	e.t.Helper()
-	for i, v := range e.views {
+	for _, v := range e.views {
 		deal := make([][]int, len(v.Members))
 		for rank, m := range v.Members {
 			for _, slot := range m.Slots {
@@ -137,16 +137,25 @@ func (e *elastic) checkSamples() {
 		if err := shard.CheckDeal(deal, e.spec.Train.Slots); err != nil {
 			e.t.Errorf("generation %d: %v", v.Generation, err)
 		}
-		end := int64(e.spec.Train.Steps)
-		if i+1 < len(e.views) {
-			end = e.views[i+1].ResumeStep
-		}
+		end := e.resumed(v.Generation)
 		for step := v.ResumeStep + 1; step <= end; step++ {
 			if e.by[step] != v.Generation {
 				e.t.Errorf("step %d was made in generation %d, but generation %d has steps %d to %d", step, e.by[step], v.Generation, v.ResumeStep+1, end)
 			}
 		}
 	}
+}
+
+// resumed is the step that views after a generation begin behind, the earliest of them: a
+// later view begins earlier where all who held the newest step were lost together.
+func (e *elastic) resumed(generation uint64) int64 {
+	step := int64(e.spec.Train.Steps)
+	for _, v := range e.views {
+		if v.Generation > generation {
+			step = min(step, v.ResumeStep)
+		}
+	}
+	return step
 }
 
 // reasons joins the sentences of all views.
