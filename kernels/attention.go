@@ -37,7 +37,9 @@ type Attention struct {
 	O    Matrix // [Batch*SeqLen, QHeads*HeadDim]
 	Q, R Matrix // [Batch*SeqLen, QHeads*HeadDim]; R left out: softmax attention
 	K, V Matrix // [Batch*SeqLen, KVHeads*HeadDim]
-	VBar Matrix // like O, written; left out without R, where it is O
+	// VBar is like O, written. It is left out without R, where it is O, and may be
+	// where [Backend.NeedsVBar] says so.
+	VBar Matrix
 	// LSE and TBar, [Batch*QHeads*SeqLen] Master type, written: L and tbar of
 	// head h and position t of sequence b at (b*QHeads+h)*SeqLen+t. TBar is nil
 	// without R.
@@ -88,6 +90,19 @@ func (op AttentionBackward) Check() error {
 	return nil
 }
 
+// CheckVBar says that VBar is left out, for a backend that cannot do without.
+func (op Attention) CheckVBar() error { return checkVBar("attention", op.R, op.VBar) }
+
+// CheckVBar is like [Attention.CheckVBar].
+func (op AttentionBackward) CheckVBar() error { return checkVBar("attention backward", op.R, op.VBar) }
+
+func checkVBar(op string, r, vbar Matrix) error {
+	if !r.Empty() && vbar.Empty() {
+		return fmt.Errorf("%s: VBar is left out, and this backend needs it", op)
+	}
+	return nil
+}
+
 func (s AttentionShape) check(q, r, k, v, o, vbar Matrix, lse, tbar Buffer) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -97,7 +112,10 @@ func (s AttentionShape) check(q, r, k, v, o, vbar Matrix, lse, tbar Buffer) erro
 	err := firstError(q.checkShape("Q", rows, qcols), k.checkShape("K", rows, kcols), v.checkShape("V", rows, kcols),
 		o.checkShape("O", rows, qcols), checkLen("LSE", lse, stats))
 	if err == nil && !r.Empty() {
-		err = firstError(r.checkShape("R", rows, qcols), vbar.checkShape("VBar", rows, qcols), checkLen("TBar", tbar, stats))
+		err = firstError(r.checkShape("R", rows, qcols), checkLen("TBar", tbar, stats))
+	}
+	if err == nil && !r.Empty() && !vbar.Empty() {
+		err = vbar.checkShape("VBar", rows, qcols)
 	}
 	if err == nil && s.DocStart != nil {
 		err = checkLen("DocStart", s.DocStart, rows)

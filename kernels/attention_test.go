@@ -55,8 +55,17 @@ func softmaxOf(op AttentionBackward) AttentionBackward {
 }
 
 func TestAttentionCheck(t *testing.T) {
-	for _, good := range []AttentionBackward{goodAttention(), softmaxOf(goodAttention())} {
+	bare := goodAttention()
+	bare.VBar = Matrix{}
+	wantError(t, bare.CheckVBar(), "attention backward: VBar is left out, and this backend needs it")
+	wantError(t, forwardOf(bare).CheckVBar(), "attention: VBar is left out, and this backend needs it")
+	for _, good := range []AttentionBackward{goodAttention(), softmaxOf(goodAttention()), bare} {
 		if err := firstError(good.Check(), forwardOf(good).Check()); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, good := range []AttentionBackward{goodAttention(), softmaxOf(goodAttention())} {
+		if err := good.CheckVBar(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -74,7 +83,7 @@ func TestAttentionCheck(t *testing.T) {
 		{func(op *AttentionBackward) { op.V = Matrix{} }, "V is missing"},
 		{func(op *AttentionBackward) { op.O = mat(5, 8) }, "O is 5x8, want 6x8"},
 		{func(op *AttentionBackward) { op.R = mat(6, 4) }, "R is 6x4, want 6x8"},
-		{func(op *AttentionBackward) { op.VBar = Matrix{} }, "VBar is missing"},
+		{func(op *AttentionBackward) { op.VBar = mat(6, 4) }, "VBar is 6x4, want 6x8"},
 		{func(op *AttentionBackward) { op.TBar = nil }, "TBar is missing"},
 		{func(op *AttentionBackward) { op.LSE = buf(6) }, "LSE has 6 elements, want 24"},
 		{func(op *AttentionBackward) { op.DocStart = ints(3) }, "DocStart has 3 elements, want 6"},

@@ -48,6 +48,9 @@ type Backend interface {
 	EmbeddingBackward(EmbeddingBackward)
 	Attention(Attention)
 	AttentionBackward(AttentionBackward)
+	// NeedsVBar reports whether AttentionBackward of a shape, with R, reads VBar. Where
+	// it does not, Attention is the cheaper without.
+	NeedsVBar(AttentionShape) bool
 	HeadLoss(HeadLoss)
 
 	// SumSquares writes the sum of x's squares to dst[0], or adds it when

@@ -33,7 +33,7 @@ type layerActivations struct {
 	x      kernels.Matrix // [n, d], the residual stream before the layer
 	qrkv   kernels.Matrix // [n, projected]: before norm and rotation with qk_norm, else after
 	o      kernels.Matrix // [n, q columns]
-	vbar   kernels.Matrix // like o, without a probe left out
+	vbar   kernels.Matrix // like o, without a probe left out; not every backend touches it
 	mid    kernels.Matrix // [n, d], the residual stream between the two blocks
 	gateUp kernels.Matrix // [n, 2*FFN]; the backward pass overwrites it
 	lse    kernels.Buffer // [n*QHeads] Master

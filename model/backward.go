@@ -98,11 +98,11 @@ func (m *Model) attentionBackward(i int, b Batch) {
 	if m.cfg.QKNorm {
 		m.rotate(i)
 	}
-	h, d := m.attended(i), m.act.dHeads
+	h, d, shape := m.attended(i), m.act.dHeads, m.attentionShape(b)
 	m.be.AttentionBackward(kernels.AttentionBackward{
-		AttentionShape: m.attentionShape(b),
+		AttentionShape: shape,
 		DQ:             d.q, DR: d.r, DK: d.k, DV: d.v, DO: m.act.do,
-		Q: h.q, R: h.r, K: h.k, V: h.v, O: a.o, VBar: a.vbar, LSE: a.lse, TBar: a.tbar,
+		Q: h.q, R: h.r, K: h.k, V: h.v, O: a.o, VBar: m.vbar(i, shape), LSE: a.lse, TBar: a.tbar,
 	})
 	m.rotateBackward(i)
 	m.throughNorm(a.x, m.act.dqrkv, w.qrkv, g.qrkv, w.inputNorm, g.inputNorm)

@@ -98,12 +98,11 @@ func (l *look) positions() int { return l.sequences() * l.seqLen }
 
 // attention looks at layer i, whose attention block has just been run.
 func (l *look) attention(d *Diagnosis, i int) (err error) {
-	a := l.act.layers[i]
-	if d.Correction, err = l.correction(rows(a.o, l.positions()), rows(a.vbar, l.positions())); err != nil {
+	shape, vbar, err := l.logits(i)
+	if err != nil {
 		return err
 	}
-	shape, err := l.logits(i)
-	if err != nil {
+	if d.Correction, err = l.correction(rows(l.act.layers[i].o, l.positions()), vbar); err != nil {
 		return err
 	}
 	d.Entropy = l.entropy(shape)
@@ -111,9 +110,9 @@ func (l *look) attention(d *Diagnosis, i int) (err error) {
 	return err
 }
 
-// correction is |o - vbar| / |vbar|; NaN without a probe, where there is no vbar.
+// correction is |o - vbar| / |vbar|; NaN without a probe, where o is vbar.
 func (l *look) correction(o, vbar kernels.Matrix) (float64, error) {
-	if vbar.Empty() {
+	if !l.cfg.Mixer.learned() {
 		return math.NaN(), nil
 	}
 	l.x.see(l.be, o, lookRows)
@@ -130,9 +129,10 @@ func (l *look) correction(o, vbar kernels.Matrix) (float64, error) {
 }
 
 // logits has the device compute what a mean over all keys needs, by one attention
-// of its own with q in the probe's place: its tbar is sum_j p_ij q_i.k_j.
-func (l *look) logits(i int) (kernels.AttentionShape, error) {
-	s := l.attentionShape(l.batch)
+// of its own with q in the probe's place: its tbar is sum_j p_ij q_i.k_j. Its vbar is
+// that of the layer's, on which probes have no say.
+func (l *look) logits(i int) (s kernels.AttentionShape, vbar kernels.Matrix, err error) {
+	s = l.attentionShape(l.batch)
 	s.Batch = l.sequences()
 	n := l.positions()
 	if s.DocStart != nil {
@@ -140,12 +140,12 @@ func (l *look) logits(i int) (kernels.AttentionShape, error) {
 	}
 	h := l.attended(i)
 	lse := l.act.layers[i].lse.Slice(0, l.mean.Len())
+	vbar = kernels.Mat(l.act.dqrkv.Buf, n, l.cfg.qCols()) // scratch of the backward pass
 	l.be.Attention(kernels.Attention{
 		AttentionShape: s, Q: rows(h.q, n), R: rows(h.q, n), K: rows(h.k, n), V: rows(h.v, n), LSE: lse, TBar: l.mean,
-		O:    rows(l.act.do, n),
-		VBar: kernels.Mat(l.act.dqrkv.Buf, n, l.cfg.qCols()), // scratch of the backward pass
+		O: rows(l.act.do, n), VBar: vbar,
 	})
-	return s, errors.Join(l.lse.read(l.be, lse), l.avg.read(l.be, l.mean))
+	return s, vbar, errors.Join(l.lse.read(l.be, lse), l.avg.read(l.be, l.mean))
 }
 
 // entropy is the mean of -sum_j p_ij ln p_ij = L_i - sum_j p_ij s_ij.

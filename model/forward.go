@@ -49,12 +49,20 @@ func (m *Model) attentionBlock(i int, b Batch) {
 	m.norm(a.x, w.inputNorm)
 	m.be.MatMul(kernels.MatMul{C: a.qrkv, A: m.act.normed, B: w.qrkv, TransB: true, Alpha: 1})
 	m.rotate(i)
-	h := m.attended(i)
+	h, shape := m.attended(i), m.attentionShape(b)
 	m.be.Attention(kernels.Attention{
-		AttentionShape: m.attentionShape(b),
-		O:              a.o, Q: h.q, R: h.r, K: h.k, V: h.v, VBar: a.vbar, LSE: a.lse, TBar: a.tbar,
+		AttentionShape: shape,
+		O:              a.o, Q: h.q, R: h.r, K: h.k, V: h.v, VBar: m.vbar(i, shape), LSE: a.lse, TBar: a.tbar,
 	})
 	m.be.MatMul(kernels.MatMul{C: a.mid, A: a.o, B: w.o, TransB: true, Alpha: 1, Beta: 1, Add: a.x})
+}
+
+// vbar is where layer i keeps VBar for its backward pass, if that reads it.
+func (m *Model) vbar(i int, s kernels.AttentionShape) kernels.Matrix {
+	if !m.be.NeedsVBar(s) {
+		return kernels.Matrix{}
+	}
+	return m.act.layers[i].vbar
 }
 
 func (m *Model) ffnBlock(i int) {

@@ -181,6 +181,7 @@ func (hollow) CopyIn(kernels.Buffer, []byte) kernels.Event           { return ho
 func (hollow) MatMul(op kernels.MatMul)                       { kernels.Must(op.Check()) }
 func (hollow) Attention(op kernels.Attention)                 { kernels.Must(op.Check()) }
 func (hollow) AttentionBackward(op kernels.AttentionBackward) { kernels.Must(op.Check()) }
+func (hollow) NeedsVBar(kernels.AttentionShape) bool          { return true }
 func (hollow) HeadLoss(op kernels.HeadLoss)                   { kernels.Must(op.Check()) }
 func (hollow) Zero(kernels.Buffer)                            {}
 func (hollow) Copy(_, _ kernels.Buffer)                       {}

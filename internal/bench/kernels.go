@@ -215,7 +215,10 @@ func attention(mixer string, batch, heads, length, dim int, probe, backward bool
 			LSE: s.master(rows * heads),
 		}
 		if probe {
-			op.R, op.VBar, op.TBar = s.matrix(rows, cols), s.matrix(rows, cols), s.master(rows*heads)
+			op.R, op.TBar = s.matrix(rows, cols), s.master(rows*heads)
+			if s.be.NeedsVBar(op.AttentionShape) {
+				op.VBar = s.matrix(rows, cols)
+			}
 		}
 		c := kernelCase{name: fmt.Sprintf("%s attention forward B%d H%d T%d D%d", mixer, batch, heads, length, dim),
 			flops: op.FLOPs(), run: func() { s.be.Attention(op) }}

@@ -21,3 +21,8 @@ func splitUnitsAMX(t *partsBlock)
 //
 //go:noescape
 func multiplyPartsAMX(t *partsBlock)
+
+// multiplyLeadingAMX computes the blocks of some strips of A and a panel of B, and packs a unit a step.
+//
+//go:noescape
+func multiplyLeadingAMX(t *partsBlock)

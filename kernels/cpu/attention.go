@@ -11,10 +11,11 @@ import (
 //
 //	S = scale Q K^T, T = R K^T     score rows, kept whole, next to each other in L2
 //	each row: p = softmax(S), tbar = sum p T, w = p (1 + tbar - T)
-//	O = w V, VBar = p V
+//	O = w V
 //
 // The row is whole, so its maximum and tbar are known before a weight is formed:
 // there is no rescaling, and the weights are folded before the product with V.
+// VBar = p V is a product of its own, for who asks for it.
 // t is taken relative to its value at the row's last key, which changes nothing
 // in exact arithmetic and keeps the digits of 1 + tbar - t where all t share an
 // offset.
@@ -105,6 +106,25 @@ func (h *heads) scores(t *tile, dst []float32, ld int, a []float32, aRow int, ke
 	}
 }
 
+// product is dst rows [i0, i1) of a head = alpha times the rows of weights times x:
+// row j of x is that of key j, and weights(i, j) is at weights[(i-i0)*ld + j-lo].
+func (h *heads) product(t *tile, dst matrix, alpha float32, weights []float32, ld int, x []float32, seq, head, i0, i1, lo int) {
+	set, d := h.set, h.HeadDim
+	*t = tile{aRow: ld, aCol: 1, bRow: d, cRow: dst.stride, alpha: alpha}
+	for i := i0; i < i1; i += set.mr {
+		t.m = min(set.mr, i1-i)
+		from := h.firstKey(seq, i)
+		t.k = i + t.m - from
+		t.a = weights[(i-i0)*ld+from-lo:]
+		for c := 0; c < d; c += set.nr {
+			t.n = min(set.nr, d-c)
+			t.b = x[from*d+c:]
+			t.c = dst.data[(seq*h.SeqLen+i)*dst.stride+head*d+c:]
+			set.tile(t)
+		}
+	}
+}
+
 // firstBlock is the first row, in steps of mr from i0, of a block that has a row
 // i >= j: blocks before it see nothing of the keys from j on.
 func firstBlock(i0, j, mr int) int { return i0 + max(0, j-i0)/mr*mr }
@@ -124,13 +144,12 @@ func (b *Backend) Attention(op kernels.Attention) {
 	kernels.Must(op.Check())
 	a := &b.attention
 	*a = attentionJob{heads: newHeads(b.kernels, op.AttentionShape),
-		q: view(op.Q), r: view(op.R), k: view(op.K), v: view(op.V), o: view(op.O), vbar: view(op.VBar),
-		lse: floats(op.LSE)}
+		q: view(op.Q), r: view(op.R), k: view(op.K), v: view(op.V), o: view(op.O), lse: floats(op.LSE)}
 	if !a.r.empty() {
-		a.tbar = floats(op.TBar)
+		a.vbar, a.tbar = view(op.VBar), floats(op.TBar)
 	}
 	pairs := op.Batch * op.KVHeads
-	if b.kernels.engine != nil && partsPayFor(op.AttentionShape) {
+	if b.attendsInParts(op.AttentionShape) {
 		b.partsAttention(pairs)
 		return
 	}
@@ -143,6 +162,15 @@ func (b *Backend) Attention(op kernels.Attention) {
 	b.pool.run(pairs, a)
 	a.packing = false
 	b.pool.run(op.Batch*op.QHeads*a.tiles, a)
+}
+
+// NeedsVBar is true on the matrix engine, where a row's gradients begin before all of
+// its keys are seen.
+func (b *Backend) NeedsVBar(s kernels.AttentionShape) bool { return b.attendsInParts(s) }
+
+// attendsInParts says whether attention of a shape is for the matrix engine.
+func (b *Backend) attendsInParts(s kernels.AttentionShape) bool {
+	return b.kernels.engine != nil && partsPayFor(s)
 }
 
 // tileRows is the number of query rows whose two score rows of span keys fit in
@@ -190,9 +218,9 @@ func (a *attentionJob) tile(w *worker, seq, head, i0 int) {
 	for i := i0; i < i1; i++ {
 		a.weights(s[(i-i0)*ld:], t[(i-i0)*ld:], seq, head, i, lo, blockEnd(i, i0, i1, a.set.mr))
 	}
-	a.product(w, s, ld, a.o, pair, seq, head, i0, i1, lo)
-	if !a.r.empty() {
-		a.product(w, t, ld, a.vbar, pair, seq, head, i0, i1, lo)
+	a.product(&w.tile, a.o, 1, s, ld, a.valuesOfHead(pair), seq, head, i0, i1, lo)
+	if !a.vbar.empty() {
+		a.product(&w.tile, a.vbar, 1, t, ld, a.valuesOfHead(pair), seq, head, i0, i1, lo)
 	}
 }
 
@@ -219,24 +247,5 @@ func (a *attentionJob) weights(s, t []float32, seq, head, i, lo, end int) {
 
 // blockEnd is the end of the block of mr rows that row i is in.
 func blockEnd(i, i0, i1, mr int) int { return min(i0+(i-i0)/mr*mr+mr, i1) }
-
-// product is dst rows [i0, i1) = weights times V.
-func (a *attentionJob) product(w *worker, weights []float32, ld int, dst matrix, pair, seq, head, i0, i1, lo int) {
-	set, d, t := a.set, a.HeadDim, &w.tile
-	*t = tile{aRow: ld, aCol: 1, bRow: d, cRow: dst.stride, alpha: 1}
-	values := a.valuesOfHead(pair)
-	for i := i0; i < i1; i += set.mr {
-		t.m = min(set.mr, i1-i)
-		from := a.firstKey(seq, i)
-		t.k = i + t.m - from
-		t.a = weights[(i-i0)*ld+from-lo:]
-		for c := 0; c < d; c += set.nr {
-			t.n = min(set.nr, d-c)
-			t.b = values[from*d+c:]
-			t.c = dst.data[(seq*a.SeqLen+i)*dst.stride+head*d+c:]
-			set.tile(t)
-		}
-	}
-}
 
 func log32(x float32) float32 { return float32(math.Log(float64(x))) }

@@ -3,9 +3,10 @@ package cpu
 import "parallax/kernels"
 
 // Backward, for one key head of one sequence and every query head of its group:
-// the forward scores are computed again, tile by tile of query rows and block by
-// block of keys, and turned into ds, dt and w in place. With the rows of ds and
-// dt interleaved, and those of scale*q and r alike,
+// the forward scores are computed again, tile by tile of query rows, and turned
+// into ds, dt and w in place. A row is whole, so beta = g.vbar is had as the sum of
+// p a, and nobody needs vbar. With the rows of ds and dt interleaved, and those of
+// scale*q and r alike,
 //
 //	dK += [ds dt]^T [scale q; r]     dV += w^T g
 //	dQ  = scale ds K                 dR  = dt K
@@ -16,7 +17,6 @@ import "parallax/kernels"
 
 const (
 	backwardRows = 48
-	backwardKeys = 256 // a multiple of every kernel set's nr
 	// backwardTasks are wanted: fewer heads are cut into segments, of at least
 	// segmentRows rows.
 	backwardTasks = 8
@@ -44,16 +44,13 @@ type headScratch struct {
 	sums           []float32 // room for dK and dV
 	dk, dv         []float32 // [SeqLen][HeadDim]
 
-	qr        []float32 // [rows][2 or 1][HeadDim]: scale*q, then r
-	g         []float32 // [rows][HeadDim]
-	st        []float32 // [rows][2 or 1][ld]: s then t; then ds and dt
-	w         []float32 // [rows][ld]: a, then the weights
-	tau, beta [backwardRows]float32
+	qr  []float32 // [rows][2 or 1][HeadDim]: scale*q, then r
+	g   []float32 // [rows][HeadDim]
+	ld  int       // of score rows: no multiple of 4 KiB, so that a column does not fall into one cache set
+	st  []float32 // [rows][2 or 1][ld]: s then t; then ds and dt
+	w   []float32 // [rows][ld]: a, then the weights
+	tau [backwardRows]float32
 }
-
-// backwardStride is the distance of score rows: no multiple of 4 KiB, so that a
-// column of a tile does not fall into one cache set.
-const backwardStride = backwardKeys + cacheLine/4
 
 // AttentionBackward computes the gradients of Attention.
 func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
@@ -68,7 +65,8 @@ func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 	}
 	pairs := op.Batch * op.KVHeads
 	a.segments = max(1, min(backwardTasks/pairs, op.SeqLen/segmentRows))
-	if b.kernels.engine != nil && partsPayFor(op.AttentionShape) {
+	if b.attendsInParts(op.AttentionShape) {
+		kernels.Must(op.CheckVBar())
 		b.partsAttentionBackward(pairs)
 		return
 	}
@@ -122,7 +120,8 @@ func (a *attentionBackwardJob) headScratch(w *worker) *headScratch {
 	h := &w.head
 	panels, dense, sides := a.panelFloats(), a.SeqLen*a.HeadDim, a.sides()
 	rows := backwardRows * lines(a.HeadDim)
-	scores := backwardRows * backwardStride
+	h.ld = lines(a.maxSpan(backwardRows)) + cacheLine/4
+	scores := backwardRows * h.ld
 	all := w.scratch.take(2*lines(panels) + 3*lines(dense) + (sides+1)*(rows+scores))
 	h.keysT, h.valuesT = cut(&all, panels), cut(&all, panels)
 	h.keys, h.sums = cut(&all, dense), cut(&all, 2*lines(dense))
@@ -169,21 +168,22 @@ func (a *attentionBackwardJob) storeRows(dk, dv []float32, pair int) {
 // queryTile adds the rows [i0, i0+backwardRows) of one query head.
 func (a *attentionBackwardJob) queryTile(w *worker, h *headScratch, seq, head, i0 int) {
 	i1 := min(i0+backwardRows, a.SeqLen)
-	a.loadQueries(h, seq, head, i0, i1)
 	lo, hi := a.keysOf(seq, i0, i1)
-	for j0 := lo; j0 < hi; j0 += backwardKeys {
-		j1 := min(j0+backwardKeys, hi)
-		a.scoreBlock(w, h, i0, i1, j0, j1)
-		for i := i0; i < i1; i++ {
-			a.gradRow(h, seq, head, i, i0, i1, j0, j1)
-		}
-		a.keyGradients(w, h, i0, i1, j0, j1)
-		a.queryGradients(w, h, seq, head, i0, i1, j0, j1, j0 == lo)
+	a.loadQueries(h, seq, head, i0, i1)
+	a.scoreTile(w, h, i0, i1, lo, hi)
+	for i := i0; i < i1; i++ {
+		a.gradRow(h, seq, head, i, i0, lo, hi)
+	}
+	a.keyGradients(w, h, i0, i1, lo, hi)
+	sides := a.sides()
+	a.product(&w.tile, a.dq, float32(a.Scale), h.st, sides*h.ld, h.keys, seq, head, i0, i1, lo)
+	if sides == 2 {
+		a.product(&w.tile, a.dr, 1, h.st[h.ld:], sides*h.ld, h.keys, seq, head, i0, i1, lo)
 	}
 }
 
-// loadQueries copies the tile's q (scaled), r and g, and computes tau = g.o and
-// beta = g.vbar of each row.
+// loadQueries copies the tile's q (scaled), r and g, and computes tau = g.o of each
+// row.
 func (a *attentionBackwardJob) loadQueries(h *headScratch, seq, head, i0, i1 int) {
 	d, sides, scale := a.HeadDim, a.sides(), float32(a.Scale)
 	for i := range i1 - i0 {
@@ -192,34 +192,30 @@ func (a *attentionBackwardJob) loadQueries(h *headScratch, seq, head, i0, i1 int
 		for c, x := range a.q.head(at, head, d) {
 			q[c] = scale * x
 		}
+		if sides == 2 {
+			copy(h.qr[(i*sides+1)*d:], a.r.head(at, head, d))
+		}
 		g := a.do.head(at, head, d)
 		copy(h.g[i*d:], g)
 		h.tau[i] = a.set.dot(g, a.o.head(at, head, d))
-		if sides == 2 {
-			copy(h.qr[(i*sides+1)*d:], a.r.head(at, head, d))
-			h.beta[i] = a.set.dot(g, a.vbar.head(at, head, d))
-		}
 	}
 }
 
-// scoreBlock computes s, t and a of the tile for the keys [j0, j1).
-func (a *attentionBackwardJob) scoreBlock(w *worker, h *headScratch, i0, i1, j0, j1 int) {
-	d, sides, ld := a.HeadDim, a.sides(), backwardStride
-	a.scores(&w.tile, h.st, sides*ld, h.qr, sides*d, h.keysT, 1, i0, i1, j0, j1)
+// scoreTile computes s, t and a of the tile for the keys [lo, hi).
+func (a *attentionBackwardJob) scoreTile(w *worker, h *headScratch, i0, i1, lo, hi int) {
+	d, sides, ld := a.HeadDim, a.sides(), h.ld
+	a.scores(&w.tile, h.st, sides*ld, h.qr, sides*d, h.keysT, 1, i0, i1, lo, hi)
 	if sides == 2 {
-		a.scores(&w.tile, h.st[ld:], sides*ld, h.qr[d:], sides*d, h.keysT, 1, i0, i1, j0, j1)
+		a.scores(&w.tile, h.st[ld:], sides*ld, h.qr[d:], sides*d, h.keysT, 1, i0, i1, lo, hi)
 	}
-	a.scores(&w.tile, h.w, ld, h.g, d, h.valuesT, 1, i0, i1, j0, j1)
+	a.scores(&w.tile, h.w, ld, h.g, d, h.valuesT, 1, i0, i1, lo, hi)
 }
 
-// gradRow turns row i of the block into ds, dt and w. All keys that it does not
-// see get 0.
-func (a *attentionBackwardJob) gradRow(h *headScratch, seq, head, i, i0, i1, j0, j1 int) {
-	row, sides, n := i-i0, a.sides(), j1-j0
-	s := h.st[row*sides*backwardStride:][:n]
-	weights := h.w[row*backwardStride:][:n]
-	from := min(max(a.firstKey(seq, i)-j0, 0), n)
-	to := max(min(i+1-j0, n), from)
+// gradRow turns row i into ds, dt and w. All keys that it does not see get 0.
+func (a *attentionBackwardJob) gradRow(h *headScratch, seq, head, i, i0, lo, hi int) {
+	row, sides := i-i0, a.sides()
+	from, to := a.firstKey(seq, i)-lo, i+1-lo
+	s, weights := h.st[row*sides*h.ld:][:hi-lo], h.w[row*h.ld:][:hi-lo]
 	stat := (seq*a.QHeads+head)*a.SeqLen + i
 	clearOutside(s, from, to)
 	clearOutside(weights, from, to)
@@ -227,9 +223,9 @@ func (a *attentionBackwardJob) gradRow(h *headScratch, seq, head, i, i0, i1, j0,
 		a.set.softmaxGrad(s[from:], weights[from:], 0, to-from, a.lse[stat:stat+1], h.tau[row:])
 		return
 	}
-	t := h.st[(row*sides+1)*backwardStride:][:n]
+	t := h.st[(row*sides+1)*h.ld:][:hi-lo]
 	clearOutside(t, from, to)
-	a.set.parallaxGrad(s[from:], t[from:], weights[from:], 0, to-from, a.lse[stat:stat+1], a.tbar[stat:], h.tau[row:], h.beta[row:])
+	a.set.parallaxRowGrad(s[from:to], t[from:], weights[from:], a.lse[stat], a.tbar[stat], h.tau[row])
 }
 
 func clearOutside(s []float32, from, to int) {
@@ -237,59 +233,26 @@ func clearOutside(s []float32, from, to int) {
 	clear(s[to:])
 }
 
-// keyGradients adds the block to dK and dV.
-func (a *attentionBackwardJob) keyGradients(w *worker, h *headScratch, i0, i1, j0, j1 int) {
-	sides := a.sides()
-	for j := j0; j < j1; j += a.set.mr {
-		m := min(a.set.mr, j1-j)
+// keyGradients adds the tile to dK and dV.
+func (a *attentionBackwardJob) keyGradients(w *worker, h *headScratch, i0, i1, lo, hi int) {
+	sides, t := a.sides(), &w.tile
+	*t = tile{aRow: 1, aCol: h.ld, bRow: a.HeadDim, cRow: a.HeadDim, addRow: a.HeadDim, alpha: 1, beta: 1}
+	for j := lo; j < hi; j += a.set.mr {
+		t.m = min(a.set.mr, hi-j)
 		skip := max(0, j-i0) // rows before key j do not see it
 		rows := i1 - i0 - skip
-		a.accumulate(w, h.dk, j, m, h.st[skip*sides*backwardStride+j-j0:], h.qr[skip*sides*a.HeadDim:], rows*sides)
-		a.accumulate(w, h.dv, j, m, h.w[skip*backwardStride+j-j0:], h.g[skip*a.HeadDim:], rows)
+		a.accumulate(t, h.dk[j*a.HeadDim:], h.st[skip*sides*h.ld+j-lo:], h.qr[skip*sides*a.HeadDim:], rows*sides)
+		a.accumulate(t, h.dv[j*a.HeadDim:], h.w[skip*h.ld+j-lo:], h.g[skip*a.HeadDim:], rows)
 	}
 }
 
-// accumulate adds to m rows of dst, from row j on, the product of k rows of
-// scores, transposed, and k rows of x.
-func (a *attentionBackwardJob) accumulate(w *worker, dst []float32, j, m int, scores, x []float32, k int) {
-	set, d, t := a.set, a.HeadDim, &w.tile
-	*t = tile{a: scores, aRow: 1, aCol: backwardStride, bRow: d, cRow: d, addRow: d, m: m, k: k, alpha: 1, beta: 1}
-	for c := 0; c < d; c += set.nr {
-		t.n = min(set.nr, d-c)
-		t.b, t.c = x[c:], dst[j*d+c:]
-		t.add = t.c
-		set.tile(t)
-	}
-}
-
-// queryGradients adds the block to dQ and dR, or starts them with it.
-func (a *attentionBackwardJob) queryGradients(w *worker, h *headScratch, seq, head, i0, i1, j0, j1 int, first bool) {
-	sides := a.sides()
-	a.queryGradient(w, h, a.dq, h.st, float32(a.Scale), seq, head, i0, i1, j0, j1, first)
-	if sides == 2 {
-		a.queryGradient(w, h, a.dr, h.st[backwardStride:], 1, seq, head, i0, i1, j0, j1, first)
-	}
-}
-
-func (a *attentionBackwardJob) queryGradient(w *worker, h *headScratch, dst matrix, scores []float32, alpha float32, seq, head, i0, i1, j0, j1 int, first bool) {
-	set, d, t := a.set, a.HeadDim, &w.tile
-	*t = tile{aRow: a.sides() * backwardStride, aCol: 1, bRow: d, cRow: dst.stride, addRow: dst.stride, alpha: alpha}
-	if !first {
-		t.beta = 1
-	}
-	for i := i0; i < i1; i += set.mr {
-		t.m = min(set.mr, i1-i)
-		t.k = max(0, min(j1, i+t.m)-j0)
-		if t.k == 0 && !first {
-			continue
-		}
-		t.a = scores[(i-i0)*t.aRow:]
-		for c := 0; c < d; c += set.nr {
-			t.n = min(set.nr, d-c)
-			t.b = h.keys[j0*d+c:]
-			t.c = dst.data[(seq*a.SeqLen+i)*dst.stride+head*d+c:]
-			t.add = t.c
-			set.tile(t)
-		}
+// accumulate adds to the rows of dst the product of k rows of scores, transposed, and
+// k rows of x.
+func (a *attentionBackwardJob) accumulate(t *tile, dst, scores, x []float32, k int) {
+	t.a, t.k = scores, k
+	for c := 0; c < a.HeadDim; c += a.set.nr {
+		t.n = min(a.set.nr, a.HeadDim-c)
+		t.b, t.c, t.add = x[c:], dst[c:], dst[c:]
+		a.set.tile(t)
 	}
 }

@@ -41,7 +41,10 @@ func benchAttention(b *testing.B, dev *Backend, batch, heads, seqLen, dim int, p
 	f := kernels.Attention{AttentionShape: shape, O: mat(), Q: mat(), K: mat(), V: mat(), LSE: benchMat(b, dev, 1, stats).Buf}
 	g := kernels.AttentionBackward{AttentionShape: shape, DQ: mat(), DK: mat(), DV: mat(), DO: mat()}
 	if probe {
-		f.R, f.VBar, f.TBar, g.DR = mat(), mat(), benchMat(b, dev, 1, stats).Buf, mat()
+		f.R, f.TBar, g.DR = mat(), benchMat(b, dev, 1, stats).Buf, mat()
+		if dev.NeedsVBar(shape) {
+			f.VBar = mat()
+		}
 	}
 	g.Q, g.R, g.K, g.V, g.O, g.VBar, g.LSE, g.TBar = f.Q, f.R, f.K, f.V, f.O, f.VBar, f.LSE, f.TBar
 	return f, g

@@ -195,7 +195,9 @@ func (x *attentionTile) store() {
 				continue
 			}
 			x.set.combine(o, o1, o2, inv*(1+tbar), -inv)
-			x.set.combine(x.vbar.head(at, x.head, x.HeadDim)[c:][:n], o1, o1, inv, 0)
+			if !x.vbar.empty() {
+				x.set.combine(x.vbar.head(at, x.head, x.HeadDim)[c:][:n], o1, o1, inv, 0)
+			}
 		}
 	}
 }

@@ -58,6 +58,7 @@ func (h *partsHeads) firstPanel(seq, i int) int { return h.firstKey(seq, i) / pa
 type partsTile struct {
 	h       *partsHeads
 	w       *worker
+	adder   func(t *partsBlock) // multiplies what was packed of a block
 	sides   int
 	span    int          // keys of a block, at most
 	stride  int          // of score rows: they do not share cache sets
@@ -72,7 +73,7 @@ type partsTile struct {
 }
 
 func newPartsTile(h *partsHeads, w *worker, sides, keys int) partsTile {
-	return partsTile{h: h, w: w, sides: sides, span: keys, stride: keys + cacheLine/4}
+	return partsTile{h: h, w: w, adder: h.e.multiply, sides: sides, span: keys, stride: keys + cacheLine/4}
 }
 
 // Sizes of a tile's scratch, for one side.
@@ -200,7 +201,7 @@ func (x *partsTile) addRows(b keyBlock, down []uint16) {
 		t.next = t.b[min(x.span/partsEdge*partsStep, len(t.b)):]
 		t.store = x.outPanel(c)[b.strip*x.sides*partsEdge*partsEdge:]
 		t.load = t.store
-		h.e.multiply(t)
+		x.adder(t)
 	}
 }
 

@@ -31,7 +31,8 @@
 // Where the machine has a matrix engine for bfloat16 (AMX), float32 operands are
 // cut into three bfloat16 each, without a remainder, and six products of parts
 // give the float32 product to its last digit, at more than twice the rate of the
-// vector units: parts.go, matmul_parts.go.
+// vector units: parts.go, matmul_parts.go. The sums of attention's gradients make do
+// with three of the six, see attention_backward_parts.go.
 //
 // # Where next
 //

@@ -27,6 +27,7 @@ type kernelSet struct {
 	parallaxTerms   func(s, t []float32, stride, n int, shift, m, sum, dot, scale []float32)
 	softmaxGrad     func(s, a []float32, stride, n int, lse, tau []float32)
 	parallaxGrad    func(s, t, a []float32, stride, n int, lse, tbar, tau, beta []float32)
+	parallaxRowGrad func(s, t, a []float32, lse, tbar, tau float32)
 
 	maxInto   func(m, z []float32)
 	addExp    func(sum, z, m []float32)
@@ -55,8 +56,8 @@ var portable = kernelSet{
 	lanes: 1, transpose: transposePortable, scatter: scatterPortable,
 	dot: dotPortable, softmax: softmaxPortable, parallaxWeights: parallaxWeightsPortable,
 	softmaxTerms: softmaxTermsPortable, parallaxTerms: parallaxTermsPortable,
-	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable, maxInto: maxIntoPortable,
-	addExp: addExpPortable, scaledExp: scaledExpPortable, addTo: addToPortable,
+	softmaxGrad: softmaxGradPortable, parallaxGrad: parallaxGradPortable, parallaxRowGrad: parallaxRowGradPortable,
+	maxInto: maxIntoPortable, addExp: addExpPortable, scaledExp: scaledExpPortable, addTo: addToPortable,
 	scaledProduct: scaledProductPortable, normDot: normDotPortable, normApply: normApplyPortable,
 	rotate: rotatePortable, headNorm: headNormPortable, headNormGrad: headNormGradPortable,
 	swiglu: swigluPortable, swigluGrad: swigluGradPortable,

@@ -22,8 +22,8 @@ var avx512 = kernelSet{
 	lanes: 16, transpose: transposeAVX512, scatter: scatterAVX512,
 	dot: dotAVX512, softmax: softmaxAVX512, parallaxWeights: parallaxWeightsAVX512,
 	softmaxTerms: softmaxTermsAVX512, parallaxTerms: parallaxTermsAVX512,
-	softmaxGrad: softmaxGradAVX512, parallaxGrad: parallaxGradAVX512, maxInto: maxIntoAVX512,
-	addExp: addExpAVX512, scaledExp: scaledExpAVX512, addTo: addToAVX512,
+	softmaxGrad: softmaxGradAVX512, parallaxGrad: parallaxGradAVX512, parallaxRowGrad: parallaxRowGradAVX512,
+	maxInto: maxIntoAVX512, addExp: addExpAVX512, scaledExp: scaledExpAVX512, addTo: addToAVX512,
 	scaledProduct: scaledProductAVX512, normDot: normDotAVX512, normApply: normApplyAVX512,
 	rotate: rotateAVX512, headNorm: headNormAVX512, headNormGrad: headNormGradAVX512,
 	swiglu: swigluAVX512, swigluGrad: swigluGradAVX512,
@@ -36,7 +36,7 @@ var avx512 = kernelSet{
 var amx = func() *kernelSet {
 	set := avx512
 	set.key, set.name = "amx", "AMX and AVX-512"
-	set.engine = &engine{multiply: multiplyPartsAMX, split: splitUnitsAMX, rows: splitRowsAMX, pairs: splitPairsAMX}
+	set.engine = &engine{multiply: multiplyPartsAMX, multiplyLeading: multiplyLeadingAMX, split: splitUnitsAMX, rows: splitRowsAMX, pairs: splitPairsAMX}
 	return &set
 }()
 
@@ -45,8 +45,8 @@ var avx2 = kernelSet{
 	lanes: 8, transpose: transposeAVX2, scatter: scatterAVX2,
 	dot: dotAVX2, softmax: softmaxAVX2, parallaxWeights: parallaxWeightsAVX2,
 	softmaxTerms: softmaxTermsAVX2, parallaxTerms: parallaxTermsAVX2,
-	softmaxGrad: softmaxGradAVX2, parallaxGrad: parallaxGradAVX2, maxInto: maxIntoAVX2,
-	addExp: addExpAVX2, scaledExp: scaledExpAVX2, addTo: addToAVX2,
+	softmaxGrad: softmaxGradAVX2, parallaxGrad: parallaxGradAVX2, parallaxRowGrad: parallaxRowGradAVX2,
+	maxInto: maxIntoAVX2, addExp: addExpAVX2, scaledExp: scaledExpAVX2, addTo: addToAVX2,
 	scaledProduct: scaledProductAVX2, normDot: normDotAVX2, normApply: normApplyAVX2,
 	rotate: rotateAVX2, headNorm: headNormAVX2, headNormGrad: headNormGradAVX2,
 	swiglu: swigluAVX2, swigluGrad: swigluGradAVX2,

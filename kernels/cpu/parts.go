@@ -12,6 +12,10 @@ package cpu
 // numbers below 2^-109 or so lose digits, for parts of them are denormals, which
 // the engine takes as 0; and an infinite operand gives NaN.
 //
+// Half as many products, those of the leading two parts of each but for x1 y1, give
+//
+//	x y = x0 y0 + (x0 y1 + x1 y0)    within 2^-14 |x y|, and 2^-18 in the mean
+//
 // Operands are packed: op(A) in strips of 32 rows, op(B) in panels of 32 columns,
 // padded with zeros, 32 terms (a step) after the other. A step has three parts, a part two
 // tiles of 16 rows of 64 bytes: a row of A, or 16 columns of B, in pairs of terms. Pair
@@ -25,6 +29,8 @@ const (
 type engine struct {
 	// multiply computes the blocks of some strips and one panel.
 	multiply func(t *partsBlock)
+	// multiplyLeading does so with the leading parts.
+	multiplyLeading func(t *partsBlock)
 	// split packs the units of a block that is not to be multiplied.
 	split func(t *partsBlock)
 	// rows packs 16 rows of A: half of a strip.

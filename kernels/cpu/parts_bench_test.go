@@ -22,6 +22,13 @@ func BenchmarkEngine(b *testing.B) {
 				}
 			})
 		})
+		b.Run(set.key+"/multiplyLeading", func(b *testing.B) {
+			measure(b, 2*calls*partsEdge*partsEdge*k, func() {
+				for range calls {
+					e.multiplyLeading(t)
+				}
+			})
+		})
 		b.Run(set.key+"/rows", func(b *testing.B) {
 			b.SetBytes(4 * partsEdge * k / 2)
 			for b.Loop() {

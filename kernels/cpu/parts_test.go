@@ -129,6 +129,28 @@ func TestPartsLoseNoDigits(t *testing.T) {
 	})
 }
 
+// The leading parts lose what they must and no more.
+func TestLeadingParts(t *testing.T) {
+	const k = 300
+	forEachEngine(t, func(t *testing.T, set *kernelSet) {
+		b := openSet(set, 1)
+		defer b.Close()
+		d, e := newDevice(t, b), set.engine
+		x, y := view(d.inMat(partsEdge, k)), view(d.inMat(k, partsEdge))
+		strip, panel := make([]uint16, stepsOf(k)*partsStep), make([]uint16, stepsOf(k)*partsStep)
+		stage := alignedFloats(stageFloats(k))
+		e.packStrips(set, strip, 0, x.data, x.stride, false, partsEdge, k, 1, stage)
+		for p := 0; p < k; p += partsEdge {
+			e.packPanels(panel[p/partsEdge*partsStep:], 0, y.data[p*y.stride:], y.stride, min(partsEdge, k-p), partsEdge, stage)
+		}
+		c := matrix{data: alignedFloats(partsEdge * partsEdge), rows: partsEdge, cols: partsEdge, stride: partsEdge}
+		e.multiplyLeading(&partsBlock{a: strip, b: panel, store: c.data, storeRow: partsEdge, steps: stepsOf(k), strips: 1})
+		if got := relativeError(x, y, c); got > 1.5/(1<<18) || got < 0.5/(1<<18) {
+			t.Errorf("relative RMS error %.2g, want about %.2g", got, 1.0/(1<<18))
+		}
+	})
+}
+
 // relativeError is the relative RMS error of c = a b.
 func relativeError(a, b, c matrix) float64 {
 	var diff, size float64

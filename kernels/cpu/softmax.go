@@ -103,11 +103,28 @@ func parallaxGradPortable(s, t, a []float32, stride, n int, lse, tbar, tau, beta
 	for i := range lse {
 		s, t, a := s[i*stride:][:n], t[i*stride:][:n], a[i*stride:][:n]
 		for j, x := range s {
-			p, u, delta := exp32(x-lse[i]), tbar[i]-t[j], a[j]-beta[i]
-			s[j] = p * (a[j] - tau[i] + u*delta)
-			t[j] = -p * delta
-			a[j] = p * (1 + u)
+			s[j], t[j], a[j] = grad(exp32(x-lse[i]), t[j], a[j], tbar[i], tau[i], beta[i])
 		}
+	}
+}
+
+// grad is ds, dt and w of a query and a key with probability p.
+func grad(p, t, a, tbar, tau, beta float32) (ds, dt, w float32) {
+	u, delta := tbar-t, a-beta
+	return p * (a - tau + u*delta), -p * delta, p * (1 + u)
+}
+
+// parallaxRowGradPortable does so for all that a query sees, of which it takes
+// beta = sum p a.
+func parallaxRowGradPortable(s, t, a []float32, lse, tbar, tau float32) {
+	t, a = t[:len(s)], a[:len(s)]
+	var beta float32
+	for j, x := range s {
+		s[j] = exp32(x - lse)
+		beta += s[j] * a[j]
+	}
+	for j, p := range s {
+		s[j], t[j], a[j] = grad(p, t[j], a[j], tbar, tau, beta)
 	}
 }
 

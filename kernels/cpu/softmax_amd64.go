@@ -32,6 +32,11 @@ func softmaxGradAVX512(s []float32, a []float32, stride int, n int, lse []float3
 //go:noescape
 func parallaxGradAVX512(s []float32, t []float32, a []float32, stride int, n int, lse []float32, tbar []float32, tau []float32, beta []float32)
 
+// parallaxRowGradAVX512 is parallaxRowGradPortable, vectorised.
+//
+//go:noescape
+func parallaxRowGradAVX512(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32)
+
 // softmaxAVX2 is softmaxPortable, vectorised.
 //
 //go:noescape
@@ -61,3 +66,8 @@ func softmaxGradAVX2(s []float32, a []float32, stride int, n int, lse []float32,
 //
 //go:noescape
 func parallaxGradAVX2(s []float32, t []float32, a []float32, stride int, n int, lse []float32, tbar []float32, tau []float32, beta []float32)
+
+// parallaxRowGradAVX2 is parallaxRowGradPortable, vectorised.
+//
+//go:noescape
+func parallaxRowGradAVX2(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32)

@@ -1106,6 +1106,216 @@ rowsEnd49:
 	VZEROUPPER
 	RET
 
+// func parallaxRowGradAVX512(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·parallaxRowGradAVX512(SB), NOSPLIT, $0-84
+	MOVQ         s_base+0(FP), AX
+	MOVQ         t_base+24(FP), CX
+	MOVQ         a_base+48(FP), DX
+	MOVQ         s_len+8(FP), BX
+	VBROADCASTSS lse+72(FP), Z0
+	VBROADCASTSS word_3fb8aa3b<>+0(SB), Z1
+	VBROADCASTSS word_3f318000<>+0(SB), Z2
+	VBROADCASTSS word_b95e8083<>+0(SB), Z3
+	VBROADCASTSS word_c2aeac4f<>+0(SB), Z4
+	VBROADCASTSS word_42b00000<>+0(SB), Z5
+	VBROADCASTSS word_3f800000<>+0(SB), Z6
+	VBROADCASTSS word_80000000<>+0(SB), Z7
+	VBROADCASTSS word_39506967<>+0(SB), Z7
+	VBROADCASTSS word_3ab743ce<>+0(SB), Z10
+	VBROADCASTSS word_3c088908<>+0(SB), Z11
+	VBROADCASTSS word_3d2aa9c1<>+0(SB), Z12
+	VBROADCASTSS word_3e2aaaaa<>+0(SB), Z13
+	VBROADCASTSS word_3f000000<>+0(SB), Z14
+	VPXORQ       Z8, Z8, Z8
+	VPXORQ       Z9, Z9, Z9
+	XORQ         SI, SI
+	MOVQ         BX, DI
+	SUBQ         $+32, DI
+	JLT          end54
+
+loop53:
+	VMOVUPS      (AX)(SI*4), Z15
+	VSUBPS       Z0, Z15, Z15
+	VMINPS       Z15, Z5, Z16
+	VMULPS       Z1, Z16, Z17
+	VRNDSCALEPS  $0x08, Z17, Z17
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z2, Z17, Z16
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z3, Z17, Z16
+	VMOVUPS      Z7, Z18
+	VFMADD213PS  Z10, Z16, Z18
+	VFMADD213PS  Z11, Z16, Z18
+	VFMADD213PS  Z12, Z16, Z18
+	VFMADD213PS  Z13, Z16, Z18
+	VFMADD213PS  Z14, Z16, Z18
+	VMULPS       Z16, Z16, Z19
+	VFMADD213PS  Z16, Z19, Z18
+	VADDPS       Z6, Z18, Z16
+	VCMPPS       $0x05, Z4, Z15, K1
+	VSCALEFPS.Z  Z17, Z16, K1, Z15
+	VMOVUPS      Z15, (AX)(SI*4)
+	VMOVUPS      (DX)(SI*4), Z16
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      64(AX)(SI*4), Z15
+	VSUBPS       Z0, Z15, Z15
+	VMINPS       Z15, Z5, Z16
+	VMULPS       Z1, Z16, Z17
+	VRNDSCALEPS  $0x08, Z17, Z17
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z2, Z17, Z16
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z3, Z17, Z16
+	VMOVUPS      Z7, Z18
+	VFMADD213PS  Z10, Z16, Z18
+	VFMADD213PS  Z11, Z16, Z18
+	VFMADD213PS  Z12, Z16, Z18
+	VFMADD213PS  Z13, Z16, Z18
+	VFMADD213PS  Z14, Z16, Z18
+	VMULPS       Z16, Z16, Z19
+	VFMADD213PS  Z16, Z19, Z18
+	VADDPS       Z6, Z18, Z16
+	VCMPPS       $0x05, Z4, Z15, K1
+	VSCALEFPS.Z  Z17, Z16, K1, Z15
+	VMOVUPS      Z15, 64(AX)(SI*4)
+	VMOVUPS      64(DX)(SI*4), Z16
+	VFMADD231PS  Z16, Z15, Z9
+	ADDQ         $+32, SI
+	SUBQ         $+32, DI
+	JGE          loop53
+
+end54:
+	ADDQ $+32, DI
+	SUBQ $+16, DI
+	JLT  end56
+
+loop55:
+	VMOVUPS      (AX)(SI*4), Z15
+	VSUBPS       Z0, Z15, Z15
+	VMINPS       Z15, Z5, Z16
+	VMULPS       Z1, Z16, Z17
+	VRNDSCALEPS  $0x08, Z17, Z17
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z2, Z17, Z16
+	VMOVUPS      Z16, Z16
+	VFNMADD231PS Z3, Z17, Z16
+	VMOVUPS      Z7, Z18
+	VFMADD213PS  Z10, Z16, Z18
+	VFMADD213PS  Z11, Z16, Z18
+	VFMADD213PS  Z12, Z16, Z18
+	VFMADD213PS  Z13, Z16, Z18
+	VFMADD213PS  Z14, Z16, Z18
+	VMULPS       Z16, Z16, Z19
+	VFMADD213PS  Z16, Z19, Z18
+	VADDPS       Z6, Z18, Z16
+	VCMPPS       $0x05, Z4, Z15, K1
+	VSCALEFPS.Z  Z17, Z16, K1, Z15
+	VMOVUPS      Z15, (AX)(SI*4)
+	VMOVUPS      (DX)(SI*4), Z16
+	VFMADD231PS  Z16, Z15, Z8
+	ADDQ         $+16, SI
+	SUBQ         $+16, DI
+	JGE          loop55
+
+end56:
+	ADDQ         $+16, DI
+	TESTQ        DI, DI
+	JEQ          done57
+	MOVQ         $-1, R8
+	BZHIQ        DI, R8, R8
+	KMOVW        R8, K1
+	VMOVUPS.Z    (AX)(SI*4), K1, Z15
+	VSUBPS       Z0, Z15, Z0
+	VMINPS       Z0, Z5, Z5
+	VMULPS       Z1, Z5, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VMOVUPS      Z5, Z5
+	VFNMADD231PS Z2, Z1, Z5
+	VMOVUPS      Z5, Z2
+	VFNMADD231PS Z3, Z1, Z2
+	VMOVUPS      Z7, Z3
+	VFMADD213PS  Z10, Z2, Z3
+	VFMADD213PS  Z11, Z2, Z3
+	VFMADD213PS  Z12, Z2, Z3
+	VFMADD213PS  Z13, Z2, Z3
+	VFMADD213PS  Z14, Z2, Z3
+	VMULPS       Z2, Z2, Z5
+	VFMADD213PS  Z2, Z5, Z3
+	VADDPS       Z6, Z3, Z2
+	VCMPPS       $0x05, Z4, Z0, K2
+	VSCALEFPS.Z  Z1, Z2, K2, Z0
+	VMOVUPS      Z0, K1, (AX)(SI*4)
+	VMOVUPS.Z    Z0, K1, Z0
+	VMOVUPS.Z    (DX)(SI*4), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+done57:
+	VADDPS        Z9, Z8, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VADDPS        X1, X0, X0
+	VBROADCASTSS  X0, Z0
+	VBROADCASTSS  tbar+76(FP), Z1
+	VBROADCASTSS  tau+80(FP), Z2
+	XORQ          SI, SI
+	SUBQ          $+16, BX
+	JLT           end59
+
+loop58:
+	VMOVUPS     (AX)(SI*4), Z3
+	VMOVUPS     (CX)(SI*4), Z4
+	VSUBPS      Z4, Z1, Z4
+	VMOVUPS     (DX)(SI*4), Z5
+	VSUBPS      Z0, Z5, Z6
+	VSUBPS      Z2, Z5, Z7
+	VMOVUPS     Z7, Z7
+	VFMADD231PS Z6, Z4, Z7
+	VMULPS      Z7, Z3, Z6
+	VMOVUPS     Z6, (AX)(SI*4)
+	VSUBPS      Z5, Z0, Z5
+	VMULPS      Z5, Z3, Z5
+	VMOVUPS     Z5, (CX)(SI*4)
+	VMOVUPS     Z3, Z5
+	VFMADD231PS Z4, Z3, Z5
+	VMOVUPS     Z5, (DX)(SI*4)
+	ADDQ        $+16, SI
+	SUBQ        $+16, BX
+	JGE         loop58
+
+end59:
+	ADDQ        $+16, BX
+	TESTQ       BX, BX
+	JEQ         done60
+	MOVQ        $-1, DI
+	BZHIQ       BX, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (AX)(SI*4), K1, Z3
+	VMOVUPS.Z   (CX)(SI*4), K1, Z4
+	VSUBPS      Z4, Z1, Z1
+	VMOVUPS.Z   (DX)(SI*4), K1, Z4
+	VSUBPS      Z0, Z4, Z5
+	VSUBPS      Z2, Z4, Z2
+	VMOVUPS     Z2, Z2
+	VFMADD231PS Z5, Z1, Z2
+	VMULPS      Z2, Z3, Z2
+	VMOVUPS     Z2, K1, (AX)(SI*4)
+	VSUBPS      Z4, Z0, Z0
+	VMULPS      Z0, Z3, Z0
+	VMOVUPS     Z0, K1, (CX)(SI*4)
+	VMOVUPS     Z3, Z0
+	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     Z0, K1, (DX)(SI*4)
+
+done60:
+	VZEROUPPER
+	RET
+
 // func softmaxAVX2(s []float32) (m float32, sum float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32
@@ -2316,5 +2526,221 @@ done52:
 	JLT  row48
 
 rowsEnd49:
+	VZEROUPPER
+	RET
+
+// func parallaxRowGradAVX2(s []float32, t []float32, a []float32, lse float32, tbar float32, tau float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·parallaxRowGradAVX2(SB), NOSPLIT, $0-84
+	MOVQ         s_base+0(FP), AX
+	MOVQ         t_base+24(FP), CX
+	MOVQ         a_base+48(FP), DX
+	MOVQ         s_len+8(FP), BX
+	VBROADCASTSS lse+72(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         SI, SI
+	MOVQ         BX, DI
+	SUBQ         $+16, DI
+	JLT          end54
+
+loop53:
+	VMOVUPS      (AX)(SI*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      words_42b00000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMULPS       words_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_3f318000<>+0(SB), Y5, Y4
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_b95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      words_39506967<>+0(SB), Y6
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3c088908<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3f000000<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VADDPS       words_3f800000<>+0(SB), Y6, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPADDD       words_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      Y5, (AX)(SI*4)
+	VMOVUPS      (DX)(SI*4), Y3
+	VFMADD231PS  Y3, Y5, Y1
+	VMOVUPS      32(AX)(SI*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      words_42b00000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMULPS       words_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_3f318000<>+0(SB), Y5, Y4
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_b95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      words_39506967<>+0(SB), Y6
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3c088908<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3f000000<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VADDPS       words_3f800000<>+0(SB), Y6, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPADDD       words_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 32(AX)(SI*4)
+	VMOVUPS      32(DX)(SI*4), Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+16, SI
+	SUBQ         $+16, DI
+	JGE          loop53
+
+end54:
+	ADDQ $+16, DI
+	SUBQ $+8, DI
+	JLT  end56
+
+loop55:
+	VMOVUPS      (AX)(SI*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      words_42b00000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMULPS       words_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_3f318000<>+0(SB), Y5, Y4
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_b95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      words_39506967<>+0(SB), Y6
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3c088908<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3f000000<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VADDPS       words_3f800000<>+0(SB), Y6, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPADDD       words_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      Y5, (AX)(SI*4)
+	VMOVUPS      (DX)(SI*4), Y3
+	VFMADD231PS  Y3, Y5, Y1
+	ADDQ         $+8, SI
+	SUBQ         $+8, DI
+	JGE          loop55
+
+end56:
+	ADDQ         $+8, DI
+	TESTQ        DI, DI
+	JEQ          done57
+	NEGQ         DI
+	LEAQ         tailMasks<>+0(SB), R8
+	VMOVUPS      32(R8)(DI*4), Y3
+	VMASKMOVPS   (AX)(SI*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      words_42b00000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y4
+	VMULPS       words_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_3f318000<>+0(SB), Y5, Y4
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS words_b95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      words_39506967<>+0(SB), Y6
+	VFMADD213PS  words_3ab743ce<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3c088908<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3d2aa9c1<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3e2aaaaa<>+0(SB), Y4, Y6
+	VFMADD213PS  words_3f000000<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VADDPS       words_3f800000<>+0(SB), Y6, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPADDD       words_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VCMPPS       $0x05, words_c2aeac4f<>+0(SB), Y0, Y0
+	VANDPS       Y0, Y5, Y5
+	VMASKMOVPS   Y5, Y3, (AX)(SI*4)
+	VANDPS       Y3, Y5, Y0
+	VMASKMOVPS   (DX)(SI*4), Y3, Y3
+	VFMADD231PS  Y3, Y0, Y1
+
+done57:
+	VADDPS       Y2, Y1, Y0
+	VMOVUPS      Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x4e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0xb1, X1, X0
+	VADDPS       X0, X1, X1
+	VBROADCASTSS X1, Y0
+	VBROADCASTSS tbar+76(FP), Y1
+	VBROADCASTSS tau+80(FP), Y2
+	XORQ         SI, SI
+	SUBQ         $+8, BX
+	JLT          end59
+
+loop58:
+	VMOVUPS     (AX)(SI*4), Y3
+	VMOVUPS     (CX)(SI*4), Y4
+	VSUBPS      Y4, Y1, Y4
+	VMOVUPS     (DX)(SI*4), Y5
+	VSUBPS      Y0, Y5, Y6
+	VSUBPS      Y2, Y5, Y7
+	VMOVUPS     Y7, Y7
+	VFMADD231PS Y6, Y4, Y7
+	VMULPS      Y7, Y3, Y6
+	VMOVUPS     Y6, (AX)(SI*4)
+	VSUBPS      Y5, Y0, Y5
+	VMULPS      Y5, Y3, Y5
+	VMOVUPS     Y5, (CX)(SI*4)
+	VMOVUPS     Y3, Y5
+	VFMADD231PS Y4, Y3, Y5
+	VMOVUPS     Y5, (DX)(SI*4)
+	ADDQ        $+8, SI
+	SUBQ        $+8, BX
+	JGE         loop58
+
+end59:
+	ADDQ        $+8, BX
+	TESTQ       BX, BX
+	JEQ         done60
+	NEGQ        BX
+	LEAQ        tailMasks<>+0(SB), DI
+	VMOVUPS     32(DI)(BX*4), Y3
+	VMASKMOVPS  (AX)(SI*4), Y3, Y4
+	VMASKMOVPS  (CX)(SI*4), Y3, Y5
+	VSUBPS      Y5, Y1, Y1
+	VMASKMOVPS  (DX)(SI*4), Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VSUBPS      Y2, Y5, Y2
+	VMOVUPS     Y2, Y2
+	VFMADD231PS Y6, Y1, Y2
+	VMULPS      Y2, Y4, Y2
+	VMASKMOVPS  Y2, Y3, (AX)(SI*4)
+	VSUBPS      Y5, Y0, Y0
+	VMULPS      Y0, Y4, Y0
+	VMASKMOVPS  Y0, Y3, (CX)(SI*4)
+	VMOVUPS     Y4, Y0
+	VFMADD231PS Y1, Y4, Y0
+	VMASKMOVPS  Y0, Y3, (DX)(SI*4)
+
+done60:
 	VZEROUPPER
 	RET

@@ -87,6 +87,7 @@ func (b *Backend) firstKeys(s kernels.AttentionShape) (first *buffer, free func(
 // Attention computes the output and the statistics that the backward pass needs.
 func (b *Backend) Attention(op kernels.Attention) {
 	kernels.Must(op.Check())
+	kernels.Must(op.CheckVBar())
 	probe := !op.R.Empty()
 	o, q, k, v := b.mat("attention O", op.O, kernels.BF16), b.mat("attention Q", op.Q, kernels.BF16), b.mat("attention K", op.K, kernels.BF16), b.mat("attention V", op.V, kernels.BF16)
 	var r, vbar matrix
@@ -121,6 +122,7 @@ func (b *Backend) Attention(op kernels.Attention) {
 // and dv, so that no two blocks add to one number.
 func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 	kernels.Must(op.Check())
+	kernels.Must(op.CheckVBar())
 	a := b.attentionArgs(op)
 	first, free, ok := b.firstKeys(op.AttentionShape)
 	if !ok {
@@ -155,6 +157,9 @@ type attentionArgs struct {
 	lse, tbar, tau, beta, first, stats     *buffer
 	plan                                   attentionPlan
 }
+
+// NeedsVBar is true: rows are never whole in a kernel.
+func (b *Backend) NeedsVBar(kernels.AttentionShape) bool { return true }
 
 func (b *Backend) attentionArgs(op kernels.AttentionBackward) attentionArgs {
 	a := attentionArgs{

@@ -58,6 +58,10 @@ func (a attention) run(d *device) {
 		op.TBar = d.masterVec("TBar", stats, unwritten)
 	}
 	d.Attention(op)
+	if !a.softmax && !d.NeedsVBar(op.AttentionShape) {
+		op.VBar = kernels.Matrix{}
+		d.Attention(op)
+	}
 
 	back := kernels.AttentionBackward{
 		AttentionShape: op.AttentionShape,

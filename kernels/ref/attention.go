@@ -107,7 +107,9 @@ func (a *attention) forward(qu query) {
 	a.weightedValues(a.o, qu, w)
 	if !a.r.empty() {
 		a.tbar.set(qu.stat, tbar)
-		a.weightedValues(a.vbar, qu, p)
+		if !a.vbar.empty() {
+			a.weightedValues(a.vbar, qu, p)
+		}
 	}
 }
 
@@ -139,6 +141,7 @@ func (a *attention) weightedValues(dst mat, qu query, w []float64) {
 // forward saved.
 func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 	kernels.Must(op.Check())
+	kernels.Must(op.CheckVBar())
 	a := b.attention(op.AttentionShape, op.Q, op.R, op.K, op.V, op.O, op.VBar, op.LSE, op.TBar)
 	g := &attentionGradient{attention: a, do: b.mat(op.DO), dq: b.mat(op.DQ), dk: b.mat(op.DK), dv: b.mat(op.DV)}
 	if !a.r.empty() {
@@ -146,6 +149,9 @@ func (b *Backend) AttentionBackward(op kernels.AttentionBackward) {
 	}
 	b.enqueue(g.run)
 }
+
+// NeedsVBar is true: beta is taken from what forward saved.
+func (b *Backend) NeedsVBar(kernels.AttentionShape) bool { return true }
 
 type attentionGradient struct {
 	*attention

@@ -105,13 +105,15 @@ func amxUnit(s *simd) {
 	splitRows(s)
 	splitPairs(s)
 	splitUnits(s)
-	multiplyParts(s)
+	multiply(s, "multiplyParts", [][2]int{{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}})
+	multiply(s, "multiplyLeading", [][2]int{{0, 1}, {0, 0}, {1, 0}})
 }
 
-// partsMultiplier emits multiplyParts. Beside the engine's operands it keeps the units
+// partsMultiplier emits a multiplier. Beside the engine's operands it keeps the units
 // that are packed meanwhile.
 type partsMultiplier struct {
 	splitter
+	products [][2]int // parts of A and of B, in an order that exchanges one operand at a time
 	// On the stack: the next sums to load, the strips left, the end of the units, and
 	// the distance of rows that units read, in bytes.
 	load, strips, unitsEnd, stride operand.Mem
@@ -120,13 +122,13 @@ type partsMultiplier struct {
 // atBlock is a field of the partsBlock that DI points to.
 func atBlock(offset int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: offset} }
 
-// multiplyParts emits the product of strips of A and a panel of B: 2 x 2 tiles of C,
-// 2 of A and 2 of B are all eight registers. While the engine multiplies, for 384 cycles a
-// step, the vector units cut a unit of floats into parts.
-func multiplyParts(s *simd) {
-	s.function("multiplyParts", "(t *partsBlock)", "computes the blocks of some strips of A and a panel of B, and packs a unit a step.")
+// multiply emits the product of strips of A and a panel of B: 2 x 2 tiles of C, 2 of A
+// and 2 of B are all eight registers. While the engine multiplies, for 64 cycles a product of
+// parts, the vector units cut a unit of floats into parts.
+func multiply(s *simd, name string, products [][2]int) {
+	s.function(name, "(t *partsBlock)", "computes the blocks of some strips of A and a panel of B, and packs a unit a step.")
 	local := s.AllocLocal(32)
-	m := partsMultiplier{load: local, strips: local.Offset(8), unitsEnd: local.Offset(16), stride: local.Offset(24)}
+	m := partsMultiplier{products: products, load: local, strips: local.Offset(8), unitsEnd: local.Offset(16), stride: local.Offset(24)}
 	s.Load(s.Param("t"), reg.RDI)
 	m.splitter = s.splitter()
 	s.LEAQ(s.tileShapes(), reg.RAX)
@@ -143,7 +145,7 @@ func multiplyParts(s *simd) {
 	s.CMPQ(reg.R14, m.unitsEnd)
 	s.JEQ(operand.LabelRef("plain"))
 	m.nextUnit()
-	m.step(m.splitRow)
+	m.step(m.splitRows)
 	s.JMP(operand.LabelRef("stepped"))
 	s.Label("plain")
 	m.step(func(int) {})
@@ -199,11 +201,17 @@ func (m *partsMultiplier) nextUnit() {
 // unitRows are the rows of a unit.
 const unitRows = 16
 
+// splitRows packs the unit's rows that are due beside the step's instruction i.
+func (m *partsMultiplier) splitRows(i int) {
+	slots := 3 * len(m.products)
+	each := (unitRows + slots - 1) / slots
+	for row := i * each; row < min(i*each+each, unitRows); row++ {
+		m.splitRow(row)
+	}
+}
+
 // splitRow packs row i of the unit.
 func (m *partsMultiplier) splitRow(i int) {
-	if i >= unitRows {
-		return
-	}
 	low, high := m.copy(operand.Mem{Base: reg.R10}), m.copy(operand.Mem{Base: reg.R10, Index: reg.RBX, Scale: 1})
 	m.store(low, high, operand.Mem{Base: reg.R11, Disp: 64 * i})
 	m.ADDQ(m.stride, reg.R10)
@@ -263,9 +271,7 @@ func (s *simd) sums(op amxOp, base, index byte, pointer, row reg.Register) {
 	}
 }
 
-// step adds 32 terms: the six products of parts that a float32 can tell from
-// 0, smallest first, in an order that exchanges one operand at a time. beside is called
-// between the engine's instructions, to emit others.
+// step adds 32 terms. beside is called between the engine's instructions, to emit others.
 func (m *partsMultiplier) step(beside func(i int)) {
 	const a, b = 4, 6 // registers
 	load := func(tile, base byte, part int) {
@@ -273,7 +279,7 @@ func (m *partsMultiplier) step(beside func(i int)) {
 		m.move(tileLoad, tile+1, base, numSI, part*partBytes+tileBytes)
 	}
 	inA, inB := -1, -1
-	for i, parts := range [][2]int{{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}} {
+	for i, parts := range m.products {
 		if inA != parts[0] {
 			inA = parts[0]
 			load(a, numAX, inA)
@@ -288,7 +294,7 @@ func (m *partsMultiplier) step(beside func(i int)) {
 				beside(3*i + int(c))
 			}
 		}
-		for line := i; line < prefetchLines; line += 6 {
+		for line := i; line < prefetchLines; line += len(m.products) {
 			m.PREFETCHT1(operand.Mem{Base: reg.R9, Disp: 64 * line})
 		}
 	}

@@ -13,6 +13,7 @@ func softmaxUnit(s *simd) {
 	parallaxTerms(s)
 	softmaxGrad(s)
 	parallaxGrad(s)
+	parallaxRowGrad(s)
 }
 
 // rowMax is the maximum of a slice, in all lanes.
@@ -204,12 +205,33 @@ func parallaxGrad(s *simd) {
 		lse, tbar, tau, beta := r.value("lse"), r.value("tbar"), r.value("tau"), r.value("beta")
 		s.each(r.n, 1, func(c *cursor, _ int) {
 			p := exp.of(s.sub(c.get(r.slices[0]), lse))
-			u := s.sub(tbar, c.get(r.slices[1]))
-			a := c.get(r.slices[2])
-			delta := s.sub(a, beta)
-			c.put(s.mul(p, s.fma(u, delta, s.sub(a, tau))), r.slices[0])
-			c.put(s.mul(p, s.sub(beta, a)), r.slices[1])
-			c.put(s.fma(p, u, p), r.slices[2])
+			s.grad(c, p, [3]reg.Register(r.slices), tbar, tau, beta)
 		})
 	})
+}
+
+func parallaxRowGrad(s *simd) {
+	s.function("parallaxRowGrad", "(s, t, a []float32, lse, tbar, tau float32)", "is parallaxRowGradPortable, vectorised.")
+	scores, probes, slopes, n := s.slice("s"), s.slice("t"), s.slice("a"), s.length("s")
+	lse, exp := s.param("lse"), s.exponential()
+	sum := [2]reg.VecVirtual{s.zero(), s.zero()}
+	s.each(n, 2, func(c *cursor, turn int) {
+		p := exp.of(s.sub(c.get(scores), lse))
+		c.put(p, scores)
+		s.accumulate(s.keep(p, c.part), c.get(slopes), sum[turn])
+	})
+	beta := s.sumLanes(s.add(sum[0], sum[1]))
+	tbar, tau := s.param("tbar"), s.param("tau")
+	s.each(n, 1, func(c *cursor, _ int) {
+		s.grad(c, c.get(scores), [...]reg.Register{scores, probes, slopes}, tbar, tau, beta)
+	})
+	s.end()
+}
+
+// grad stores ds, dt and w in place of s, t and a, where the probability is p.
+func (s *simd) grad(c *cursor, p reg.VecVirtual, at [3]reg.Register, tbar, tau, beta reg.VecVirtual) {
+	u, a := s.sub(tbar, c.get(at[1])), c.get(at[2])
+	c.put(s.mul(p, s.fma(u, s.sub(a, beta), s.sub(a, tau))), at[0])
+	c.put(s.mul(p, s.sub(beta, a)), at[1])
+	c.put(s.fma(p, u, p), at[2])
 }
