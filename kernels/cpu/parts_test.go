@@ -24,7 +24,7 @@ func TestPartsBlockLayout(t *testing.T) {
 
 // forEachEngine runs f for the kernel sets that multiply in parts.
 func forEachEngine(t *testing.T, f func(t *testing.T, set *kernelSet)) {
-	for _, set := range availableSets() {
+	for _, set := range setsWithTwin() {
 		if set.engine != nil {
 			t.Run(set.key, func(t *testing.T) { f(t, set) })
 		}
