@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -168,12 +167,25 @@ func TestRolesAreKeptApart(t *testing.T) {
 	a, _ := authority(t)
 	node := load(t, issue(t, a, certs.Node, "gpu07"))
 	ann := load(t, issue(t, a, certs.Person, "ann"))
-	if err := errors.Join(node.CheckNode("gpu07"), node.CheckServer()); err != nil {
-		t.Error(err)
+	shared := load(t, issue(t, a, certs.Node, "gpu08", "head.cluster"))
+	head := load(t, issue(t, a, certs.Coordinator, "coordinator", "head.cluster"))
+	here, there := []string{"head.cluster"}, []string{"10.0.0.1", "gpu07"}
+	for who, err := range map[string]error{
+		"a node":                              node.CheckNode("gpu07"),
+		"a coordinator":                       head.CheckCoordinator(here),
+		"a coordinator known by another name": head.CheckCoordinator(there),
+		"a coordinator on a node's host":      node.CheckCoordinator(there),
+		"a coordinator with a node's":         shared.CheckCoordinator(here),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", who, err)
+		}
 	}
-	wantError(t, node.CheckNode("gpu08"), "is for gpu07, not for node gpu08", "--name")
+	wantError(t, node.CheckNode("gpu08"), "is for gpu07, not for node gpu08", "certs issue DIR node gpu08", "--name")
+	wantError(t, head.CheckNode("gpu08"), "is a coordinator's, for head.cluster, not for node gpu08", "certs issue DIR node gpu08")
 	wantError(t, ann.CheckNode("ann"), "is a client's")
-	wantError(t, ann.CheckServer(), "is a client's")
+	wantError(t, ann.CheckCoordinator(here), "is a client's", "certs issue DIR coordinator head.cluster")
+	wantError(t, node.CheckCoordinator(here), "is a node's, for gpu07, and does not name head.cluster", "certs issue DIR coordinator head.cluster", "--advertise")
 }
 
 func TestExpiredIsRefused(t *testing.T) {

@@ -104,18 +104,42 @@ func (id *Identity) checkOwn() error {
 // CheckNode says why a process with this identity cannot be the node of that
 // name, or its server, where it cannot.
 func (id *Identity) CheckNode(name string) error {
-	if err := CheckName(id.first.Leaf, name); err != nil {
-		return fmt.Errorf("the certificate of --tls-cert %s %w; choose another --name, or issue a certificate for this one", id.files.Cert, err)
+	err := CheckName(id.first.Leaf, name)
+	if err == nil {
+		return nil
 	}
-	return nil
+	way := fmt.Sprintf("give it a certificate of its own (parallax certs issue DIR node %s)", name)
+	if issuedFor(id.first.Leaf, Node) {
+		way += ", or the --name that the certificate is for"
+	}
+	return fmt.Errorf("the certificate of --tls-cert %s %w: %s", id.files.Cert, err, way)
 }
 
-// CheckServer says why a process with this identity cannot serve others.
-func (id *Identity) CheckServer() error {
-	if !mayServe(id.first.Leaf) {
-		return fmt.Errorf("the certificate of --tls-cert %s is a client's, such as people have; a coordinator or node needs one that may serve", id.files.Cert)
+// CheckCoordinator says why a process with this identity cannot be the coordinator
+// that is reached at one of the hosts. A node's certificate does where it names one of
+// them. A coordinator's may name others, by which nodes know it.
+func (id *Identity) CheckCoordinator(hosts []string) error {
+	own, fault, way := id.first.Leaf, "", ""
+	switch {
+	case !mayServe(own):
+		fault = "a client's, such as people have"
+	case slices.ContainsFunc(hosts, func(host string) bool { return own.VerifyHostname(host) == nil }):
+		return nil
+	case len(own.DNSNames)+len(own.IPAddresses) == 0:
+		fault = "for " + names(own)
+	case issuedFor(own, Node):
+		fault = fmt.Sprintf("a node's, for %s, and does not name %s, where this coordinator is reached", names(own), hosts[0])
+		way = ", or say with --advertise by which of those names it is reached"
+	default:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("the certificate of --tls-cert %s is %s, so every node would refuse this coordinator: "+
+		"give it a certificate of its own (parallax certs issue DIR coordinator %s)%s", id.files.Cert, fault, hosts[0], way)
+}
+
+// issuedFor reports whether [Authority.Issue] has made a certificate for that role.
+func issuedFor(c *x509.Certificate, r Role) bool {
+	return slices.Contains(c.Subject.OrganizationalUnit, string(r))
 }
 
 // CheckName says why a certificate cannot stand for the node of that name: node
@@ -125,7 +149,11 @@ func CheckName(c *x509.Certificate, name string) error {
 		return fmt.Errorf("is a client's, such as people have, and cannot stand for node %s", name)
 	}
 	if err := c.VerifyHostname(name); err != nil {
-		return fmt.Errorf("is for %s, not for node %s", names(c), name)
+		whose := "for"
+		if issuedFor(c, Coordinator) {
+			whose = "a coordinator's, for"
+		}
+		return fmt.Errorf("is %s %s, not for node %s", whose, names(c), name)
 	}
 	return nil
 }

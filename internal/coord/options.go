@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"strings"
 	"time"
 
 	"parallax/internal/gossip"
@@ -80,7 +82,7 @@ func (o *Options) check() error {
 // checkExposure refuses to be reachable from other hosts unprotected, unless
 // asked to, and ever to hand out the gossip key in the clear.
 func (o *Options) checkExposure() error {
-	if err := o.Trust.CheckServer(); err != nil {
+	if err := o.Trust.CheckCoordinator(o.hosts()); err != nil {
 		return usage("%w", err)
 	}
 	if err := o.Trust.CheckAddress("--listen", o.Listen, o.Insecure); err != nil {
@@ -97,6 +99,28 @@ func (o *Options) checkExposure() error {
 		return usage("--gossip %s can be reached from other hosts, and gossip is not encrypted: give --gossip-key-file, or allow it with --insecure on a network you trust", o.Gossip)
 	}
 	return nil
+}
+
+// hosts are the names and addresses that others may reach us at, the likeliest first.
+func (o *Options) hosts() []string {
+	listen, _, _ := net.SplitHostPort(o.Listen)
+	ip := net.ParseIP(listen)
+	switch {
+	case o.Advertise != "":
+		return []string{o.Advertise}
+	case listen != "" && (ip == nil || !ip.IsUnspecified()):
+		return []string{listen}
+	}
+	name, _ := os.Hostname()
+	short, _, _ := strings.Cut(name, ".")
+	all := []string{name, short}
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		if in, ok := a.(*net.IPNet); ok {
+			all = append(all, in.IP.String())
+		}
+	}
+	return all
 }
 
 // coreConfig is what the core is told of them.

@@ -60,12 +60,13 @@ func (f Files) complete() error {
 // Secure reports whether there is TLS.
 func (t Trust) Secure() bool { return t.identity != nil }
 
-// CheckServer says why a process with this identity cannot serve others.
-func (t Trust) CheckServer() error {
+// CheckCoordinator says why a process with this identity cannot be the coordinator
+// that is reached at one of the hosts.
+func (t Trust) CheckCoordinator(hosts []string) error {
 	if t.identity == nil {
 		return nil
 	}
-	return t.identity.CheckServer()
+	return t.identity.CheckCoordinator(hosts)
 }
 
 // CheckNode says why a process with this identity cannot be the node of that name.
