@@ -276,13 +276,16 @@ func (a *agent) joinGossip(context.Context) error {
 }
 
 // gossipKeys are the keys that the node was welcomed with. Without one it gossips
-// on loopback, or where that is asked for.
+// on loopback, or where that is asked for, and says so where all else is encrypted.
 func (a *agent) gossipKeys() ([][]byte, error) {
 	if len(a.welcome.GossipKey) > 0 {
 		return append([][]byte{a.welcome.GossipKey}, a.welcome.GossipOldKeys...), nil
 	}
 	if host, _, _ := net.SplitHostPort(a.o.Gossip); !a.o.Insecure && !trust.Loopback(host) {
 		return nil, usage("--gossip %s can be reached from other hosts, and the coordinator has no gossip key: give it one with --gossip-key-file, or allow this with --insecure on a network you trust", a.o.Gossip)
+	}
+	if a.o.Trust.Secure() {
+		a.log.Warn("TLS does not encrypt gossip, and the coordinator has no key for it: give it one with --gossip-key-file", "gossip", a.o.Gossip)
 	}
 	return nil, nil
 }

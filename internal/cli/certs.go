@@ -118,7 +118,7 @@ copy it to %[4]s, as DIR, where nobody else can read key.pem, and start
 	return nil
 }
 
-// secretCommand prints 32 random bytes.
+// secretCommand prints a new secret.
 func secretCommand(name, short string) *cobra.Command {
 	return &cobra.Command{
 		Use:     name,
@@ -126,10 +126,15 @@ func secretCommand(name, short string) *cobra.Command {
 		Example: fmt.Sprintf("  (umask 077; parallax certs %[1]s > %[1]s)", name),
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			secret := make([]byte, 32)
-			rand.Read(secret)
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), base64.StdEncoding.EncodeToString(secret))
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), newSecret())
 			return err
 		},
 	}
+}
+
+// newSecret is 32 random bytes as text.
+func newSecret() string {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	return base64.StdEncoding.EncodeToString(secret)
 }

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -100,6 +101,34 @@ func TestSimulatedTLS(t *testing.T) {
 	secure := p.run(with(args, "--dir", "secure", "--tls")...).want(0).told()
 	if secure.done.Step != 4 || stateOf(t, plain.done.Checkpoint) != stateOf(t, secure.done.Checkpoint) {
 		t.Errorf("behind TLS the run ended with %+v, or another state", secure.done)
+	}
+}
+
+// TestGossipInTheClearIsTold: who has TLS but no key for gossip learns of it on both
+// sides, and how to make one; who has both, or neither, does not.
+func TestGossipInTheClearIsTold(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.pki()
+	p.writeRun(1, 2)
+	p.env = append(p.env, "PARALLAX_DATA_PATH="+p.path("text.txt"))
+	const warning = "TLS does not encrypt gossip"
+	for _, c := range []struct {
+		flags, node []string
+		told        int
+	}{
+		{tls("pki/coordinator"), tls("pki/a"), 1},
+		{with(tls("pki/coordinator"), "--gossip-key-file", "gossip.key"), tls("pki/a"), 0},
+		{nil, nil, 0},
+	} {
+		coordinator := p.startAs("coordinator", with(c.flags, "--listen", "127.0.0.1:0", "--gossip", "127.0.0.1:0", "--http=",
+			"--spec", "run.toml", "--run-dir", fmt.Sprint("run", len(c.flags)))...)
+		node := p.startAs("node", with(c.node, "--name", "a", "--threads", "1", "--coordinator", coordinator.address())...)
+		for _, d := range []*process{node, coordinator} {
+			if said := d.wait().want(0).stderr.String(); strings.Count(said, warning) != c.told || strings.Count(said, "--gossip-key-file") != c.told {
+				t.Errorf("%v: want %d warnings:\n%s", d.cmd.Args, c.told, said)
+			}
+		}
 	}
 }
 

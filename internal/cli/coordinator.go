@@ -109,13 +109,21 @@ func (f *coordinatorFlags) run(cmd *cobra.Command) (err error) {
 	return f.serve(cmd.Context())
 }
 
-// secure reads what nodes and people must show.
+// secure reads what nodes and people must show, and what gossip is encrypted with.
 func (f *coordinatorFlags) secure() (err error) {
-	f.options.Insecure = f.trust.insecure
-	if f.options.Trust, err = f.trust.load("coordinator"); err != nil || f.keys == "" {
+	o := &f.options
+	o.Insecure = f.trust.insecure
+	if o.Trust, err = f.trust.load("coordinator"); err != nil {
 		return err
 	}
-	if f.options.GossipKeys, err = trust.LoadGossipKeys(f.keys); err != nil {
+	if f.keys == "" {
+		if o.Trust.Secure() {
+			o.Log.Warn("TLS does not encrypt gossip: whoever reaches its address can read it, and speak in it for a node; "+
+				"make a key (parallax certs gossip-key > gossip.key) and give it with --gossip-key-file gossip.key", "gossip", o.Gossip)
+		}
+		return nil
+	}
+	if o.GossipKeys, err = trust.LoadGossipKeys(f.keys); err != nil {
 		return usageError("%w", err)
 	}
 	return nil

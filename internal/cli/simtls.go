@@ -17,7 +17,7 @@ type simTLS struct {
 }
 
 // certify makes an authority in the run's folder, anew for every start, and
-// certificates for the coordinator, the nodes, and us who follow it.
+// certificates for the coordinator, the nodes, and us who follow it, and a key for gossip.
 func (s *simCluster) certify(run simRun) (t simTLS, err error) {
 	if !s.tls {
 		return t, nil
@@ -44,6 +44,11 @@ func (s *simCluster) certify(run simRun) (t simTLS, err error) {
 	t.coordinator = tlsFlags(issue(certs.Request{Role: certs.Coordinator, Name: "coordinator", Hosts: []string{"127.0.0.1"}}))
 	t.nodes = tlsFlags(issue(certs.Request{Role: certs.Node, Name: "nodes", Hosts: names}))
 	us := issue(certs.Request{Role: certs.Person, Name: "person"})
+	key := filepath.Join(dir, "gossip.key")
+	if err == nil {
+		err = os.WriteFile(key, []byte(newSecret()+"\n"), 0o600)
+	}
+	t.coordinator = append(t.coordinator, "--gossip-key-file", key)
 	if err == nil {
 		t.us, err = trust.Load(trust.Files{TLS: us})
 	}
