@@ -29,6 +29,35 @@ func Explain(err error) (clause string, refused bool) {
 	return err.Error(), false
 }
 
+// ExplainCaller is [Explain] for whoever looks after the side that was called: it
+// says whose certificate it was, and what the caller needs.
+func ExplainCaller(err error) (clause string, refused bool) {
+	clause, refused = Explain(err)
+	var verification *tls.CertificateVerificationError
+	var remote *net.OpError
+	switch {
+	case errors.As(err, &verification) && len(verification.UnverifiedCertificates) > 0:
+		clause = fmt.Sprintf("its certificate, %s, %s: it needs one that the authority of our --tls-ca has signed",
+			Whose(verification.UnverifiedCertificates[0]), flaw(verification.Err))
+	case !refused, errors.As(err, new(tls.RecordHeaderError)):
+	case errors.As(err, &remote):
+		clause += ": its --tls-ca must hold the authority that has signed our --tls-cert, which must name the host or node that it calls"
+	default:
+		clause += ": it needs --tls-cert and --tls-key, signed by the authority of our --tls-ca"
+	}
+	return clause, refused
+}
+
+// Whose says whom a certificate names and who has signed it, in two hundred letters or so:
+// a stranger may have written it.
+func Whose(c *x509.Certificate) string {
+	whom := names(c)
+	if len(c.DNSNames)+len(c.IPAddresses) == 0 {
+		whom = c.Subject.CommonName
+	}
+	return fmt.Sprintf("for %.100s, signed by %.100s", whom, c.Issuer.CommonName)
+}
+
 // flaw says in a predicate what is wrong with a certificate.
 func flaw(err error) string {
 	var unknown x509.UnknownAuthorityError

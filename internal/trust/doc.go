@@ -11,9 +11,10 @@
 //	token   a secret that every call to the coordinator carries (token.go)
 //	gossip  keys of memberlist, which the coordinator hands to nodes (gossipkey.go)
 //
-// Whoever refuses says so in one sentence in its log, and the one that is refused
-// learns it too: gRPC would dial again for as long as it is let, so a [Caller]
-// notes what the handshakes said and gives that as the error.
+// Whoever refuses says so in one sentence in its log, and each minute how often it
+// did so again (refusals.go). The one that is refused learns it too: gRPC would dial
+// again for as long as it is let, so a [Caller] notes what the handshakes said and
+// gives that as the error.
 //
 // # Where next
 //

@@ -1,10 +1,11 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
-	"sync"
+	"path"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -17,7 +18,7 @@ import (
 )
 
 // ServerCredentials let in who shows a certificate of our authority. Who is not
-// let in is told, and logged once per host and reason.
+// let in is told, and logged: the first time, and then how often within a minute.
 func (t Trust) ServerCredentials(log *slog.Logger) credentials.TransportCredentials {
 	return t.serverCredentials(&refusals{log: log})
 }
@@ -37,14 +38,14 @@ func (t Trust) ServerOptions(log *slog.Logger) []grpc.ServerOption {
 		return options
 	}
 	return append(options,
-		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			if err := t.admit(ctx, r); err != nil {
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, call *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			if err := t.admit(ctx, call.FullMethod, r); err != nil {
 				return nil, err
 			}
 			return next(ctx, req)
 		}),
-		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			if err := t.admit(stream.Context(), r); err != nil {
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, call *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			if err := t.admit(stream.Context(), call.FullMethod, r); err != nil {
 				return err
 			}
 			return next(srv, stream)
@@ -52,15 +53,25 @@ func (t Trust) ServerOptions(log *slog.Logger) []grpc.ServerOption {
 }
 
 // admit checks a call's token.
-func (t Trust) admit(ctx context.Context, r *refusals) error {
-	err := t.token.check(ctx)
-	if err == nil {
+func (t Trust) admit(ctx context.Context, method string, r *refusals) error {
+	flaw := t.token.check(ctx)
+	if flaw == nil {
 		return nil
 	}
 	if p, ok := peer.FromContext(ctx); ok {
-		r.tell(p.Addr, err.Error())
+		r.tell(p.Addr, caller(p, method), flaw.logged)
 	}
-	return status.Error(codes.Unauthenticated, err.Error())
+	return status.Error(codes.Unauthenticated, flaw.told)
+}
+
+// caller says in words who makes a call.
+func caller(p *peer.Peer, method string) string {
+	who := map[string]string{"Attach": "a node", "Submit": "who submits a run", "Follow": "who follows the run", "Stop": "who stops the run"}[path.Base(method)]
+	who = cmp.Or(who, "a call of "+path.Base(method))
+	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(info.State.PeerCertificates) > 0 {
+		who += " with a certificate " + certs.Whose(info.State.PeerCertificates[0])
+	}
+	return who
 }
 
 // serverCreds are TLS that says whom it refuses.
@@ -73,8 +84,8 @@ type serverCreds struct {
 func (s *serverCreds) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := s.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
-		if clause, refused := certs.Explain(err); refused {
-			s.refusals.tell(raw.RemoteAddr(), clause)
+		if clause, refused := certs.ExplainCaller(err); refused {
+			s.refusals.tell(raw.RemoteAddr(), "a connection", clause)
 		}
 	}
 	return conn, info, err
@@ -83,31 +94,4 @@ func (s *serverCreds) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthI
 // Clone implements credentials.TransportCredentials.
 func (s *serverCreds) Clone() credentials.TransportCredentials {
 	return &serverCreds{s.TransportCredentials.Clone(), s.refusals}
-}
-
-// refusals logs each reason once per host, since who is refused comes again.
-type refusals struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	told map[string]bool
-}
-
-// maxTold bounds what strangers can make us remember.
-const maxTold = 1024
-
-func (r *refusals) tell(from net.Addr, why string) {
-	host, _, err := net.SplitHostPort(from.String())
-	if err != nil {
-		host = from.String()
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.told[host+why] {
-		return
-	}
-	if r.told == nil || len(r.told) >= maxTold {
-		r.told = make(map[string]bool)
-	}
-	r.told[host+why] = true
-	r.log.Warn("refused a connection", "from", host, "because", why)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -49,20 +48,29 @@ func readSecret(flag, path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// check says why a call with that metadata is refused. The time it takes tells
-// nothing about the token.
-func (t token) check(ctx context.Context) error {
+// tokenFlaw is why a call is refused, for who calls and for who reads our log.
+type tokenFlaw struct{ told, logged string }
+
+// check says why a call with that metadata is refused, if it is. The time it takes
+// tells nothing about the token.
+func (t token) check(ctx context.Context) *tokenFlaw {
 	if t == nil {
 		return nil
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	shown := md.Get(tokenKey)
 	if len(shown) != 1 {
-		return errors.New("it shows no join token: give it the coordinator's with --join-token-file")
+		return &tokenFlaw{
+			told:   "it shows no join token: give it the coordinator's with --join-token-file",
+			logged: "it shows no join token: it needs --join-token-file with a copy of ours",
+		}
 	}
 	got, want := sha256.Sum256([]byte(shown[0])), sha256.Sum256(t)
 	if subtle.ConstantTimeCompare(got[:], want[:]) == 0 {
-		return errors.New("it shows another join token: its --join-token-file must be a copy of the coordinator's")
+		return &tokenFlaw{
+			told:   "it shows another join token: its --join-token-file must be a copy of the coordinator's",
+			logged: "it shows another join token: its --join-token-file must be a copy of ours",
+		}
 	}
 	return nil
 }

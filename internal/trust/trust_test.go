@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -149,12 +148,12 @@ func TestCalls(t *testing.T) {
 	}{
 		"good":            {server, node, "", ""},
 		"loopback":        {plain, plain, "", ""},
-		"foreign":         {server, theirs.load(certs.Node, "gpu07", token), "not signed by an authority that is trusted here", "refuses our certificate"},
+		"foreign":         {server, theirs.load(certs.Node, "gpu07", token), "not signed by an authority that is trusted here", "its --tls-ca must hold the authority that has signed our --tls-cert"},
 		"wrong host":      {elsewhere, node, "is for 10.0.0.1, not for 127.0.0.1", "refuses our certificate"},
 		"plain client":    {server, plain, "speaks nothing but TLS", "does not speak TLS"},
 		"plain server":    {plain, node, "does not speak TLS", ""},
-		"no token":        {server, ours.load(certs.Node, "gpu08", ""), "shows no join token", "shows no join token"},
-		"other token":     {server, ours.load(certs.Node, "gpu09", other), "shows another join token", "shows another join token"},
+		"no token":        {server, ours.load(certs.Node, "gpu08", ""), "the coordinator's", "gpu08, signed by test\" from=127.0.0.1 because=\"it shows no join token: it needs --join-token-file with a copy of ours"},
+		"other token":     {server, ours.load(certs.Node, "gpu09", other), "shows another join token", "must be a copy of ours"},
 		"no token, plain": {plain, Trust{}, "shows no join token", "shows no join token"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,12 +184,12 @@ func TestClientsCertificateIsRefused(t *testing.T) {
 	stranger := theirs.load(certs.Node, "gpu07", "")
 	believing := stranger.identity.ClientConfig("")
 	believing.InsecureSkipVerify = true
-	for range 2 { // and it is logged once
+	for range 2 { // and it is logged once a minute
 		err := call(t, address, callerWith(believing))
 		wantError(t, err, "it refuses our certificate: unknown certificate authority")
 	}
 	said := log()
-	if n := strings.Count(said, "its certificate is not signed by an authority that is trusted here"); n != 1 {
+	if n := strings.Count(said, "its certificate, for gpu07, signed by test, is not signed by an authority that is trusted here: it needs one that the authority of our --tls-ca has signed"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, said)
 	}
 }
@@ -309,15 +308,5 @@ func TestFilesAreChecked(t *testing.T) {
 	} {
 		_, err := Load(test.files)
 		wantError(t, err, test.want...)
-	}
-}
-
-func TestRefusalsAreRemembered(t *testing.T) {
-	r := refusals{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	for i := range 3 * maxTold {
-		r.tell(&net.TCPAddr{IP: net.IPv4(10, 0, byte(i>>8), byte(i))}, "x")
-	}
-	if len(r.told) > maxTold {
-		t.Errorf("%d are remembered", len(r.told))
 	}
 }
