@@ -20,6 +20,9 @@ type cause struct {
 	also     []string // what went wrong later with other nodes
 }
 
+// lost is what happened to a node that others do not hear.
+const lost = "was lost"
+
 // in says what happened, and where the run stood.
 func (c *cause) in(where string) string {
 	s := c.node.name() + " " + c.what + where
@@ -27,6 +30,17 @@ func (c *cause) in(where string) string {
 		s += " (" + strings.Join(c.evidence, "; ") + ")"
 	}
 	return strings.Join(append([]string{s}, c.also...), "; ")
+}
+
+// withAll is the cause as it is told when these nodes go on: one that was taken for lost
+// may be among them.
+func (c *cause) withAll(fit []*node) *cause {
+	if c.what != lost || !slices.Contains(fit, c.node) {
+		return c
+	}
+	back := *c
+	back.what = "was missed, and is back"
+	return &back
 }
 
 func (c *Core) sentence() string {
@@ -160,7 +174,7 @@ func (c *Core) blame(n *node, f *pb.Failure) *cause {
 	}
 	for _, suspect := range c.ranks {
 		if suspect.name() == f.Suspect && suspect != n {
-			return &cause{node: suspect, what: "was lost", code: ExitQuorumLost, hearsay: true,
+			return &cause{node: suspect, what: lost, code: ExitQuorumLost, hearsay: true,
 				evidence: []string{fmt.Sprintf("%s reports: %s", n.name(), f.Error)}}
 		}
 	}

@@ -188,7 +188,7 @@ func (c *Core) bestHolder(fit []*node) *node {
 func (c *Core) changes(fit []*node) string {
 	var all []string
 	if c.cause != nil {
-		all = append(all, c.cause.in(""))
+		all = append(all, c.cause.withAll(fit).in(""))
 	}
 	for _, n := range c.ranks {
 		if n.drains != nil && n.alive() {
