@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,11 @@ func TestDamagedCheckpoint(t *testing.T) {
 	h := p.sim("2", "--resume", "--http=", "--json")
 	h.notice(t, "passes over a checkpoint: checkpoint "+want.done.Checkpoint+" is refused: model.safetensors is damaged")
 	h.notice(t, "resumes from "+before)
+	if !slices.ContainsFunc(h.all, func(e event) bool {
+		return strings.Contains(e.Reason, "start from step 40; steps 41 to 50 are made again")
+	}) {
+		t.Error("it does not say that steps are made again")
+	}
 	if len(h.losses) != 10 || h.losses[50] != want.losses[50] || stateOf(t, h.done.Checkpoint) != state {
 		t.Errorf("it made %d steps and ended with loss %v, want 10 and %v, and the same bits", len(h.losses), h.losses[50], want.losses[50])
 	}

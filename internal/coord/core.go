@@ -57,7 +57,7 @@ type Core struct {
 	away      time.Time // when members began to be waited for that are absent
 	saver     *node
 	mixture   string   // of arithmetics, that was last warned of
-	reached   int64    // by the record when the run was to begin anew from a checkpoint
+	reached   int64    // by the record when the run was to begin, or begin anew, from a checkpoint
 	reminder  reminder // of a wait for nodes
 	forsaken  string   // why all members' streams have broken, while they are waited for
 
@@ -78,7 +78,7 @@ func (c *Core) Step(e Event) []Decision {
 	c.out = nil
 	switch e := e.(type) {
 	case Submitted:
-		c.submit(e.Job)
+		c.submit(e.Job, e.Reached)
 	case Attached:
 		c.attach(e.Conn, e.Hello)
 	case Received:

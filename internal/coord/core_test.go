@@ -202,7 +202,9 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) ([]Decision, error)
 		if err := s.core.CheckJob(job); err != nil {
 			return nil, err
 		}
-		return s.core.Step(Submitted{job}), nil
+		submitted := Submitted{Job: job}
+		d.MaybeScanArgs(t, "reached", &submitted.Reached)
+		return s.core.Step(submitted), nil
 	case "attach", "reattach":
 		return s.core.Step(s.attach(t, d)), nil
 	case "lost":

@@ -14,7 +14,10 @@ type Conn uint64
 type Event interface{ event() }
 
 // Submitted hands over the run, once, after [Core.CheckJob] has approved it.
-type Submitted struct{ Job Job }
+type Submitted struct {
+	Job     Job
+	Reached int64 // the step that an earlier part of the run has on record
+}
 
 // Submission is a run as a person asks for it.
 type Submission struct {

@@ -10,8 +10,8 @@ import (
 )
 
 // submit takes over the run and welcomes who is there.
-func (c *Core) submit(j Job) {
-	c.job = &j
+func (c *Core) submit(j Job, reached int64) {
+	c.job, c.reached = &j, reached
 	c.keep()
 	c.setJoinDeadline(c.config.JoinTimeout)
 	for _, n := range c.attached() {

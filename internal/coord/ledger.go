@@ -23,6 +23,7 @@ type recorder struct {
 	run      record.Run
 	steps    int64    // of the whole run
 	before   int64    // number of the last event of an earlier part of the run
+	reached  int64    // the last step of it
 	progress Progress // up to the newest step
 	rates    rates
 }
@@ -73,6 +74,9 @@ func (r *recorder) earlier(job Job) (*record.Run, error) {
 			events, err := r.ledger.Events(run.ID)
 			if len(events) > 0 {
 				r.before = events[len(events)-1].Sequence
+			}
+			if err == nil {
+				err = r.ledger.EachStep(run.ID, func(s record.Step) { r.reached = max(r.reached, s.Step) })
 			}
 			return &run, err
 		}

@@ -167,10 +167,18 @@ func (c *Core) nextView() {
 func (c *Core) goBack(source *node) {
 	switch first, last := source.applied+1, c.view.ResumeStep; {
 	case first == last:
-		c.notice(nil, true, "step %d is made again: nobody is left who holds its state, and %s has kept the one before", last, source.name())
+		c.notice(nil, true, "%s: nobody is left who holds its state, and %s has kept the one before", madeAgain(first, last), source.name())
 	case first < last:
-		c.notice(nil, true, "steps %d to %d are made again: nobody is left who holds a newer state than %s", first, last, source.name())
+		c.notice(nil, true, "%s: nobody is left who holds a newer state than %s", madeAgain(first, last), source.name())
 	}
+}
+
+// madeAgain is "step 5 is made again", or "steps 5 to 7 are made again".
+func madeAgain(first, last int64) string {
+	if first == last {
+		return fmt.Sprintf("step %d is made again", first)
+	}
+	return fmt.Sprintf("steps %d to %d are made again", first, last)
 }
 
 // bestHolder is the first of those who hold the most steps.

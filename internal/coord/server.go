@@ -173,7 +173,7 @@ func (c *Coordinator) accept(s Submission) (Job, error) {
 		return job, err
 	}
 	c.setJob(job.ID)
-	c.step(Submitted{job})
+	c.step(Submitted{job, c.recorder.reached})
 	return job, nil
 }
 

@@ -25,6 +25,12 @@ func (c *Core) start(why string) {
 	if view.SyncState {
 		view.Reason += fmt.Sprintf(", all with the state of %s, as theirs differ", c.ranks[source].name())
 	}
+	if view.ResumeStep < c.reached {
+		view.Reason += "; " + madeAgain(view.ResumeStep+1, c.reached)
+		if view.ResumeStep == 0 {
+			view.Reason += ", as there is no checkpoint"
+		}
+	}
 	c.began = view.ResumeStep
 	if c.view != nil && view.ResumeStep > c.reached {
 		c.notice(nil, true, "steps %d to %d lack in the record: those who made them are lost, but for a checkpoint", c.reached+1, view.ResumeStep)

@@ -52,7 +52,7 @@ func newWorld(t *testing.T, spec config.Spec, seed uint64) *world {
 	w.config = Config{Nodes: worldNodes, MinNodes: 1 + w.IntN(3), FailureTimeout: time.Second, StragglerFactor: 1.5}
 	w.core = New(w.config)
 	w.feed(Tick{w.now})
-	w.feed(Submitted{Job{ID: "r", Dir: "/r", Submission: Submission{Spec: spec}}})
+	w.feed(Submitted{Job: Job{ID: "r", Dir: "/r", Submission: Submission{Spec: spec}}})
 	for i := range worldNodes {
 		w.come(fmt.Sprint("n", i))
 	}
