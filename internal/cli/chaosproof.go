@@ -8,9 +8,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"parallax/internal/config"
-	pb "parallax/proto/parallax/v1"
 	"parallax/record"
 )
 
@@ -38,21 +38,19 @@ func (f *chaosFlags) undisturbed(ctx context.Context, spec config.Spec) (proven,
 	fmt.Fprintf(os.Stderr, "training %d steps undisturbed, on one node\n", spec.Train.Steps)
 	alone := f.sim.cluster
 	alone.nodes = 1
-	done, err := alone.train(ctx, run, silent{})
+	began := time.Now()
+	progress := newLinePrinter("undisturbed", os.Stderr)
+	progress.every = 10 * time.Second
+	done, err := alone.train(ctx, run, progress)
 	if err != nil {
 		return proven{}, err
 	}
 	if int(done.Step) < spec.Train.Steps {
 		return proven{}, &exitError{exitFailed, fmt.Errorf("the undisturbed run ended early: %s", done.Reason)}
 	}
+	fmt.Fprintf(os.Stderr, "undisturbed: %d steps in %.1f s\n", done.Step, time.Since(began).Seconds())
 	return f.outcome(run)
 }
-
-// silent is a console.Printer that prints nothing.
-type silent struct{}
-
-func (silent) Event(*pb.RunEvent) {}
-func (silent) Close()             {}
 
 func (f *chaosFlags) ledger() string { return filepath.Join(f.sim.dir, "ledger.db") }
 

@@ -3,16 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
-	"golang.org/x/term"
-
 	"parallax/internal/compare"
 	"parallax/internal/config"
-	pb "parallax/proto/parallax/v1"
 	"parallax/record"
 )
 
@@ -111,7 +107,7 @@ func (b *armsBench) make(ctx context.Context, title, label string, run simRun, r
 	cluster.name, cluster.resume = label, resume
 	began := time.Now()
 	fmt.Fprintf(b.out, "%s: %d steps%s\n", title, run.spec.Train.Steps, map[bool]string{true: ", going on with run " + run.id}[resume])
-	done, err := cluster.train(ctx, run, &armPrinter{title: title, out: b.out, live: term.IsTerminal(int(b.out.Fd()))})
+	done, err := cluster.train(ctx, run, newLinePrinter(title, b.out))
 	if err != nil {
 		return err
 	}
@@ -224,37 +220,3 @@ func (b *armsBench) read(id string) (t compare.Trained, err error) {
 	})
 	return t, err
 }
-
-// armPrinter shows the run at hand in one line of a terminal, and warnings
-// everywhere.
-type armPrinter struct {
-	title string
-	out   io.Writer
-	live  bool
-	drawn bool
-}
-
-func (p *armPrinter) Event(e *pb.RunEvent) {
-	switch k := e.GetKind().(type) {
-	case *pb.RunEvent_Step:
-		if p.live {
-			p.erase()
-			fmt.Fprintf(p.out, "%s: step %d of %d, loss %.4f", p.title, k.Step.Step, k.Step.Steps, k.Step.Loss)
-			p.drawn = true
-		}
-	case *pb.RunEvent_Notice:
-		if k.Notice.Warning {
-			p.erase()
-			fmt.Fprintf(p.out, "%s: %s\n", p.title, k.Notice.Text)
-		}
-	}
-}
-
-func (p *armPrinter) erase() {
-	if p.drawn {
-		fmt.Fprint(p.out, "\r\x1b[K")
-		p.drawn = false
-	}
-}
-
-func (p *armPrinter) Close() { p.erase() }
