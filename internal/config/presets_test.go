@@ -13,7 +13,7 @@ func TestPresetsAreValid(t *testing.T) {
 			t.Errorf("%s: %v", p.Name, err)
 			continue
 		}
-		if len(p.Description) < 20 || len(p.Description) > 100 {
+		if len(p.Description) < 20 || len(p.Description) > 100 || !strings.HasSuffix(p.Description, ".") {
 			t.Errorf("%s: description %q", p.Name, p.Description)
 		}
 		if got := l.Origin("model.layers"); got != "preset "+p.Name {
