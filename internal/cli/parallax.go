@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -47,9 +49,22 @@ func newRoot(name, short string) *cobra.Command {
 	}
 	cmd.SetUsageFunc(printUsage)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError("%w%s; see %s --help", err, nearestFlag(cmd, err), cmd.CommandPath())
+		return usageError("%s%s; see %s --help", inWords(err), nearestFlag(cmd, err), cmd.CommandPath())
 	})
 	return cmd
+}
+
+// inWords is an error of a flag's, without what Go says of a number that it cannot read.
+func inWords(err error) string {
+	var number *strconv.NumError
+	if !errors.As(err, &number) {
+		return err.Error()
+	}
+	flaw := "must be an integer"
+	if errors.Is(number, strconv.ErrRange) {
+		flaw = "is out of range"
+	}
+	return strings.Replace(err.Error(), number.Error(), fmt.Sprintf("%q %s", number.Num, flaw), 1)
 }
 
 // nearestFlag suggests what a flag that the command does not have may have meant.

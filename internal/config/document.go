@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -53,8 +54,12 @@ func (d *document) syntaxError(err error) error {
 	if errors.As(err, &at) {
 		line, _ = at.Position()
 	}
-	return d.fail(line, "", "this is not TOML: %s", strings.TrimPrefix(err.Error(), "toml: "))
+	why := parsing.ReplaceAllString(strings.TrimPrefix(err.Error(), "toml: "), "no number that fits can be read from")
+	return d.fail(line, "", "this is not TOML: %s", why)
 }
+
+// parsing is how the parser passes on what Go says of a number.
+var parsing = regexp.MustCompile(`unable to parse \w+: strconv\.\w+: parsing`)
 
 // walk visits the syntax tree for the lines and takes the values from tree,
 // which is incomplete when the document has a syntax error: then the walk ends
