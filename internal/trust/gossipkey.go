@@ -18,13 +18,13 @@ const maxGossipKeys = 8
 // To change a key while members come and go: first append the new one
 // everywhere, then move it to the front, then remove the old one.
 func LoadGossipKeys(path string) ([][]byte, error) {
-	data, err := readSecret("--gossip-key-file", path)
+	data, err := readSecret("gossip-key", path)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := parseGossipKeys(data)
 	if err != nil {
-		return nil, fmt.Errorf("--gossip-key-file %s: %w; make one with: parallax certs gossip-key", path, err)
+		return nil, fmt.Errorf("--gossip-key-file %s: %w; make one with: parallax certs gossip-key > FILE", path, err)
 	}
 	return keys, nil
 }

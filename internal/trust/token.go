@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -24,28 +25,34 @@ const (
 )
 
 func loadToken(path string) (token, error) {
-	text, err := readSecret("--join-token-file", path)
+	text, err := readSecret("join-token", path)
 	if err != nil {
 		return nil, err
 	}
 	secret := strings.TrimSpace(string(text))
 	if len(secret) < minToken || len(secret) > maxToken {
-		return nil, fmt.Errorf("--join-token-file %s holds a token of %d bytes, want %d to %d; make one with: parallax certs join-token", path, len(secret), minToken, maxToken)
+		return nil, fmt.Errorf("--join-token-file %s holds a token of %d bytes, want %d to %d; make one with: parallax certs join-token > FILE", path, len(secret), minToken, maxToken)
 	}
 	return token(secret), nil
 }
 
-// readSecret reads a small file.
-func readSecret(flag, path string) ([]byte, error) {
+// readSecret reads a small file that parallax certs has made by the command of that
+// name, and is not empty. Errors say how to make one.
+func readSecret(command, path string) ([]byte, error) {
+	flag := "--" + command + "-file"
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
+		return nil, fmt.Errorf("%s: %w; make one with: parallax certs %s > FILE", flag, err, command)
 	}
 	const most = 1 << 16
-	if info.Size() > most || !info.Mode().IsRegular() {
+	if info.Size() > most || !info.Mode().IsRegular() && path != os.DevNull {
 		return nil, fmt.Errorf("%s %s is no file of at most %d bytes", flag, path, most)
 	}
-	return os.ReadFile(path)
+	text, err := os.ReadFile(path)
+	if err == nil && len(bytes.TrimSpace(text)) == 0 {
+		err = fmt.Errorf("%s %s holds no %s; make one with: parallax certs %s > FILE", flag, path, strings.Replace(command, "-", " ", 1), command)
+	}
+	return text, err
 }
 
 // tokenFlaw is why a call is refused, for who calls and for who reads our log.

@@ -305,6 +305,8 @@ func TestFilesAreChecked(t *testing.T) {
 		{Files{Token: write(t, "short")}, []string{"--join-token-file", "5 bytes"}},
 		{Files{Token: write(t, strings.Repeat("x", 2000))}, []string{"2000 bytes"}},
 		{Files{Token: t.TempDir()}, []string{"is no file"}},
+		{Files{Token: write(t, "\n")}, []string{"holds no join token; make one with: parallax certs join-token > FILE"}},
+		{Files{Token: os.DevNull}, []string{"--join-token-file " + os.DevNull + " holds no join token", "parallax certs join-token"}},
 	} {
 		_, err := Load(test.files)
 		wantError(t, err, test.want...)
