@@ -43,7 +43,7 @@ const (
 // crash or are evicted come back; those that end by their own decision do not.
 func Kubernetes(o KubernetesOptions) (string, error) {
 	if err := o.complete(); err != nil {
-		return "", fmt.Errorf("kubernetes: %w", err)
+		return "", fmt.Errorf("k8s: %w", err)
 	}
 	return render("kubernetes.yaml", o)
 }

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"parallax/internal/config"
+	"parallax/internal/coord"
 	"parallax/launch"
 )
 
@@ -35,6 +38,27 @@ func minNodesFlag(cmd *cobra.Command, d *launch.Deployment) {
 	cmd.Flags().IntVar(&d.MinNodes, "min-nodes", 0, "the run goes on with so many nodes when others are lost (default: all)")
 }
 
+// loadSpecFor reads a spec that a coordinator of so many nodes would take.
+func loadSpecFor(file string, nodes int) (config.Spec, error) {
+	loaded, err := config.Load(config.Sources{File: file})
+	if err != nil {
+		return config.Spec{}, &exitError{exitUsage, err}
+	}
+	if err := coord.CheckShares(loaded.Spec, nodes); err != nil {
+		return config.Spec{}, usageError("%s: %w", file, err)
+	}
+	return loaded.Spec, nil
+}
+
+// checkSpecIfHere does so unless the file is on the coordinator's host alone.
+func checkSpecIfHere(file string, nodes int) error {
+	if _, err := os.Stat(file); err != nil {
+		return nil
+	}
+	_, err := loadSpecFor(file, nodes)
+	return err
+}
+
 // printScript prints what a renderer made.
 func printScript(cmd *cobra.Command, text string, err error) error {
 	if err != nil {
@@ -52,6 +76,9 @@ func launchSlurmCommand() *cobra.Command {
 		Example: "  parallax launch slurm --nodes 8 --spec run.toml --run-dir /shared/runs/first --device cuda:0 --gpus 1 > job.sh\n  sbatch job.sh",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkSpecIfHere(o.Spec, o.Nodes); err != nil {
+				return err
+			}
 			text, err := launch.Slurm(o)
 			return printScript(cmd, text, err)
 		},
@@ -85,6 +112,9 @@ func launchSystemdCommand() *cobra.Command {
 			if args[0] == "node" {
 				render = launch.SystemdNode
 			}
+			if err := checkSpecIfHere(o.Spec, o.Nodes); err != nil {
+				return err
+			}
 			unit, err := render(o)
 			if err == nil && o.TLSDir == "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning: without --tls-dir the unit serves the whole network in the clear (--insecure); do so only on a network that you trust")
@@ -113,6 +143,11 @@ func launchSSHCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, hosts []string) error {
 			o.Hosts = hosts
 			text, err := launch.SSH(o)
+			if err == nil {
+				if _, err := loadSpecFor(o.Spec, len(hosts)); err != nil {
+					return err
+				}
+			}
 			return printScript(cmd, text, err)
 		},
 	}

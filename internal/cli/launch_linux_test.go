@@ -108,6 +108,19 @@ func TestUnitWithoutTLSWarns(t *testing.T) {
 	}
 }
 
+// Data that no pod may have is worth a warning: an image may hold it.
+func TestManifestsWarnOfDataElsewhere(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for path, warns := range map[string]bool{"/shared/text": false, "/shared": false, "/shared/../text": true, "/sharedtext": true, "text": true} {
+		p.write("run.toml", fmt.Sprintf("data.path = %q\n", path))
+		said := p.run("launch", "k8s", "--image", "a/b", "--spec", "run.toml", "--nodes", "2").want(0).stderr.String()
+		if warned := strings.HasPrefix(said, "warning: data.path "+path+" of run.toml is not on the shared volume, which is at /shared: "); warned != warns || !warns && said != "" {
+			t.Errorf("data at %s: it says %q", path, said)
+		}
+	}
+}
+
 // What manifests ask of the daemons, these know.
 func TestManifestsFlagsExist(t *testing.T) {
 	t.Parallel()

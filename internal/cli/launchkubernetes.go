@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"fmt"
 	"os"
+	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"parallax/internal/config"
-	"parallax/internal/coord"
 	"parallax/launch"
 )
 
@@ -28,10 +29,15 @@ All nodes read data.path of the spec: put the data on the shared volume, at --mo
       --device cuda:0 --gpus 1 --memory 64Gi --claim datasets --tls | kubectl apply -f -`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := readSpec(spec, o.Nodes, &o.SpecText); err != nil {
+			data, err := readSpec(spec, o.Nodes, &o.SpecText)
+			if err != nil {
 				return err
 			}
 			text, err := launch.Kubernetes(o)
+			if err == nil && data != "" && !within(o.Mount, data) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: data.path %s of %s is not on the shared volume, which is at %s: "+
+					"pods have it only if the image does; put it there, or give another --mount\n", data, spec, o.Mount)
+			}
 			return printScript(cmd, text, err)
 		},
 	}
@@ -62,22 +68,25 @@ func kubernetesFlags(cmd *cobra.Command, o *launch.KubernetesOptions) {
 	flags.DurationVar(&o.Grace, "grace", 0, "how long a pod has to finish its step and save (default: 5m)")
 }
 
-// readSpec reads the text of a spec that a coordinator of so many nodes would take.
-func readSpec(file string, nodes int, text *string) error {
+// readSpec reads the text of a spec that a coordinator of so many nodes would take, and
+// where its data is; "" for a task that has none.
+func readSpec(file string, nodes int, text *string) (data string, err error) {
 	if file == "" {
-		return nil // and Kubernetes says so
+		return "", nil // and Kubernetes says so
 	}
-	loaded, err := config.Load(config.Sources{File: file})
+	spec, err := loadSpecFor(file, nodes)
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return "", err
 	}
-	if d := loaded.Spec.Data; d.Path == "" && d.Task == "none" {
-		return usageError("%s sets neither data.path nor data.task: the default data is a Go installation's source, which no pod has; put the data on the shared volume and say where it is there, as in data.path = \"/shared/text\"", file)
+	if spec.Data.Path == "" && spec.Data.Task == "none" {
+		return "", usageError("%s sets neither data.path nor data.task: the default data is a Go installation's source, which no pod has; put the data on the shared volume and say where it is there, as in data.path = \"/shared/text\"", file)
 	}
-	if err := coord.CheckShares(loaded.Spec, nodes); err != nil {
-		return usageError("%s: %w", file, err)
-	}
-	data, err := os.ReadFile(file)
-	*text = string(data)
-	return err
+	content, err := os.ReadFile(file)
+	*text = string(content)
+	return spec.Data.Path, err
+}
+
+// within reports whether a path of the containers is in a folder of theirs.
+func within(folder, file string) bool {
+	return strings.HasPrefix(path.Clean(file)+"/", path.Clean(folder)+"/")
 }
