@@ -157,20 +157,20 @@ func (f *simFlags) explain(run simRun, done *pb.Done) {
 		return
 	}
 	fmt.Println("\ntry next")
-	dirFlag, ledgerFlag := "", ""
+	program, dirFlag, ledgerFlag := spelled(), "", ""
 	if f.dir != "runs" {
 		dirFlag, ledgerFlag = " --dir "+f.dir, " --ledger "+filepath.Join(f.dir, "ledger.db")
 	}
 	complete := int(done.Step) >= run.spec.Train.Steps
 	if !complete {
-		fmt.Printf("  parallax sim%s%s --resume\n", dirFlag, f.again)
+		fmt.Printf("  %s sim%s%s --resume\n", program, dirFlag, f.again)
 	}
 	if checkpoint != "" && run.spec.Data.Task == "none" {
-		fmt.Printf("  parallax sample --checkpoint %s --prompt '%s'\n", checkpoint, prompt(run))
+		fmt.Printf("  %s sample --checkpoint %s --prompt '%s'\n", program, checkpoint, prompt(run))
 	}
-	fmt.Printf("  parallax runs%s show %s\n", ledgerFlag, run.id)
+	fmt.Printf("  %s runs%s show %s\n", program, ledgerFlag, run.id)
 	if complete && run.spec.Model.Mixer == "parallax" {
-		fmt.Printf("  parallax sim%s --config %s --set model.mixer=softmax\n", dirFlag, shown(run.specFile()))
+		fmt.Printf("  %s sim%s --config %s --set model.mixer=softmax\n", program, dirFlag, shown(run.specFile()))
 	}
 }
 
