@@ -45,7 +45,7 @@ func acquire(ctx context.Context, path string, waiting func(holder string)) (*fi
 func tryAcquire(path string) (*fileLock, string, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return nil, "", fmt.Errorf("the lock of the cache folder cannot be made: %w; set another cache folder", err)
+		return nil, "", fmt.Errorf("the lock of the cache folder cannot be made: %w; choose another folder with --cache", err)
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -54,7 +54,7 @@ func tryAcquire(path string) (*fileLock, string, error) {
 	}
 	if err != nil {
 		file.Close()
-		return nil, "", fmt.Errorf("the cache folder's %s cannot be locked: %w; set a cache folder on a local disk", path, err)
+		return nil, "", fmt.Errorf("the cache folder's %s cannot be locked: %w; choose a folder on a local disk with --cache", path, err)
 	}
 	if !stillAt(file, path) { // its former holder removed it after we opened it
 		file.Close()

@@ -45,7 +45,7 @@ func (p *Prepared) Summary() string {
 func DefaultCacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("there is no folder to keep tokenised data in: %w; set a cache folder", err)
+		return "", fmt.Errorf("there is no folder to keep tokenised data in: %w; choose one with --cache", err)
 	}
 	return filepath.Join(dir, "parallax"), nil
 }
@@ -77,7 +77,7 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 		}
 	}
 	if err := os.MkdirAll(r.CacheDir, 0o755); err != nil {
-		return nil, fmt.Errorf("the cache folder for tokenised data cannot be made: %w; set another one", err)
+		return nil, fmt.Errorf("the cache folder for tokenised data cannot be made: %w; choose another with --cache", err)
 	}
 	return newEntry(r.CacheDir, text, tok).prepare(ctx, r, text, tok)
 }

@@ -206,7 +206,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{Request{Path: binary}, "there is no text in " + binary + " (1 file not UTF-8 text, 0 unreadable): give a text file or a folder of them"},
 		{Request{Path: os.DevNull}, "data " + os.DevNull + " is neither a file nor a folder: give a text file, a folder of them or a token file"},
 		{Request{Path: file, Tokenizer: "words"}, `unknown tokenizer "words": use one of bytes, gpt2, cl100k, o200k`},
-		{Request{Path: file, CacheDir: filepath.Join(file, "cache")}, "the cache folder for tokenised data cannot be made: mkdir " + file + ": not a directory; set another one"},
+		{Request{Path: file, CacheDir: filepath.Join(file, "cache")}, "the cache folder for tokenised data cannot be made: mkdir " + file + ": not a directory; choose another with --cache"},
 	} {
 		if c.r.Tokenizer == "" {
 			c.r.Tokenizer = "bytes"

@@ -80,5 +80,5 @@ func (w *Writer) Abort() { _ = w.pending.Cleanup() }
 func (w *Writer) Len() int { return w.tokens }
 
 func (w *Writer) failed(err error) error {
-	return fmt.Errorf("token file %s cannot be written: %w", w.path, err)
+	return fmt.Errorf("token file %s cannot be written: %w; make room, or choose another cache folder with --cache", w.path, err)
 }
