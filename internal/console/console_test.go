@@ -164,13 +164,28 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Whoever reads only the end of a run learns that something has happened on the way.
+func TestEndSumsUp(t *testing.T) {
+	events := []*pb.RunEvent{inView(1, "a", "b"), step(1, 2), inView(2, "a"), done(0, "trained 200 steps")}
+	var out bytes.Buffer
+	p := NewPlain(&out)
+	for _, e := range events {
+		p.Event(e)
+	}
+	for form, said := range map[string]string{"plain": out.String(), "live": screen(t, events...)} {
+		if !strings.HasSuffix(said, ": trained 200 steps\non the way: 2 generations, b dropped out\n") {
+			t.Errorf("%s: it ends with %q", form, said[max(0, len(said)-120):])
+		}
+	}
+}
+
 func TestFormIsChosen(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if p, ok := New(file, false).(plainPrinter); !ok {
+	if p, ok := New(file, false).(*plainPrinter); !ok {
 		t.Errorf("a file gets a %T", p)
 	}
 	if p, ok := New(file, true).(jsonPrinter); !ok {

@@ -25,6 +25,7 @@ type live struct {
 	losses  trace
 	steps   int     // that were told
 	elapsed float64 // seconds in them
+	tally   tally
 }
 
 func newLive(out *os.File) *live {
@@ -34,11 +35,14 @@ func newLive(out *os.File) *live {
 func (l *live) Event(e *pb.RunEvent) {
 	l.erase()
 	l.remember(e)
+	l.tally.add(e)
 	if line := Sentence(e); line != "" {
 		fmt.Fprintln(l.out, line)
 	}
 	if e.GetDone() == nil {
 		l.draw()
+	} else if sum := l.tally.sentence(); sum != "" {
+		fmt.Fprintln(l.out, sum)
 	}
 }
 
