@@ -159,17 +159,19 @@ func TestNoDowngrade(t *testing.T) {
 	h := NewHost(server)
 	both := h.Share(lis)
 	defer both.Close()
-	o := &offer{secret: newSecret(), authorize: func(context.Context) error { return nil }, taken: make(chan *Conn, 1)}
-	h.put(o)
-	for want, d := range map[string]*Dialer{
-		"it speaks TLS 1.2":           {Credentials: client},
-		"the secret was not accepted": {},
-	} {
-		if _, err := d.Connect(t.Context(), lis.Addr().String(), o.hex()); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
+	for _, first := range []byte{0x01, 0x80} { // TLS answers the second, which is how SSL 2.0 begins
+		o := &offer{secret: secret{first}, authorize: func(context.Context) error { return nil }, taken: make(chan *Conn, 1)}
+		h.put(o)
+		for want, d := range map[string]*Dialer{
+			"it speaks TLS 1.2":           {Credentials: client},
+			"the secret was not accepted": {},
+		} {
+			if _, err := d.Connect(t.Context(), lis.Addr().String(), o.hex()); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %s", err, want)
+			}
 		}
-	}
-	if len(o.taken) > 0 {
-		t.Error("the offer was taken up")
+		if len(o.taken) > 0 {
+			t.Error("the offer was taken up")
+		}
 	}
 }

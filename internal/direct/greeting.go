@@ -83,7 +83,8 @@ func (s secret) equal(other secret) bool { return subtle.ConstantTimeCompare(s[:
 // welcome is the answer to a secret that is good. To any other there is none.
 const welcome = 'k'
 
-// present says the secret and waits until it is accepted.
+// present says the secret and waits until it is accepted. TLS that hears it in the clear
+// answers some secrets with an alert, and hangs up on the others.
 func present(conn net.Conn, s secret) error {
 	if _, err := conn.Write(s[:]); err != nil {
 		return err
@@ -93,7 +94,7 @@ func present(conn net.Conn, s secret) error {
 		return fmt.Errorf("the secret was not accepted: %w", Ended(err))
 	}
 	if answer[0] != welcome {
-		return errors.New("the answer to the secret makes no sense")
+		return errors.New("the secret was not accepted: the answer to it makes no sense")
 	}
 	return nil
 }
