@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,6 +45,9 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(cli.Coordinator()))
 	case "node":
 		os.Exit(cli.Main(cli.Node()))
+	}
+	if signal.Ignored(os.Interrupt) { // in the background of a script, and what tests start would ignore it too
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
 	adoptOrphans()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
