@@ -82,8 +82,9 @@ func TestAnotherViewIsRefused(t *testing.T) {
 	hosts := newHosts(t, 2)
 	other := view(hosts, 7, 1)
 	other.Members[1].Name = "impostor"
-	go hosts[1].ring.Connect(deadline(t, time.Second), other)
-	_, err := hosts[0].ring.Connect(deadline(t, 5*time.Second), view(hosts, 7, 0))
+	ctx := deadline(t, 10*time.Second)
+	go hosts[1].ring.Connect(ctx, other)
+	_, err := hosts[0].ring.Connect(ctx, view(hosts, 7, 0))
 	wantLost(t, err, 1, "impostor", "whose view is another")
 }
 
@@ -165,9 +166,11 @@ func TestGarbageOnALink(t *testing.T) {
 	hosts := newHosts(t, 2)
 	intruder := intrude(t, hosts[0], claim("7")...)
 	cfg := view(hosts, 7, 0)
-	cfg.Timeout = time.Second
-	go func() { // the next rank does take part
-		hosts[1].ring.Connect(t.Context(), view(hosts, 7, 1))
+	cfg.Timeout = 4 * time.Second
+	go func() { // the next rank does take part, once its link is taken to be there
+		if _, err := intruder.Header(); err == nil {
+			hosts[1].ring.Connect(t.Context(), view(hosts, 7, 1))
+		}
 	}()
 	tr, err := hosts[0].ring.Connect(deadline(t, 10*time.Second), cfg)
 	if err != nil {
