@@ -34,10 +34,11 @@ func undisturbed(t *testing.T, flags ...string) told {
 	return p.sim("1", append(p.elasticFlags(), flags...)...)
 }
 
-// shrink starts the run, and returns once it has made some steps.
-func shrink(t *testing.T, flags ...string) shrinking {
+// shrink starts the run, which waits so long for a silent node, and returns once it has
+// made some steps.
+func shrink(t *testing.T, timeout time.Duration, flags ...string) shrinking {
 	t.Helper()
-	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
+	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+timeout.String())
 	c := p.start(append([]string{"sim", "--nodes", "4", "--min-nodes", "2"}, append(p.elasticFlags(), flags...)...)...)
 	c.untilStep(lossAt)
 	return shrinking{p, c, c.children()}
@@ -80,29 +81,25 @@ func TestGoingOnWithout(t *testing.T) {
 		signal  syscall.Signal
 		victims []string
 		says    string
-		within  time.Duration
+		timeout time.Duration
 	}{
-		{"killed", syscall.SIGKILL, []string{"node-2"}, "node-2 ", failureTimeout},
-		{"first killed", syscall.SIGKILL, []string{"node-0"}, "node-0 ", failureTimeout},
-		{"two killed", syscall.SIGKILL, []string{"node-1", "node-3"}, "2 of ", failureTimeout},
-		{"stopped", syscall.SIGSTOP, []string{"node-1"}, "node-1 ", 4 * failureTimeout},
-		{"drained", syscall.SIGTERM, []string{"node-3"}, "node-3 leaves", failureTimeout},
+		{"killed", syscall.SIGKILL, []string{"node-2"}, "node-2 ", never},
+		{"first killed", syscall.SIGKILL, []string{"node-0"}, "node-0 ", never},
+		{"two killed", syscall.SIGKILL, []string{"node-1", "node-3"}, "2 of ", never},
+		{"stopped", syscall.SIGSTOP, []string{"node-1"}, "node-1 ", failureTimeout},
+		{"drained", syscall.SIGTERM, []string{"node-3"}, "node-3 leaves", never},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := shrink(t)
+			s := shrink(t, c.timeout)
 			began := time.Now()
 			for _, name := range c.victims {
 				s.children[name].signal(c.signal)
 			}
 			reason := s.view(4 - len(c.victims))
-			took := time.Since(began)
+			t.Logf("%v from the signal to the end of the next view's first step", time.Since(began).Round(time.Millisecond))
 			if !strings.Contains(reason, c.says) {
 				t.Errorf("the view says %q, want %q", reason, c.says)
-			}
-			t.Logf("%v from the signal to the end of the next view's first step", took.Round(time.Millisecond))
-			if took > c.within {
-				t.Errorf("going on took %v, want at most %v", took, c.within)
 			}
 			s.wantSame(want)
 		})
@@ -113,7 +110,7 @@ func TestGoingOnWithout(t *testing.T) {
 func TestComingBack(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
-	s := shrink(t)
+	s := shrink(t, never)
 	s.children["node-2"].signal(syscall.SIGKILL)
 	s.view(3)
 	files, _ := filepath.Glob(s.path("runs/*/coordinator.address"))

@@ -9,8 +9,14 @@ import (
 	"time"
 )
 
-// failureTimeout is how long these clusters wait for a silent node.
-const failureTimeout = 2 * time.Second
+const (
+	// failureTimeout is how long clusters wait for a silent node. It is long enough for a
+	// busy machine to let everybody say something in it.
+	failureTimeout = 5 * time.Second
+	// never is a failure timeout that no test lives to see the end of: where a cluster gets
+	// on although a node is lost, it was not for the node's silence.
+	never = 10 * limit
+)
 
 const disturbedSteps = 200
 
@@ -23,7 +29,7 @@ type disturbed struct {
 
 func disturb(t *testing.T) disturbed {
 	t.Helper()
-	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+failureTimeout.String())
+	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+never.String())
 	c := p.start(append([]string{"sim", "--nodes", "3"}, p.writeRun(disturbedSteps, 100)...)...)
 	c.untilStep(30)
 	children := c.children()
@@ -58,7 +64,7 @@ func (d disturbed) newestCheckpoint() string {
 	return found[len(found)-1]
 }
 
-// A run that loses a process ends with exit code 69 and the state of the last
+// A run that loses a process ends at once, with exit code 69 and the state of the last
 // applied step, names who it was, leaves no process, and goes on by --resume to
 // the bits of the undisturbed run.
 func TestLosingAProcess(t *testing.T) {
@@ -69,12 +75,8 @@ func TestLosingAProcess(t *testing.T) {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
 			d := disturb(t)
-			began := time.Now()
 			d.children[victim].signal(syscall.SIGKILL)
 			before := d.sim.wait().want(69).told()
-			if took := time.Since(began); took > failureTimeout {
-				t.Errorf("the end took %v, want at most %v", took, failureTimeout)
-			}
 			allGone(d.children, 0)
 			if !strings.Contains(before.done.Reason, victim) || before.done.ExitCode != 69 {
 				t.Errorf("it ended with code %d: %s", before.done.ExitCode, before.done.Reason)
@@ -126,6 +128,7 @@ func TestNodeWithoutAnybody(t *testing.T) {
 	coordinator.untilLine("step   20/2000 ")
 	coordinator.signal(syscall.SIGKILL)
 	coordinator.wait()
+	await(t, "the node to miss its coordinator", func() bool { return strings.Contains(a.stderr.String(), "training goes on without it") })
 	b.signal(syscall.SIGKILL)
 	b.wait()
 	a.wait().want(69)

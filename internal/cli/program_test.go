@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -124,10 +125,30 @@ type process struct {
 	cmd    *exec.Cmd
 	out    *bufio.Scanner
 	stdout bytes.Buffer // what was read of it
-	stderr bytes.Buffer
+	stderr transcript
 	code   int
 	cancel context.CancelFunc
 }
+
+// transcript is what a process has said on standard error, which can be read meanwhile.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (s *transcript) Len() int { return len(s.String()) }
 
 // start begins "parallax args".
 func (p place) start(args ...string) *process { return p.startAs("parallax", args...) }

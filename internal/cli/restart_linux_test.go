@@ -87,7 +87,7 @@ const restartedSteps = 1200
 func TestCoordinatorComesBack(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t, "--steps", fmt.Sprint(restartedSteps))
-	s := shrink(t, "--steps", fmt.Sprint(restartedSteps))
+	s := shrink(t, never, "--steps", fmt.Sprint(restartedSteps))
 	coordinator := s.children["coordinator"]
 	for range 3 {
 		coordinator.signal(syscall.SIGKILL)
@@ -107,7 +107,7 @@ func TestCoordinatorComesBack(t *testing.T) {
 func TestCoordinatorAndNodeKilled(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
-	s := shrink(t)
+	s := shrink(t, 2*time.Second) // a coordinator that is back waits five times as long for a member
 	s.children["coordinator"].signal(syscall.SIGKILL)
 	s.children["node-2"].signal(syscall.SIGKILL)
 	if reason := s.view(3); !strings.Contains(reason, "node-2") {
