@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -68,13 +69,18 @@ func (c *chaos) lose(staying []int) {
 	}
 }
 
+var (
+	firstSeed = flag.Uint64("seed", 0, "the seed of the first run with random failures")
+	schedules = flag.Int("schedules", 4, "how many runs with random failures to make")
+)
+
 // Whatever happens to the nodes, as long as one is left each sample is used once and
 // the result is that of an undisturbed run.
 func TestRandomFailures(t *testing.T) {
 	t.Parallel()
 	spec := elasticSpec(t, 150, "eval.every=50")
 	want := undisturbed(t, spec)
-	for seed := range uint64(4) {
+	for seed := *firstSeed; seed < *firstSeed+uint64(*schedules); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			c := &chaos{elastic: newElastic(t, spec, 4, 1), Rand: rand.New(rand.NewPCG(seed, 5))}
