@@ -108,30 +108,46 @@ func TestCoordinatorNeverComesBack(t *testing.T) {
 	}
 }
 
-// A coordinator that hangs is killed with all its nodes when sim is interrupted: at
-// once by a second signal, else when it has not answered for a while.
+// A coordinator that hangs, be it that it has answered before, is killed with all its nodes
+// when sim is interrupted and hears nothing for a while.
 func TestInterruptedWhileHanging(t *testing.T) {
 	t.Parallel()
-	for _, twice := range []bool{false, true} {
-		t.Run(fmt.Sprintf("twice %t", twice), func(t *testing.T) {
+	for name, answers := range map[string]bool{"answers never": false, "answers once": true} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newPlace(t).endless("2", "0")
-			all, self := c.children(), adopt(t, c.cmd.Process.Pid)
-			all["coordinator"].signal(syscall.SIGSTOP)
-			c.signal(syscall.SIGINT)
-			for twice && !self.ended() {
+			all := c.children()
+			if answers {
+				all["node-0"].stop() // so that the step under way has no end
+				c.signal(syscall.SIGINT)
+				c.until(func(e event) bool { return strings.Contains(e.Text, "stopping after the step under way") })
+				all["coordinator"].stop()
+			} else {
+				all["coordinator"].stop()
 				c.signal(syscall.SIGINT)
 			}
-			c.wait()
-			if !twice && (c.code != 69 || !strings.Contains(c.stderr.String(), "did not answer within 15s")) {
-				t.Errorf("it ended with code %d and said %s", c.code, c.said())
+			if c.wait().want(69); !strings.Contains(c.stderr.String(), "did not answer within 15s") {
+				t.Errorf("it said %s", c.said())
 			}
-			if twice && c.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
-				t.Errorf("it ended with %v: %s", c.cmd.ProcessState, c.said())
-			}
-			allGone(all, 10*time.Second)
+			allGone(all, limit)
 		})
 	}
+}
+
+// A second signal ends sim and all that it has started at once, also where the coordinator
+// hangs.
+func TestInterruptedTwice(t *testing.T) {
+	t.Parallel()
+	c := newPlace(t).endless("2", "0")
+	all, self := c.children(), adopt(t, c.cmd.Process.Pid)
+	all["coordinator"].stop()
+	for !self.ended() {
+		c.signal(syscall.SIGINT)
+	}
+	if c.wait(); c.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+		t.Errorf("it ended with %v: %s", c.cmd.ProcessState, c.said())
+	}
+	allGone(all, limit)
 }
 
 // Who follows a run from afar waits for its coordinator, and says how long.

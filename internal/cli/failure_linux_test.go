@@ -115,7 +115,7 @@ func TestNothingOutlivesSim(t *testing.T) {
 	t.Parallel()
 	d := disturb(t)
 	d.sim.signal(syscall.SIGKILL)
-	allGone(d.children, 10*time.Second)
+	allGone(d.children, limit)
 }
 
 // A node that can neither train nor reach its coordinator waits for that, then

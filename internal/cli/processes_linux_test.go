@@ -108,6 +108,20 @@ func (c child) signal(s syscall.Signal) {
 	}
 }
 
+// stop has the process stand still, and returns when all of its threads do: on a busy
+// machine some go on for a while.
+func (c child) stop() {
+	c.t.Helper()
+	c.signal(syscall.SIGSTOP)
+	await(c.t, "the process to stand still", func() bool {
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", c.pid))
+		return err == nil && !slices.ContainsFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			return err == nil && !strings.Contains(string(text), ") T ")
+		})
+	})
+}
+
 // gone waits until the process has ended.
 func (c child) gone(name string, within time.Duration) {
 	c.t.Helper()

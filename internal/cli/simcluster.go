@@ -15,6 +15,7 @@ import (
 
 	"parallax/internal/console"
 	"parallax/internal/coord"
+	"parallax/internal/pause"
 	"parallax/internal/trust"
 	"parallax/internal/web"
 	"parallax/kernels"
@@ -202,12 +203,19 @@ func (s *simCluster) follow(ctx context.Context, cluster *launch.Cluster, us tru
 	return done, err
 }
 
-// stop asks the coordinator to stop the run, and fails if it does not answer.
+// stop asks the coordinator to stop the run, again and again for as long as it is
+// reachable: one that has answered may hang before it has ended. It fails if no answer
+// comes.
 func (s *simCluster) stop(reachable context.Context, client pb.CoordinatorClient) error {
-	ctx, cancel := context.WithTimeoutCause(reachable, patience, &exitError{exitQuorum,
-		fmt.Errorf("the coordinator did not answer within %s when it was asked to stop; all is killed, and %s goes on from the newest checkpoint", patience, s.goOn)})
-	defer cancel()
-	return stopRun(ctx, client)
+	for {
+		ctx, cancel := context.WithTimeoutCause(reachable, patience, &exitError{exitQuorum,
+			fmt.Errorf("the coordinator did not answer within %s when it was asked to stop; all is killed, and %s goes on from the newest checkpoint", patience, s.goOn)})
+		err := stopRun(ctx, client)
+		cancel()
+		if err != nil || !pause.For(reachable, time.Second) {
+			return err
+		}
+	}
 }
 
 // beginning is a printer that notes whether the run has begun.
