@@ -81,6 +81,7 @@ func (r *rig) options(i int, coordinator string) agent.Options {
 
 // history is what a run told.
 type history struct {
+	dir         string // the run's
 	losses      map[int64]float64
 	evals       map[int64]float64
 	checkpoints map[int64]string
@@ -91,7 +92,7 @@ type history struct {
 
 // watch follows the run to its end. on, which may be nil, is told each event.
 func (r *rig) watch(on func(*pb.RunEvent)) history {
-	h := history{losses: map[int64]float64{}, evals: map[int64]float64{}, checkpoints: map[int64]string{}}
+	h := history{dir: r.dir, losses: map[int64]float64{}, evals: map[int64]float64{}, checkpoints: map[int64]string{}}
 	for e := range r.coord.Events(context.Background(), 0) {
 		if on != nil {
 			on(e)
@@ -142,6 +143,12 @@ func checkpointBytes(t *testing.T, dir string) string {
 	return all.String()
 }
 
+// state is that after the last step, be it that who has saved it died before it could say so.
+func (h history) state(t *testing.T) string {
+	t.Helper()
+	return checkpointBytes(t, filepath.Join(h.dir, "checkpoints", fmt.Sprintf("step-%08d", h.done.Step)))
+}
+
 func TestTrainsToTheEnd(t *testing.T) {
 	spec := testSpec(t, traintest.WriteWords(t, 20000))
 	r := newRig(t, spec, 3, t.TempDir(), false)
@@ -160,31 +167,28 @@ func TestTrainsToTheEnd(t *testing.T) {
 
 // A run that is stopped and resumed ends with the same bits as one that is not.
 func TestStopAndResume(t *testing.T) {
-	const steps = 300 // more than are made while the order to stop is under way
-	spec := testSpec(t, traintest.WriteWords(t, 20000), fmt.Sprintf("train.steps=%d", steps), "eval.every=0", "checkpoint.every=0")
-	straight := newRig(t, spec, 2, t.TempDir(), false).watch(nil)
-
+	spec := testSpec(t, traintest.WriteWords(t, 20000), fmt.Sprintf("train.steps=%d", lasting), "schedule.name=constant", "eval.every=0", "checkpoint.every=0")
 	dir := t.TempDir()
-	r := newRig(t, spec, 2, dir, false)
-	first := r.watch(func(e *pb.RunEvent) {
-		if e.GetStep().GetStep() == 3 {
-			r.coord.Stop("test", 0)
+	part := func(resume bool, until int64) history {
+		r := newRig(t, spec, 2, dir, resume)
+		h := r.watch(at(until, func() { r.coord.Stop("test", 0) }))
+		r.wantNodes(2)
+		if h.done.ExitCode != 0 || h.done.Step < until || h.done.Step == lasting {
+			t.Fatalf("the run that was to stop after step %d ended with %v", until, h.done)
 		}
-	})
-	r.wantNodes(2)
-	if first.done.ExitCode != 0 || first.done.Step < 3 || first.done.Step >= steps {
-		t.Fatalf("the stopped run ended with %v", first.done)
+		return h
 	}
-	second := newRig(t, spec, 2, dir, true).watch(nil)
-	if second.done.ExitCode != 0 || second.done.Step != steps {
-		t.Fatalf("the resumed run ended with %v", second.done)
-	}
+	first := part(false, 3)
+	second := part(true, first.done.Step+3)
+	steps := second.done.Step
+	spec.Train.Steps = int(steps)
+	straight := newRig(t, spec, 2, t.TempDir(), false).watch(nil)
 	for step := first.done.Step + 1; step <= steps; step++ {
 		if second.losses[step] != straight.losses[step] {
 			t.Errorf("step %d: loss %v after resuming, %v without stopping", step, second.losses[step], straight.losses[step])
 		}
 	}
-	if checkpointBytes(t, second.checkpoints[steps]) != checkpointBytes(t, straight.checkpoints[steps]) {
+	if second.state(t) != straight.state(t) {
 		t.Error("the resumed run's last checkpoint has other bits")
 	}
 }

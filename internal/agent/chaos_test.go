@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	pb "parallax/proto/parallax/v1"
@@ -45,7 +44,7 @@ func (c *chaos) parties() (staying, away []int) {
 	view := c.views[len(c.views)-1]
 	for _, i := range c.Perm(4) {
 		n := c.nodes[nodeName(i)]
-		in := slices.ContainsFunc(view.Members, func(m *pb.Member) bool { return m.NodeId == nodeName(i) })
+		in := isIn(view, i)
 		switch {
 		case in && !n.dead:
 			staying = append(staying, i)

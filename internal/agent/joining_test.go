@@ -36,25 +36,30 @@ func (e *elastic) wantFollowed(i int) {
 func (e *elastic) loseAndTakeBack(i int, more ...func(*pb.RunEvent)) history {
 	e.t.Helper()
 	kill := at(15, func() { e.kill(i) })
-	return e.follow(func(event *pb.RunEvent) {
-		kill(event)
-		for _, on := range more {
-			on(event)
-		}
+	return e.follow(all(kill, all(more...), func(event *pb.RunEvent) {
 		if event.GetView().GetGeneration() == 2 {
 			e.launch(i)
 		}
-	})
+	}))
+}
+
+func isIn(v *pb.View, i int) bool {
+	return slices.ContainsFunc(v.Members, func(m *pb.Member) bool { return m.NodeId == nodeName(i) })
+}
+
+// takesBack wants a view, behind that without a node, that has it.
+func takesBack(i int) func(*pb.View) bool {
+	return func(v *pb.View) bool { return v.Generation > 2 && isIn(v, i) }
 }
 
 // A node that was killed comes back, under its name, also when only one was left.
 func TestComesBack(t *testing.T) {
 	t.Parallel()
-	spec := elasticSpec(t, 600, "eval.every=50")
-	want := undisturbed(t, spec)
+	spec := lastingSpec(t, "eval.every=50")
 	for _, most := range []int{2, 3} {
 		e := newElastic(t, spec, most, 1)
-		wantSame(t, e.loseAndTakeBack(most-1), want)
+		got := e.loseAndTakeBack(most-1, e.until(takesBack(most-1)))
+		wantSame(t, got, undisturbedUntil(t, spec, got))
 		e.wantReasons(nodeName(most-1)+" joins", fmt.Sprintf("%d nodes go on", most))
 		e.wantFollowed(most - 1)
 	}
@@ -74,10 +79,12 @@ func onFetch(i int, what func()) func(*pb.RunEvent) {
 // A joiner that dies while it fetches the state hurts nobody: no view ends for that.
 func TestJoinerDies(t *testing.T) {
 	t.Parallel()
-	spec := elasticSpec(t, 300, "eval.every=50")
+	spec := lastingSpec(t, "eval.every=50")
 	e := newElastic(t, spec, 3, 2)
-	again := onFetch(2, func() { e.kill(2) })
-	wantSame(t, e.loseAndTakeBack(2, again), undisturbed(t, spec))
+	died := false
+	again := onFetch(2, func() { died = true; e.kill(2) })
+	got := e.loseAndTakeBack(2, again, e.until(func(v *pb.View) bool { return died && !isIn(v, 2) }))
+	wantSame(t, got, undisturbedUntil(t, spec, got))
 	for _, v := range e.views[2:] {
 		if !strings.Contains(v.Reason, "node-2 joins") && !strings.Contains(v.Reason, "node-2 ") && !strings.Contains(v.Reason, "nobody comes or goes after all") {
 			t.Errorf("a view ended for another reason: %s", v.Reason)
@@ -126,7 +133,7 @@ func (c *gated) Close() error {
 // However long a joiner takes to fetch, the others make their steps.
 func TestStepsGoOnWhileItFetches(t *testing.T) {
 	t.Parallel()
-	spec := elasticSpec(t, 600, "eval.every=0")
+	spec := lastingSpec(t, "eval.every=0")
 	e := newElastic(t, spec, 3, 2)
 	link := gate{e.coord.Address(), make(chan struct{})}
 	const meanwhile = 50 // steps
@@ -137,11 +144,12 @@ func TestStepsGoOnWhileItFetches(t *testing.T) {
 		open = at(began+meanwhile, func() { close(link.opened) })
 	})
 	e.network = link // of those that are launched from now on
-	wantSame(t, e.loseAndTakeBack(2, func(event *pb.RunEvent) {
+	got := e.loseAndTakeBack(2, e.until(takesBack(2)), func(event *pb.RunEvent) {
 		last = max(last, event.GetStep().GetStep())
 		fetches(event)
 		open(event)
-	}), undisturbed(t, spec))
+	})
+	wantSame(t, got, undisturbedUntil(t, spec, got))
 	for step := began + 1; step <= began+meanwhile; step++ {
 		if e.by[step] != 2 {
 			t.Errorf("step %d, while node-2 could not fetch, was made in generation %d", step, e.by[step])
@@ -153,10 +161,11 @@ func TestStepsGoOnWhileItFetches(t *testing.T) {
 // The member that serves the state dies meanwhile: the joiner fetches from another.
 func TestSourceDies(t *testing.T) {
 	t.Parallel()
-	spec := elasticSpec(t, 900, "eval.every=0")
+	spec := lastingSpec(t, "eval.every=0")
 	e := newElastic(t, spec, 4, 2)
 	source := onFetch(3, func() { e.kill(2) })
-	wantSame(t, e.loseAndTakeBack(3, source), undisturbed(t, spec))
+	got := e.loseAndTakeBack(3, source, e.until(takesBack(3)))
+	wantSame(t, got, undisturbedUntil(t, spec, got))
 	e.wantReasons("node-3 joins")
 	e.wantFollowed(3)
 }
@@ -165,21 +174,17 @@ func TestSourceDies(t *testing.T) {
 func TestTwoJoin(t *testing.T) {
 	t.Parallel()
 	for _, reduction := range []string{"sum-exact", "sum-f32"} {
-		spec := elasticSpec(t, 900, "eval.every=0", "train.reduction="+reduction)
+		spec := lastingSpec(t, "eval.every=0", "train.reduction="+reduction)
 		e := newElastic(t, spec, 4, 1)
 		kill := at(15, func() { e.kill(2); e.kill(3) })
-		got := e.follow(func(event *pb.RunEvent) {
-			kill(event)
-			if v := event.GetView(); v.GetGeneration() > 1 && len(v.Members) == 2 {
-				kill = func(*pb.RunEvent) {}
-				if e.nodes[nodeName(2)].dead {
-					e.launch(2)
-					e.launch(3)
-				}
+		got := e.follow(all(kill, e.until(has(4)), func(event *pb.RunEvent) {
+			if v := event.GetView(); v.GetGeneration() > 1 && len(v.Members) == 2 && e.nodes[nodeName(2)].dead {
+				e.launch(2)
+				e.launch(3)
 			}
-		})
+		}))
 		if reduction == "sum-exact" {
-			wantSame(t, got, undisturbed(t, spec))
+			wantSame(t, got, undisturbedUntil(t, spec, got))
 		}
 		e.wantReasons("4 nodes go on")
 		e.wantFollowed(2)
