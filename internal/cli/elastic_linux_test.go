@@ -3,6 +3,7 @@ package cli_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,30 +17,17 @@ type shrinking struct {
 	children map[string]child
 }
 
-const (
-	shrinkingSteps = 400
-	lossAt         = 30
-)
+const lossAt = 30
 
-// elasticFlags are those of a run whose bits do not depend on the world.
-func (p place) elasticFlags() []string {
-	p.t.Helper()
-	return append(p.writeRun(shrinkingSteps, 0), "--set", "train.reduction=sum-exact")
-}
-
-// undisturbed is the same run on one node that nobody disturbs.
-func undisturbed(t *testing.T, flags ...string) told {
-	t.Helper()
-	p := newPlace(t)
-	return p.sim("1", append(p.elasticFlags(), flags...)...)
-}
+// exact are the flags of a run whose bits do not depend on the world.
+var exact = []string{"--set", "train.reduction=sum-exact"}
 
 // shrink starts the run, which waits so long for a silent node, and returns once it has
 // made some steps.
-func shrink(t *testing.T, timeout time.Duration, flags ...string) shrinking {
+func shrink(t *testing.T, timeout time.Duration) shrinking {
 	t.Helper()
 	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+timeout.String())
-	c := p.start(append([]string{"sim", "--nodes", "4", "--min-nodes", "2"}, append(p.elasticFlags(), flags...)...)...)
+	c := p.start(slices.Concat([]string{"sim", "--nodes", "4", "--min-nodes", "2"}, p.lasting(), exact)...)
 	c.untilStep(lossAt)
 	return shrinking{p, c, c.children()}
 }
@@ -53,12 +41,15 @@ func (s *shrinking) view(members int) string {
 	return view.Reason
 }
 
-// wantSame waits for a good end with the bits of the undisturbed run.
-func (s *shrinking) wantSame(want told) {
+// wantSame stops the run, whose end must be a good one, and holds it against one that is
+// not disturbed, which it returns.
+func (s *shrinking) wantSame() (want told) {
 	s.t.Helper()
+	s.sim.signal(syscall.SIGINT)
 	got := s.sim.wait().want(0).told()
-	if steps := len(want.losses); len(got.losses) != steps || got.done.Step != int64(steps) {
-		s.t.Fatalf("%d steps were told and %d made, want %d", len(got.losses), got.done.Step, steps)
+	want = undisturbed(s.t, "1", got, exact...)
+	if int64(len(got.losses)) != got.done.Step {
+		s.t.Fatalf("%d steps were told and %d made", len(got.losses), got.done.Step)
 	}
 	for step, loss := range want.losses {
 		if got.losses[step] != loss {
@@ -69,13 +60,13 @@ func (s *shrinking) wantSame(want told) {
 		s.t.Error("its last checkpoint has other bits than that of the undisturbed run")
 	}
 	allGone(s.children, 0)
+	return want
 }
 
 // A simulated cluster that needs only two of its four nodes goes on when it loses
 // some, and ends with exit code 0 and the bits of a run that lost nobody.
 func TestGoingOnWithout(t *testing.T) {
 	t.Parallel()
-	want := undisturbed(t)
 	for _, c := range []struct {
 		name    string
 		signal  syscall.Signal
@@ -101,7 +92,7 @@ func TestGoingOnWithout(t *testing.T) {
 			if !strings.Contains(reason, c.says) {
 				t.Errorf("the view says %q, want %q", reason, c.says)
 			}
-			s.wantSame(want)
+			s.wantSame()
 		})
 	}
 }
@@ -109,7 +100,6 @@ func TestGoingOnWithout(t *testing.T) {
 // A node that is started again takes part again.
 func TestComingBack(t *testing.T) {
 	t.Parallel()
-	want := undisturbed(t)
 	s := shrink(t, never)
 	s.children["node-2"].signal(syscall.SIGKILL)
 	s.view(3)
@@ -123,6 +113,6 @@ func TestComingBack(t *testing.T) {
 	}
 	back := s.node("node-2", strings.TrimSpace(string(address)))
 	s.view(4)
-	s.wantSame(want)
+	s.wantSame()
 	back.wait().want(0)
 }

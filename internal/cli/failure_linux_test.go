@@ -18,8 +18,6 @@ const (
 	never = 10 * limit
 )
 
-const disturbedSteps = 200
-
 // disturbed is a run of three nodes that is to be disturbed after step 30.
 type disturbed struct {
 	place
@@ -30,7 +28,7 @@ type disturbed struct {
 func disturb(t *testing.T) disturbed {
 	t.Helper()
 	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT="+never.String())
-	c := p.start(append([]string{"sim", "--nodes", "3"}, p.writeRun(disturbedSteps, 100)...)...)
+	c := p.start(append([]string{"sim", "--nodes", "3"}, p.lasting()...)...)
 	c.untilStep(30)
 	children := c.children()
 	if len(children) != 4 {
@@ -41,7 +39,7 @@ func disturb(t *testing.T) disturbed {
 
 // goesOn resumes the run, of which no step that was told may be lost, and holds
 // the whole against the undisturbed one.
-func (d disturbed) goesOn(want, before told) {
+func (d disturbed) goesOn(before told) {
 	d.t.Helper()
 	newest := filepath.Base(d.newestCheckpoint())
 	if _, err := fmt.Sscanf(newest, "step-%d", &before.done.Step); err != nil {
@@ -52,7 +50,8 @@ func (d disturbed) goesOn(want, before told) {
 			d.t.Errorf("step %d was told, but the newest checkpoint is %s", step, newest)
 		}
 	}
-	checkSameEnd(d.t, want, before, d.place.sim("3", "--resume", "--http=", "--json"))
+	after := d.stopAfter(before.done.Step+30, "sim", "--nodes", "3", "--resume", "--http=", "--json")
+	checkSameEnd(d.t, undisturbed(d.t, "3", after), before, after)
 }
 
 func (d disturbed) newestCheckpoint() string {
@@ -69,8 +68,6 @@ func (d disturbed) newestCheckpoint() string {
 // the bits of the undisturbed run.
 func TestLosingAProcess(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t)
-	want := p.sim("3", p.writeRun(disturbedSteps, 100)...)
 	for _, victim := range []string{"node-1", "node-0"} {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +81,7 @@ func TestLosingAProcess(t *testing.T) {
 			if found := d.newestCheckpoint(); before.done.Checkpoint != found {
 				t.Errorf("it told of the checkpoint %q, but the newest is %q", before.done.Checkpoint, found)
 			}
-			d.goesOn(want, before)
+			d.goesOn(before)
 		})
 	}
 }
@@ -94,16 +91,16 @@ func TestLosingAProcess(t *testing.T) {
 func TestStoppedNode(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "PARALLAX_FAILURE_TIMEOUT=1s")
-	run := p.writeRun(2000, 0)
-	want := p.sim("3", run...)
-	c := p.start(append([]string{"sim", "--nodes", "3"}, run...)...)
+	c := p.start(append([]string{"sim", "--nodes", "3"}, p.lasting()...)...)
 	c.untilStep(30)
 	stopped := c.children()["node-2"]
 	stopped.signal(syscall.SIGSTOP)
 	c.until(func(e event) bool { return strings.Contains(e.Text, "1 silent (node-2)") })
 	stopped.signal(syscall.SIGCONT)
+	c.untilStep(31)
+	c.signal(syscall.SIGINT)
 	after := c.wait().want(0).told()
-	for step, loss := range want.losses {
+	for step, loss := range undisturbed(t, "3", after).losses {
 		if after.losses[step] != loss {
 			t.Errorf("step %d has the loss %v, undisturbed %v", step, after.losses[step], loss)
 		}
@@ -122,10 +119,10 @@ func TestNothingOutlivesSim(t *testing.T) {
 // saves what it holds and ends with 69.
 func TestNodeWithoutAnybody(t *testing.T) {
 	t.Parallel()
-	p := daemons(t, 2000)
+	p := daemons(t, 100000)
 	coordinator, address := p.coordinator("2", "--spec", "run.toml", "--failure-timeout", "200ms")
 	a, b := p.node("a", address), p.node("b", address)
-	coordinator.untilLine("step   20/2000 ")
+	coordinator.untilLine("step     20/100000 ")
 	coordinator.signal(syscall.SIGKILL)
 	coordinator.wait()
 	await(t, "the node to miss its coordinator", func() bool { return strings.Contains(a.stderr.String(), "training goes on without it") })

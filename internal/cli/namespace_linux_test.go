@@ -125,8 +125,6 @@ type endless struct {
 	nodes       map[int]*process
 }
 
-const endlessSteps = 1_000_000
-
 func startEndless(t *testing.T) endless {
 	t.Helper()
 	e := endless{newWires(t, 3), nil, map[int]*process{}}

@@ -2,9 +2,11 @@ package cli_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,25 +60,43 @@ func TestWorldsAgreeAndRepeat(t *testing.T) {
 // with the bits of a run that was not stopped.
 func TestInterruptAndResume(t *testing.T) {
 	t.Parallel()
-	straight := newPlace(t)
-	want := straight.sim("3", straight.writeRun(200, 100)...)
-
 	p := newPlace(t)
-	c := p.start(append([]string{"sim", "--nodes", "3"}, p.writeRun(200, 100)...)...)
-	c.untilStep(30)
-	c.signal(syscall.SIGINT)
-	stopped := c.wait().want(0).told()
-	if stopped.done.Step < 30 || stopped.done.Step >= 200 {
-		t.Fatalf("interrupted at step 30, it stopped at step %d", stopped.done.Step)
-	}
+	stopped := p.stopAfter(30, append([]string{"sim", "--nodes", "3"}, p.lasting()...)...)
 	if !strings.Contains(stopped.done.Reason, "interrupted") || stopped.done.Checkpoint == "" {
 		t.Errorf("it ended with %+v", stopped.done)
 	}
-	resumed := p.sim("3", "--resume", "--json")
-	checkSameEnd(t, want, stopped, resumed)
+	resumed := p.stopAfter(stopped.done.Step+30, "sim", "--nodes", "3", "--resume", "--json")
+	checkSameEnd(t, undisturbed(t, "3", resumed), stopped, resumed)
 	if got, _ := filepath.Glob(p.path("runs/*/spec.toml")); len(got) != 1 {
 		t.Errorf("resuming made another run: %v", got)
 	}
+}
+
+// endlessSteps are those of a run that is stopped once a test has seen what it waits for,
+// however fast this machine is.
+const endlessSteps = 1_000_000
+
+// lasting is writeRun of such a run. No step of it depends on how many follow.
+func (p place) lasting() []string {
+	p.t.Helper()
+	return append(p.writeRun(endlessSteps, 0), "--set", "schedule.name=constant")
+}
+
+// undisturbed is a lasting run that nothing happens to, up to the step where another one
+// was stopped.
+func undisturbed(t *testing.T, nodes string, stopped told, flags ...string) told {
+	t.Helper()
+	p := newPlace(t)
+	return p.sim(nodes, slices.Concat(p.lasting(), []string{"--steps", fmt.Sprint(stopped.done.Step)}, flags)...)
+}
+
+// stopAfter has "parallax args" train until it has told of a step, and then interrupts it.
+func (p place) stopAfter(step int64, args ...string) told {
+	p.t.Helper()
+	c := p.start(args...)
+	c.untilStep(step)
+	c.signal(syscall.SIGINT)
+	return c.wait().want(0).told()
 }
 
 // checkSameEnd holds a run in two parts against one that was not disturbed.
