@@ -68,20 +68,21 @@ func (c *process) children() map[string]child {
 			if err != nil {
 				c.t.Fatal(err)
 			}
-			all[commandOf(c.t, pid)] = adopt(c.t, pid)
+			if name := commandOf(pid); name != "" {
+				all[name] = adopt(c.t, pid)
+			}
 		}
 	}
 	return all
 }
 
-// commandOf names a process of a cluster by its command line.
-func commandOf(t *testing.T, pid int) string {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+// commandOf names a process of a cluster by its command line; "": it has ended.
+func commandOf(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	args := strings.Split(string(text), "\x00")
+	if len(args) < 2 {
+		return ""
+	}
 	if i := slices.Index(args, "--name"); args[1] == "node" && i > 0 {
 		return args[i+1]
 	}
