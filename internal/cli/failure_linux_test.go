@@ -120,7 +120,7 @@ func TestNothingOutlivesSim(t *testing.T) {
 func TestNodeWithoutAnybody(t *testing.T) {
 	t.Parallel()
 	p := daemons(t, 100000)
-	coordinator, address := p.coordinator("2", "--spec", "run.toml", "--failure-timeout", "200ms")
+	coordinator, address := p.coordinator("2", "--spec", "run.toml", "--failure-timeout", "400ms")
 	a, b := p.node("a", address), p.node("b", address)
 	coordinator.untilLine("step     20/100000 ")
 	coordinator.signal(syscall.SIGKILL)
@@ -129,8 +129,8 @@ func TestNodeWithoutAnybody(t *testing.T) {
 	b.signal(syscall.SIGKILL)
 	b.wait()
 	a.wait().want(69)
-	for _, words := range []string{"training goes on without it", "waiting up to 6s for the coordinator to come back",
-		"the coordinator at " + address + " is gone", "did not come back within 6s", "is saved, go on from there with --resume"} {
+	for _, words := range []string{"training goes on without it", "waiting up to 12s for the coordinator to come back",
+		"the coordinator at " + address + " is gone", "did not come back within 12s", "is saved, go on from there with --resume"} {
 		if said := a.stderr.String(); !strings.Contains(said, words) {
 			t.Errorf("the node said %s\nwhich lacks %q", said, words)
 		}
