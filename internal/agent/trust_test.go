@@ -30,6 +30,7 @@ type fortress struct {
 	token   string // file
 	coord   *coord.Coordinator
 	results chan error
+	begin   chan struct{} // closed when the nodes may begin their first step
 }
 
 func newAuthority(t *testing.T) *certs.Authority {
@@ -43,7 +44,7 @@ func newAuthority(t *testing.T) *certs.Authority {
 
 func newFortress(t *testing.T, nodes int) *fortress {
 	t.Helper()
-	f := &fortress{t: t, ours: newAuthority(t), token: filepath.Join(t.TempDir(), "token"), results: make(chan error, nodes)}
+	f := &fortress{t: t, ours: newAuthority(t), token: filepath.Join(t.TempDir(), "token"), results: make(chan error, nodes), begin: make(chan struct{})}
 	if err := os.WriteFile(f.token, []byte("a token of our cluster"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +88,7 @@ func (f *fortress) run(name string, t trust.Trust) error {
 	return agent.Run(context.Background(), agent.Options{
 		Name: name, Coordinator: f.coord.Address(), Listen: "127.0.0.1:0", Gossip: "127.0.0.1:0",
 		Device: "cpu", Threads: 1, CacheDir: f.t.TempDir(), Patience: time.Minute, Log: quiet, Trust: t,
+		Observe: func(agent.Place) { <-f.begin },
 	})
 }
 
@@ -143,7 +145,8 @@ func TestTrainsBehindTLS(t *testing.T) {
 	r := &rig{t: t, coord: f.coord, results: f.results}
 	mallory := f.load(f.issue(f.ours, certs.Node, "mallory"))
 	h := r.watch(func(e *pb.RunEvent) {
-		if v := e.GetView(); v != nil {
+		if v := e.GetView(); v.GetGeneration() == 1 {
+			defer close(f.begin)
 			f.impersonate(mallory, v)
 		}
 	})
