@@ -83,8 +83,9 @@ type place struct {
 func newPlace(t *testing.T, env ...string) place {
 	t.Helper()
 	dir := t.TempDir()
-	// The machine may be busy with other tests: a node that is slow is not dead.
-	clean := []string{"PARALLAX_FAILURE_TIMEOUT=10s", "PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache")}
+	// The machine may be busy with other tests: a node that is slow is not dead, nor is it to
+	// have fewer slots in another view.
+	clean := []string{"PARALLAX_FAILURE_TIMEOUT=10s", "PARALLAX_STRAGGLER_FACTOR=0", "PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache")}
 	return place{t, dir, append(clean, env...)}
 }
 
