@@ -18,8 +18,10 @@ func TestRefusalsAreSummedUp(t *testing.T) {
 		says := func(lines ...string) {
 			t.Helper()
 			synctest.Wait()
+			r.mu.Lock() // as whoever writes to the log next does
 			got := strings.Split(strings.TrimSuffix(log.String(), "\n"), "\n")
 			log.Reset()
+			r.mu.Unlock()
 			if len(got) != len(lines) {
 				t.Fatalf("logged %q, want %d lines", got, len(lines))
 			}
