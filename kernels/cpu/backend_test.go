@@ -19,7 +19,7 @@ func openSet(set *kernelSet, threads int) *Backend {
 
 func TestConformance(t *testing.T) {
 	var sets []kerneltest.Candidate
-	for _, set := range availableSets() {
+	for _, set := range setsWithTwin() {
 		sets = append(sets, kerneltest.Candidate{Name: set.key, Open: func(*testing.T) kernels.Backend { return openSet(set, 2) }})
 	}
 	kerneltest.Run(t, kerneltest.Float32, sets...)

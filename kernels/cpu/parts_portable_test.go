@@ -1,6 +1,9 @@
 package cpu
 
-import "math"
+import (
+	"math"
+	"testing"
+)
 
 // The portable engine: what the tile registers do, by their manual, so that products in
 // parts are tested on machines without.
@@ -9,11 +12,11 @@ var enginePortable = engine{multiply: multiplyPortable, multiplyLeading: multipl
 	split: splitUnitsPortable, rows: splitRowsPortable, pairs: splitPairsPortable}
 
 // setsWithTwin are the sets that this machine can run, and one with the portable engine,
-// which wants panels as wide as the engine's.
+// which wants panels as wide as the engine's, unless time is short.
 func setsWithTwin() []*kernelSet {
 	sets := availableSets()
 	for _, set := range sets {
-		if set.nr == partsEdge {
+		if set.nr == partsEdge && !testing.Short() {
 			twin := *set
 			twin.key, twin.name, twin.engine = "parts", "parts", &enginePortable
 			return append(sets, &twin)
