@@ -24,11 +24,13 @@ type recorder struct {
 	steps    int64    // of the whole run
 	before   int64    // number of the last event of an earlier part of the run
 	reached  int64    // the last step of it
+	complete bool     // that was all, and nobody has come to see so
 	progress Progress // up to the newest step
 	rates    rates
 }
 
-// begin records that a job was submitted, or that it goes on, and gives it its id.
+// begin records that a job was submitted, or that it goes on, and gives it its id. A run
+// that is complete stays so unless it starts.
 func (r *recorder) begin(job Job) (id string, err error) {
 	host, _ := os.Hostname()
 	r.steps = int64(job.Spec.Train.Steps)
@@ -54,7 +56,9 @@ func (r *recorder) begin(job Job) (id string, err error) {
 		err = r.ledger.StartRun(r.run)
 	default:
 		r.run.ID, r.run.Name, r.run.Started = known.ID, cmp.Or(job.Name, known.Name), known.Started
-		err = r.ledger.UpdateRun(r.run)
+		if r.complete = known.Status == record.Done; !r.complete {
+			err = r.ledger.UpdateRun(r.run)
+		}
 	}
 	return r.run.ID, err
 }
@@ -132,6 +136,7 @@ func (r *recorder) event(e *pb.RunEvent, kind, text string, payload proto.Messag
 }
 
 func (r *recorder) started(e *pb.RunEvent, s *pb.RunStarted) error {
+	r.complete = false
 	r.run.Parameters = s.Parameters
 	r.run.FLOPsPerToken, r.run.FLOPsPerToken6N = s.FlopsPerToken, s.FlopsPerToken_6N
 	r.run.DataSummary, r.run.DataDigest = s.DataSummary, s.DataDigest
@@ -203,6 +208,9 @@ func (r *recorder) diagnosis(d *pb.Diagnosis, at time.Time) error {
 }
 
 func (r *recorder) done(e *pb.RunEvent, d *pb.Done) error {
+	if r.complete {
+		return nil
+	}
 	if err := r.record(r.rates.take()); err != nil {
 		return err
 	}

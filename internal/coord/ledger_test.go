@@ -23,7 +23,8 @@ func keep(ledger *record.Ledger) func() (*record.Ledger, error) {
 }
 
 // TestRecordOfAResumedRun stops a run after one of two steps and resumes it: one
-// run in the ledger, all steps, and the events of both parts.
+// run in the ledger, all steps, and the events of both parts. Resumed once more, and
+// stopped before a node has come, it is as complete as before.
 func TestRecordOfAResumedRun(t *testing.T) {
 	o := options(t, 2)
 	ledger := openLedger(t)
@@ -62,6 +63,16 @@ func TestRecordOfAResumedRun(t *testing.T) {
 		t.Errorf("recorded %+v", second)
 	}
 	checkRecord(t, ledger, second.ID)
+
+	c, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stop("nobody comes", ExitDone)
+	c.Wait()
+	if third := lastRun(t, ledger); third != second {
+		t.Errorf("complete before, then recorded %+v", third)
+	}
 }
 
 func lastRun(t *testing.T, ledger *record.Ledger) record.Run {
