@@ -32,7 +32,8 @@ func (t *tally) add(e *pb.RunEvent) {
 }
 
 // addView counts who is in a view and was not in the one before, and the reverse. A
-// coordinator that comes back from a crash tells its view once more.
+// coordinator that comes back from a crash tells its view once more if it had not come
+// to disk that it was told.
 func (t *tally) addView(v *pb.View) {
 	before := t.view
 	if before != nil && v.Generation <= before.Generation {

@@ -98,7 +98,7 @@ func (c *Core) Step(e Event) []Decision {
 	case Recorded:
 		c.recorded(e)
 	case CameBack:
-		c.comeBack()
+		c.comeBack(e.ViewTold)
 	case Tick:
 		c.tick(e.Now)
 	}

@@ -175,7 +175,8 @@ func (s *script) step(t *testing.T, d *datadriven.TestData) ([]Decision, error) 
 	return decisions, err
 }
 
-// crash replaces the core by what comes back from the state that was written last.
+// crash replaces the core by what comes back from the state that was written last. With
+// untold, what stood behind that did not come about.
 func (s *script) crash(t *testing.T, d *datadriven.TestData) ([]Decision, error) {
 	d.MaybeScanArgs(t, "recorded", &s.progress.Step)
 	state, err := decodeState(s.kept, s.progress.encode())
@@ -185,7 +186,7 @@ func (s *script) crash(t *testing.T, d *datadriven.TestData) ([]Decision, error)
 	s.conns = make(map[string]Conn)
 	s.core = Restore(s.config, state)
 	s.core.Step(Tick{s.now})
-	return s.core.Step(CameBack{}), nil
+	return s.core.Step(CameBack{ViewTold: !d.HasArg("untold")}), nil
 }
 
 func (s *script) event(t *testing.T, d *datadriven.TestData) ([]Decision, error) {

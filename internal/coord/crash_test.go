@@ -5,6 +5,7 @@ type fakeStore struct {
 	state    []byte // the newest that the core had kept
 	progress []byte
 	steps    int64    // that are on record
+	view     uint64   // the newest that was told
 	open     Progress // of what was told, not all of which is on record
 }
 
@@ -12,6 +13,9 @@ type fakeStore struct {
 func (w *world) keep(s *State) {
 	w.store.state, w.store.steps = s.encode(), w.published
 	if s.View.GetGeneration() > w.view.GetGeneration() {
+		if w.store.view != w.view.GetGeneration() {
+			w.t.Errorf("generation %d was not told", w.view.GetGeneration())
+		}
 		w.check(s.View)
 		w.view = s.View
 	}
@@ -69,5 +73,5 @@ func (w *world) comeBack() {
 		w.t.Errorf("the core comes back after step %d, and only %d are on record", w.published, w.store.steps)
 	}
 	w.feed(Tick{w.now})
-	w.feed(CameBack{})
+	w.feed(CameBack{w.store.view == s.View.GetGeneration()})
 }

@@ -77,7 +77,9 @@ type Recorded struct {
 }
 
 // CameBack begins the life of a restored core.
-type CameBack struct{}
+type CameBack struct {
+	ViewTold bool // the crash came after the view was told, so it is not told again
+}
 
 // Tick tells the time.
 type Tick struct{ Now time.Time }

@@ -117,10 +117,7 @@ func (h *history) follow(ctx context.Context, after int64) iter.Seq[*pb.RunEvent
 				continue
 			}
 			for _, encoded := range some {
-				e := new(pb.RunEvent)
-				if err := proto.Unmarshal(encoded, e); err != nil {
-					panic(err) // we wrote it
-				}
+				e := decode(encoded)
 				after = e.Sequence
 				if ctx.Err() != nil || !yield(e) {
 					return
@@ -128,6 +125,32 @@ func (h *history) follow(ctx context.Context, after int64) iter.Seq[*pb.RunEvent
 			}
 		}
 	}
+}
+
+// hasView looks in the archive for a view of this run. What is there has also been put
+// on record: that comes first.
+func (h *history) hasView(generation uint64) (bool, error) {
+	for after := int64(0); ; {
+		some, err := h.archive.after(after)
+		if err != nil || len(some) == 0 {
+			return false, err
+		}
+		for _, encoded := range some {
+			e := decode(encoded)
+			if v := e.GetView(); v != nil && v.Generation == generation {
+				return true, nil
+			}
+			after = e.Sequence
+		}
+	}
+}
+
+func decode(encoded []byte) *pb.RunEvent {
+	e := new(pb.RunEvent)
+	if err := proto.Unmarshal(encoded, e); err != nil {
+		panic(err) // we wrote it
+	}
+	return e
 }
 
 // ledgerArchive is a part of the ledger that a coordinator has for itself.

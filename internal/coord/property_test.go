@@ -87,8 +87,8 @@ var schedules = flag.Int("schedules", 1000, "how many random schedules to play")
 
 var oneSeed = flag.Int64("seed", -1, "play only the random schedule of this seed, and tell its story")
 
-// Whatever happens, also to the coordinator, no step is lost or told twice, every view
-// can be trained in, and the run comes to an end.
+// Whatever happens, also to the coordinator, no step is lost or told twice, every view is
+// told once and can be trained in, and the run comes to an end.
 func TestRandomSchedules(t *testing.T) {
 	loaded, err := config.Load(config.Sources{Preset: "tiny", Set: []string{
 		fmt.Sprint("train.steps=", worldSteps), fmt.Sprint("train.slots=", worldSlots), "train.reduction=sum-exact"}})

@@ -39,12 +39,17 @@ func (c *Coordinator) recover() (*State, error) {
 }
 
 // restoreRun makes the core that goes on with a run.
-func (c *Coordinator) restoreRun(s *State) {
+func (c *Coordinator) restoreRun(s *State) error {
+	told, err := c.history.hasView(s.View.GetGeneration())
+	if err != nil {
+		return err
+	}
 	c.core = Restore(c.coreConfig(), s)
 	c.recorder.goOn(s)
 	c.history.base = (s.Restarts + 1) << restartBits
 	c.setJob(s.Job.ID)
-	c.step(CameBack{})
+	c.step(CameBack{told})
+	return nil
 }
 
 // restartBits part the numbers of events told by a coordinator from those told
@@ -93,6 +98,9 @@ func (r *recorder) goOn(s *State) {
 		panic(err)
 	}
 	r.run, r.steps, r.progress = known, int64(s.Job.Spec.Train.Steps), s.Recorded
+	if s.View != nil {
+		r.rates.enter(s.View)
+	}
 }
 
 // keep writes a state; it is on disk when keep returns, with everything before it.

@@ -41,8 +41,9 @@ func (c *Core) state() *State {
 // keep has the state written before anything that follows is carried out.
 func (c *Core) keep() { c.out = append(c.out, Keep{c.state()}) }
 
-// comeBack tells that the coordinator is back, and whom it waits for.
-func (c *Core) comeBack() {
+// comeBack tells that the coordinator is back, and whom it waits for. That the run has
+// started was on disk with its first view; the newest one may not have come to be told.
+func (c *Core) comeBack(viewTold bool) {
 	c.keep()
 	if c.view == nil {
 		c.setJoinDeadline(c.config.JoinTimeout)
@@ -50,8 +51,9 @@ func (c *Core) comeBack() {
 		return
 	}
 	c.awaitMembers()
-	c.publish(c.startedEvent())
-	c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: c.view}})
+	if !viewTold {
+		c.publish(&pb.RunEvent{Kind: &pb.RunEvent_View{View: c.view}})
+	}
 	c.notice(nil, true, "back after a crash: run %s, generation %d of %d nodes, recorded up to step %d, waiting for them to re-attach",
 		c.job.ID, c.view.Generation, len(c.ranks), c.applied())
 }

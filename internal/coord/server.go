@@ -144,8 +144,7 @@ func (c *Coordinator) beginRun() error {
 		return usage("%w", err)
 	}
 	if state != nil {
-		c.restoreRun(state)
-		return nil
+		return c.restoreRun(state)
 	}
 	if c.recorder.ledger != nil { // what a coordinator has left that is not gone on with
 		if err := c.recorder.ledger.ClearHistory(c.o.RunDir); err != nil {

@@ -99,10 +99,14 @@ func cluster(t *testing.T, o Options) (*Coordinator, []*fakeNode) {
 func happened(c *Coordinator) string {
 	var kinds []string
 	for e := range c.Events(context.Background(), 0) {
-		kind := fmt.Sprintf("%T", e.Kind)
-		kinds = append(kinds, strings.ToLower(kind[strings.LastIndex(kind, "_")+1:]))
+		kinds = append(kinds, kindOf(e))
 	}
 	return strings.Join(kinds, " ")
+}
+
+func kindOf(e *pb.RunEvent) string {
+	kind := fmt.Sprintf("%T", e.Kind)
+	return strings.ToLower(kind[strings.LastIndex(kind, "_")+1:])
 }
 
 // await returns when n events have happened.

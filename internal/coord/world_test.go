@@ -103,6 +103,11 @@ func (w *world) carryOut(d Decision) {
 func (w *world) note(e *pb.RunEvent) {
 	w.store.open.add(e)
 	switch k := e.Kind.(type) {
+	case *pb.RunEvent_View:
+		if k.View.Generation <= w.store.view {
+			w.t.Errorf("generation %d is told after generation %d", k.View.Generation, w.store.view)
+		}
+		w.store.view = k.View.Generation
 	case *pb.RunEvent_Step:
 		if k.Step.Step != w.published+1 {
 			w.t.Errorf("step %d is told after step %d", k.Step.Step, w.published)

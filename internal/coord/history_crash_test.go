@@ -1,0 +1,93 @@
+package coord
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"parallax/record"
+)
+
+// kindsOnRecord lists the kinds of the events that the ledger has of its only run.
+func kindsOnRecord(t *testing.T, ledger *record.Ledger) (kinds string) {
+	t.Helper()
+	events, err := ledger.Events(lastRun(t, ledger).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		kinds += e.Kind + " "
+	}
+	return kinds
+}
+
+// heardOnReturn is what a new follower hears up to the news that a coordinator is back.
+func heardOnReturn(c *Coordinator) string {
+	var kinds []string
+	for e := range c.Events(context.Background(), 0) {
+		kinds = append(kinds, kindOf(e))
+		if e.GetNotice() != nil {
+			break
+		}
+	}
+	return strings.Join(kinds, " ")
+}
+
+// TestCrashIsNoStart: a coordinator that comes back says nothing of a start. Who follows
+// it from the first event on still hears of the one that there was.
+func TestCrashIsNoStart(t *testing.T) {
+	o := options(t, 2)
+	ledger := openLedger(t)
+	o.Ledger = keep(ledger)
+	c, nodes := cluster(t, o)
+	for _, n := range nodes {
+		n.step(1, 2)
+	}
+	await(c, 3)
+	c.Crash()
+	c.Wait()
+
+	c = begin(t, o)
+	if got, want := heardOnReturn(c), "started view step notice"; got != want {
+		t.Errorf("a follower hears %s, want %s", got, want)
+	}
+	c.Kill("enough")
+	c.Wait()
+	if got, want := kindsOnRecord(t, ledger), "started view notice done "; got != want {
+		t.Errorf("recorded %s, want %s", got, want)
+	}
+	if got := c.recorder.rates.generation; got != 1 {
+		t.Errorf("rates are recorded of generation %d, want 1", got)
+	}
+}
+
+// TestCrashBeforeTheViewIsTold comes between the state with a view and its event.
+func TestCrashBeforeTheViewIsTold(t *testing.T) {
+	o := options(t, 1)
+	ledger := openLedger(t)
+	o.Ledger = keep(ledger)
+	atView, crash := make(chan struct{}), make(chan struct{})
+	o.Observe = func(d Decision) {
+		if p, published := d.(Publish); published && p.Event.GetView() != nil {
+			close(atView)
+			<-crash
+		}
+	}
+	c := begin(t, o)
+	attach(t, c, hello("node-0")).ready()
+	<-atView
+	c.Crash()
+	close(crash)
+	c.Wait()
+
+	o.Observe = nil
+	c = begin(t, o)
+	if got, want := heardOnReturn(c), "started view notice"; got != want {
+		t.Errorf("a follower hears %s, want %s", got, want)
+	}
+	c.Kill("enough")
+	c.Wait()
+	if got, want := kindsOnRecord(t, ledger), "started view notice done "; got != want {
+		t.Errorf("recorded %s, want %s", got, want)
+	}
+}
