@@ -19,9 +19,9 @@ func newClock(wall time.Time, wakes time.Duration) clock {
 	return clock{now: wall, read: wall, most: 4 * wakes}
 }
 
-// tell reads the wall's clock.
-func (c *clock) tell(wall time.Time) time.Time {
+// tick reads the wall's clock.
+func (c *clock) tick(wall time.Time) Tick {
 	c.now = c.now.Add(min(wall.Sub(c.read), c.most))
 	c.read = wall
-	return c.now
+	return Tick{Now: c.now, Wall: wall}
 }

@@ -11,7 +11,11 @@ func TestClockLeavesOutWhatWasMissed(t *testing.T) {
 	var told time.Duration
 	for _, passed := range []time.Duration{time.Second, 4 * time.Second, time.Hour, time.Second} {
 		wall = wall.Add(passed)
-		told = c.tell(wall).Sub(time.Unix(1000, 0))
+		tick := c.tick(wall)
+		told = tick.Now.Sub(time.Unix(1000, 0))
+		if !tick.Wall.Equal(wall) {
+			t.Errorf("it is %v by the wall, want %v", tick.Wall, wall)
+		}
 	}
 	if want := (1 + 4 + 4 + 1) * time.Second; told != want {
 		t.Errorf("%v have passed, want %v", told, want)

@@ -26,7 +26,8 @@ const (
 // Core decides. The zero value is not usable, see [New].
 type Core struct {
 	config Config
-	now    time.Time
+	now    time.Time // by which nodes are judged
+	wall   time.Time
 	phase  phase
 	job    *Job
 
@@ -36,10 +37,10 @@ type Core struct {
 	joinWait     time.Duration     // how long nodes are waited for up to it
 
 	view       *pb.View
-	ranks      []*node   // in the view, also those that are gone
-	facts      *pb.Ready // what the first node said of model and data
-	restarts   int64     // how often the coordinator has come back from a crash
-	started    time.Time
+	ranks      []*node          // in the view, also those that are gone
+	facts      *pb.Ready        // what the first node said of model and data
+	restarts   int64            // how often the coordinator has come back from a crash
+	started    time.Time        // by the wall's clock
 	began      int64            // the step at which the first view began
 	tallies    map[int64]*tally // steps that not all ranks have reported
 	last       *pb.StepSummary
@@ -100,6 +101,7 @@ func (c *Core) Step(e Event) []Decision {
 	case CameBack:
 		c.comeBack(e.ViewTold)
 	case Tick:
+		c.wall = e.Wall
 		c.tick(e.Now)
 	}
 	c.settleJoiners()

@@ -88,7 +88,7 @@ func (s *script) begin(t *testing.T, d *datadriven.TestData) {
 	s.core, s.config = New(c), c
 	s.kept, s.progress = nil, Progress{}
 	s.now = time.Unix(1_700_000_000, 0)
-	s.core.Step(Tick{s.now})
+	s.core.Step(tickAt(s.now))
 }
 
 // steps is a shorthand for the reports of several steps: NODE=SECONDS is what a node
@@ -185,7 +185,7 @@ func (s *script) crash(t *testing.T, d *datadriven.TestData) ([]Decision, error)
 	}
 	s.conns = make(map[string]Conn)
 	s.core = Restore(s.config, state)
-	s.core.Step(Tick{s.now})
+	s.core.Step(tickAt(s.now))
 	return s.core.Step(CameBack{ViewTold: !d.HasArg("untold")}), nil
 }
 
@@ -218,7 +218,7 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) ([]Decision, error)
 		return s.core.Step(StopRequested{Reason: "Ctrl-C", Code: code, AtOnce: d.HasArg("at-once")}), nil
 	case "after":
 		s.now = s.now.Add(duration(t, d.CmdArgs[0].Key))
-		return s.core.Step(Tick{s.now}), nil
+		return s.core.Step(tickAt(s.now)), nil
 	default:
 		return s.core.Step(Received{s.conn(d), message(t, d)}), nil
 	}
@@ -380,6 +380,9 @@ func rest(d *datadriven.TestData, i int) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// tickAt tells the time of a coordinator that missed nothing of it.
+func tickAt(now time.Time) Tick { return Tick{Now: now, Wall: now} }
 
 func duration(t *testing.T, text string) time.Duration {
 	d, err := time.ParseDuration(text)

@@ -72,6 +72,6 @@ func (w *world) comeBack() {
 	if w.published > w.store.steps {
 		w.t.Errorf("the core comes back after step %d, and only %d are on record", w.published, w.store.steps)
 	}
-	w.feed(Tick{w.now})
+	w.feed(tickAt(w.now))
 	w.feed(CameBack{w.store.view == s.View.GetGeneration()})
 }

@@ -81,8 +81,9 @@ type CameBack struct {
 	ViewTold bool // the crash came after the view was told, so it is not told again
 }
 
-// Tick tells the time.
-type Tick struct{ Now time.Time }
+// Tick tells the time: the one by which nodes are judged, and the wall's, by which a
+// person is told how long the run took.
+type Tick struct{ Now, Wall time.Time }
 
 func (Submitted) event()     {}
 func (Attached) event()      {}

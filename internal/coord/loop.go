@@ -79,7 +79,7 @@ func verdict(e gossip.Event) Event {
 // step tells the core the time and then the event, if any, and carries out what
 // it decides.
 func (c *Coordinator) step(e Event) (finished bool) {
-	decisions := c.core.Step(Tick{c.clock.tell(time.Now())})
+	decisions := c.core.Step(c.clock.tick(time.Now()))
 	if e != nil {
 		decisions = append(decisions, c.core.Step(e)...)
 	}

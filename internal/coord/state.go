@@ -26,7 +26,7 @@ type State struct {
 	View     *pb.View       // the newest; nil: none was made
 	Facts    *pb.Ready      // what the first node said of model and data; nil with View
 	Began    int64          // the step at which the first view began
-	Started  time.Time      // of the first view
+	Started  time.Time      // of the first view, by the wall's clock
 	Stop     *StopRequested // the order to end the run; nil: none
 	Recorded Progress       // how far the record reaches; written on its own, and more often
 }

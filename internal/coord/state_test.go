@@ -103,11 +103,11 @@ func FuzzState(f *testing.F) {
 			t.Fatalf("read %+v, and written and read again %+v, %v", s, again, err)
 		}
 		c := Restore(s.Config, s)
-		c.Step(Tick{time.Unix(1_700_000_000, 0)})
+		c.Step(tickAt(time.Unix(1_700_000_000, 0)))
 		c.Step(CameBack{})
 		waits := 0
 		for deadline := c.wait(); !deadline.IsZero(); deadline = c.wait() {
-			c.Step(Tick{deadline})
+			c.Step(tickAt(deadline))
 			if waits++; waits > 3 {
 				t.Fatalf("it waits for ever: %+v", s)
 			}

@@ -103,7 +103,7 @@ func (c *Core) finish(code int, reason string) {
 	done := &pb.Done{ExitCode: int32(code), Reason: reason, Step: c.applied()}
 	if c.view != nil {
 		done.Step = max(done.Step, c.view.ResumeStep)
-		done.Seconds = c.now.Sub(c.started).Seconds()
+		done.Seconds = c.wall.Sub(c.started).Seconds()
 	}
 	if c.checkpoint != nil {
 		done.Checkpoint = c.checkpoint.Path

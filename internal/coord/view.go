@@ -16,7 +16,7 @@ import (
 func (c *Core) start(why string) {
 	c.ranks = order(c.readyNodes())
 	clear(c.unfit)
-	c.started = c.now
+	c.started = c.wall
 	c.facts = c.ranks[0].ready
 	c.publish(c.startedEvent())
 	source := newest(c.ranks)

@@ -51,7 +51,7 @@ func newWorld(t *testing.T, spec config.Spec, seed uint64) *world {
 	w.mishaps = 3 << w.IntN(4)
 	w.config = Config{Nodes: worldNodes, MinNodes: 1 + w.IntN(3), FailureTimeout: time.Second, StragglerFactor: 1.5}
 	w.core = New(w.config)
-	w.feed(Tick{w.now})
+	w.feed(tickAt(w.now))
 	w.feed(Submitted{Job: Job{ID: "r", Dir: "/r", Submission: Submission{Spec: spec}}})
 	for i := range worldNodes {
 		w.come(fmt.Sprint("n", i))
@@ -175,7 +175,7 @@ func (w *world) heldBefore() (highest int64) {
 
 func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
-	w.feed(Tick{w.now})
+	w.feed(tickAt(w.now))
 	for _, n := range w.nodes {
 		if n.link.open && !n.silent {
 			w.feed(Received{n.link.conn, &pb.NodeMessage{Kind: &pb.NodeMessage_Heartbeat{Heartbeat: &pb.Heartbeat{}}}})
