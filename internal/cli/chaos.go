@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,6 +39,7 @@ training goes on, and its steps are told when it is back.
 Before, it trains the same run on one node that nobody disturbs, or finds it in the
 ledger of --dir. It exits with 0 only if all losses and the final state are the same
 bits, and each step is recorded once; otherwise with 1, and leaves everything where it is.
+Interrupted, it exits with 75: nothing is proven, and the next drill begins anew.
 
 How soon a stopped process is missed is decided by PARALLAX_FAILURE_TIMEOUT.`,
 		Example: `  parallax chaos
@@ -87,15 +89,21 @@ func (f *chaosFlags) run(cmd *cobra.Command) error {
 	}
 	report := newChaosReport(cmd.OutOrStdout(), f.sim.json)
 	equal, err := f.drill(cmd.Context(), spec, report)
-	if err != nil {
+	switch {
+	case errors.Is(err, errDrillStopped) || errors.Is(err, context.Canceled): // the latter from processes that have yet to listen
+		return errors.Join(errDrillStopped, remove())
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "what was made is kept in %s\n", f.sim.dir)
 		return err
-	}
-	if !equal {
+	case !equal:
 		fmt.Fprintf(os.Stderr, "both runs are kept in %s\n", f.sim.dir)
 		return exitWith(exitFailed)
 	}
 	return remove()
 }
+
+// errDrillStopped ends a drill that was interrupted.
+var errDrillStopped = &exitError{exitRequeue, errors.New("the drill was interrupted before its verdict, so that nothing is proven; to begin anew, run it again")}
 
 func (f *chaosFlags) check() error {
 	if f.sim.cluster.nodes < 2 {
@@ -127,7 +135,8 @@ func (f *chaosFlags) loadSpec(cmd *cobra.Command) (config.Spec, error) {
 	return spec, err
 }
 
-// place makes the folder of the runs, and says what becomes of it at a good end.
+// place makes the folder of the runs, and says what becomes of it at a good end, or when the
+// drill is interrupted.
 func (f *chaosFlags) place() (remove func() error, err error) {
 	if f.sim.dir != "" {
 		f.sim.dir, err = filepath.Abs(f.sim.dir)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -63,6 +65,36 @@ func TestDrill(t *testing.T) {
 	second := drillEvents(t, c.stdout.Bytes())
 	if v := second[len(second)-1]; v.Equal || v.Difference == "" {
 		t.Errorf("against a run with another state the verdict is %+v", v)
+	}
+}
+
+// A drill that is interrupted, while it trains undisturbed or while it breaks nodes, says that
+// nothing is proven, and leaves nothing behind.
+func TestInterruptedDrill(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		steps string
+		until func(place, *process)
+	}{
+		"undisturbed": {strconv.Itoa(endlessSteps), func(p place, _ *process) { p.await("tmp/parallax-chaos-*/ledger.db") }},
+		"disturbed":   {"3000", func(_ place, c *process) { c.untilLine("      fault ") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			p.env = append(p.env, "TMPDIR="+p.path("tmp"))
+			if err := os.Mkdir(p.path("tmp"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			p.writeRun(50, 0)
+			drill := p.start("chaos", "--nodes", "2", "--config", "run.toml", "--data", "text.txt", "--set", "train.reduction=sum-exact", "--steps", c.steps)
+			c.until(p, drill)
+			drill.signal(syscall.SIGINT)
+			drill.wait().endsWith(75, "the drill was interrupted before its verdict", "run it again")
+			if left, err := os.ReadDir(p.path("tmp")); err != nil || len(left) > 0 {
+				t.Errorf("it leaves %v (%v)", left, err)
+			}
+		})
 	}
 }
 

@@ -109,6 +109,8 @@ func (d *drill) hold(ctx context.Context, run simRun) error {
 	switch {
 	case d.failed != nil:
 		return d.failed
+	case ctx.Err() != nil && done.ExitCode == exitOK && int(done.Step) < run.spec.Train.Steps:
+		return errDrillStopped
 	case done.ExitCode != exitOK || int(done.Step) < run.spec.Train.Steps:
 		return &exitError{max(int(done.ExitCode), exitFailed), fmt.Errorf("the disturbed run ended after step %d: %s", done.Step, done.Reason)}
 	}

@@ -45,7 +45,10 @@ func (f *chaosFlags) undisturbed(ctx context.Context, spec config.Spec) (proven,
 	if err != nil {
 		return proven{}, err
 	}
-	if int(done.Step) < spec.Train.Steps {
+	switch early := int(done.Step) < spec.Train.Steps; {
+	case early && ctx.Err() != nil && done.ExitCode == exitOK:
+		return proven{}, errDrillStopped
+	case early:
 		return proven{}, &exitError{exitFailed, fmt.Errorf("the undisturbed run ended early: %s", done.Reason)}
 	}
 	fmt.Fprintf(os.Stderr, "undisturbed: %d steps in %.1f s\n", done.Step, time.Since(began).Seconds())
