@@ -90,7 +90,7 @@ func (f *chaosFlags) run(cmd *cobra.Command) error {
 	report := newChaosReport(cmd.OutOrStdout(), f.sim.json)
 	equal, err := f.drill(cmd.Context(), spec, report)
 	switch {
-	case errors.Is(err, errDrillStopped) || errors.Is(err, context.Canceled): // the latter from processes that have yet to listen
+	case errors.Is(err, errDrillStopped) || errors.Is(err, context.Canceled): // the latter before the processes listen
 		return errors.Join(errDrillStopped, remove())
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "what was made is kept in %s\n", f.sim.dir)

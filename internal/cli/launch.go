@@ -59,6 +59,13 @@ func checkSpecIfHere(file string, nodes int) error {
 	return err
 }
 
+// warnOfSpecElsewhere says that a file was not checked.
+func warnOfSpecElsewhere(cmd *cobra.Command, file string) {
+	if _, err := os.Stat(file); file != "" && err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: --spec %s is not here, so it was not checked; it must be there where the coordinator runs\n", file)
+	}
+}
+
 // printScript prints what a renderer made.
 func printScript(cmd *cobra.Command, text string, err error) error {
 	if err != nil {
@@ -80,6 +87,9 @@ func launchSlurmCommand() *cobra.Command {
 				return err
 			}
 			text, err := launch.Slurm(o)
+			if err == nil {
+				warnOfSpecElsewhere(cmd, o.Spec)
+			}
 			return printScript(cmd, text, err)
 		},
 	}
@@ -116,6 +126,9 @@ func launchSystemdCommand() *cobra.Command {
 				return err
 			}
 			unit, err := render(o)
+			if err == nil && args[0] == "coordinator" {
+				warnOfSpecElsewhere(cmd, o.Spec)
+			}
 			if err == nil && o.TLSDir == "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning: without --tls-dir the unit serves the whole network in the clear (--insecure); do so only on a network that you trust")
 			}

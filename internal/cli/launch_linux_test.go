@@ -108,6 +108,26 @@ func TestUnitWithoutTLSWarns(t *testing.T) {
 	}
 }
 
+// A spec that is on the coordinator's host alone cannot be checked, which is worth a warning.
+func TestScriptsWarnOfSpecElsewhere(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, kind := range []string{"slurm", "systemd coordinator --coordinator head --tls-dir /tls --gossip-key-file /key"} {
+		script := append(append([]string{"launch"}, strings.Fields(kind)...), "--nodes", "2", "--run-dir", "/runs", "--spec", p.path("run.toml"))
+		said := p.run(script...).want(0).stderr.String()
+		if said != "warning: --spec "+p.path("run.toml")+" is not here, so it was not checked; it must be there where the coordinator runs\n" {
+			t.Errorf("%s says %q", kind, said)
+		}
+		p.write("run.toml", "train.steps = 10\n")
+		if said := p.run(script...).want(0).stderr.String(); said != "" {
+			t.Errorf("%s says %q of a spec that is here", kind, said)
+		}
+		if err := os.Remove(p.path("run.toml")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Data that no pod may have is worth a warning: an image may hold it.
 func TestManifestsWarnOfDataElsewhere(t *testing.T) {
 	t.Parallel()
