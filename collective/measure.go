@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"parallax/internal/median"
 )
 
 // Trial is something to be measured on a ring. All ranks have the same one.
@@ -118,8 +120,7 @@ func (m *Measurement) summarise(bus float64, costs []cost) {
 		total.cpu += used.cpu
 		total.sent += used.sent
 	}
-	sorted := slices.Sorted(slices.Values(m.Seconds))
-	m.Median, m.Min, m.Max = sorted[len(sorted)/2], sorted[0], sorted[len(sorted)-1]
+	m.Median, m.Min, m.Max = median.Of(m.Seconds), slices.Min(m.Seconds), slices.Max(m.Seconds)
 	m.AlgGBps = float64(m.Bytes) / 1e9 / m.Median
 	m.BusGBps = m.AlgGBps * bus
 	if total.sent > 0 {

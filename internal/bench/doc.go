@@ -8,6 +8,8 @@ package bench
 import (
 	"slices"
 	"time"
+
+	"parallax/internal/median"
 )
 
 // Spread is a figure over several runs: mostly a duration, in seconds.
@@ -19,8 +21,7 @@ type Spread struct {
 
 // SpreadOf is that of one figure for each run.
 func SpreadOf(figures []float64) Spread {
-	sorted := slices.Sorted(slices.Values(figures))
-	return Spread{Median: sorted[len(sorted)/2], Min: sorted[0], Max: sorted[len(sorted)-1]}
+	return Spread{Median: median.Of(figures), Min: slices.Min(figures), Max: slices.Max(figures)}
 }
 
 // timed runs f once and returns the seconds it took.

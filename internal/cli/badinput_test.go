@@ -95,6 +95,8 @@ var badInputs = []badInput{
 	{name: "no certificate's name", args: "certs issue pki", code: 2, words: []string{"the authority's folder, a role and a name", "1 came"}},
 	{name: "mistyped flag", args: "compare --sedes 3", code: 2, words: []string{"--sedes", "did you mean --seeds?", "parallax compare --help"}},
 	{name: "watch and stop", args: "train --follow --stop", code: 2, words: []string{"--follow", "--stop", "one of them"}},
+	{name: "no steps to measure", args: "bench step --steps 0", code: 2, words: []string{"--steps 0: at least one"}},
+	{name: "fewer than no steps to warm up", args: "bench step --warmup -1", code: 2, words: []string{"--warmup -1: it must be 0 or more"}},
 	{name: "a ring of one", args: "bench ring a:1", code: 2, words: []string{"at least two addresses"}},
 	{name: "a task and a text", args: "sim --set data.task=noisy-recall --data file", files: map[string]string{"file": "abc"}, code: 2, words: []string{"data.task", "data.path"}},
 	{name: "mistyped task", args: "sim --set data.task=noisy-recal", code: 2, words: []string{"did you mean noisy-recall?"}},

@@ -138,8 +138,11 @@ func benchStepCommand() *cobra.Command {
 		Example: "  parallax bench step --preset small\n  parallax bench step --preset gpt2-124m --set train.slots=1 --steps 3 --json\n  parallax bench step --preset small --split",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if plan.Steps < 1 || plan.Warmup < 0 {
-				return usageError("--steps %d --warmup %d: at least one step is needed", plan.Steps, plan.Warmup)
+			switch {
+			case plan.Steps < 1:
+				return usageError("--steps %d: at least one step is needed", plan.Steps)
+			case plan.Warmup < 0:
+				return usageError("--warmup %d: it must be 0 or more", plan.Warmup)
 			}
 			loaded, err := spec.load()
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"parallax/internal/median"
 	"parallax/launch"
 )
 
@@ -102,34 +103,21 @@ type strikeSum struct {
 func summariseStrikes(strikes []*strike) []strikeSum {
 	var sums []strikeSum
 	for _, kind := range faultKinds {
-		var wentOn, back []time.Duration
+		var wentOn, back []float64 // seconds
 		sum := strikeSum{Kind: kind}
 		for _, s := range strikes {
 			if s.kind != kind {
 				continue
 			}
-			wentOn, sum.Again = append(wentOn, s.wentOn), max(sum.Again, s.again)
+			wentOn, sum.Again = append(wentOn, s.wentOn.Seconds()), max(sum.Again, s.again)
 			if s.back > 0 {
-				back = append(back, s.back)
+				back = append(back, s.back.Seconds())
 			}
 		}
 		if sum.Times = len(wentOn); sum.Times > 0 {
-			sum.Median, sum.Worst, sum.Back = median(wentOn), slices.Max(wentOn).Seconds(), median(back)
+			sum.Median, sum.Worst, sum.Back = median.Of(wentOn), slices.Max(wentOn), median.Of(back)
 			sums = append(sums, sum)
 		}
 	}
 	return sums
-}
-
-// median is in seconds; 0 of nothing.
-func median(of []time.Duration) float64 {
-	if len(of) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(of))
-	half := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[half].Seconds()
-	}
-	return (sorted[half-1] + sorted[half]).Seconds() / 2
 }
