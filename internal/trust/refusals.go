@@ -22,8 +22,15 @@ type refusals struct {
 
 // refused is one host's refusals for one reason.
 type refused struct {
-	host, what, why string
-	repeats         int // since it was logged last
+	visitor
+	host, why string
+	repeats   int // since it was logged last
+}
+
+// visitor is who or what is refused, in words.
+type visitor struct {
+	what        string // such as "a node"
+	certificate string // that it shows: for whom, and signed by whom; "": none, or because says it
 }
 
 // maxTold bounds what strangers can make us remember, and log in a minute.
@@ -32,15 +39,15 @@ const maxTold = 1024
 // summing is how long repeats are counted before they are told.
 const summing = time.Minute
 
-// tell logs that what has come from an address is refused, or counts it.
-func (r *refusals) tell(from net.Addr, what, why string) {
+// tell logs that a visitor from an address is refused, or counts it.
+func (r *refusals) tell(from net.Addr, v visitor, why string) {
 	host, _, err := net.SplitHostPort(from.String())
 	if err != nil {
 		host = from.String()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := host + what + why
+	key := host + v.what + v.certificate + why
 	switch known := r.counts[key]; {
 	case known != nil:
 		known.repeats++
@@ -53,8 +60,18 @@ func (r *refusals) tell(from net.Addr, what, why string) {
 		r.counts = make(map[string]*refused)
 		time.AfterFunc(summing, r.sumUp)
 	}
-	r.counts[key] = &refused{host: host, what: what, why: why}
-	r.log.Warn("refused "+what, "from", host, "because", why)
+	known := &refused{visitor: v, host: host, why: why}
+	r.counts[key] = known
+	r.warn(known, "refused "+v.what)
+}
+
+// warn logs a message with what is known of who was refused.
+func (r *refusals) warn(known *refused, message string) {
+	about := []any{"from", known.host}
+	if known.certificate != "" {
+		about = append(about, "certificate", known.certificate)
+	}
+	r.log.Warn(message, append(about, "because", known.why)...)
 }
 
 // sumUp tells what was counted, forgets who did not come again, and comes again itself
@@ -68,7 +85,7 @@ func (r *refusals) sumUp() {
 			delete(r.counts, key)
 			continue
 		}
-		r.log.Warn(fmt.Sprintf("refused %s %s in the last minute", known.what, times(known.repeats)), "from", known.host, "because", known.why)
+		r.warn(known, fmt.Sprintf("refused %s %s in the last minute", known.what, times(known.repeats)))
 		known.repeats = 0
 	}
 	if r.others > 0 {

@@ -33,7 +33,7 @@ func TestRefusalsAreSummedUp(t *testing.T) {
 		}
 		from := func(host string, times int) {
 			for port := range times {
-				r.tell(&net.TCPAddr{IP: net.ParseIP(host), Port: 40000 + port}, "a node", "it shows no join token")
+				r.tell(&net.TCPAddr{IP: net.ParseIP(host), Port: 40000 + port}, visitor{what: "a node"}, "it shows no join token")
 			}
 		}
 		from("10.0.0.1", 13)
@@ -51,6 +51,14 @@ func TestRefusalsAreSummedUp(t *testing.T) {
 		from("10.0.0.1", 1)
 		says(`msg="refused a node" from=10.0.0.1`)
 		time.Sleep(summing)
+		synctest.Wait()
+		for range 2 {
+			r.tell(&net.TCPAddr{IP: net.ParseIP("10.0.0.1")}, visitor{"a request to follow the run", "for ann, signed by us"}, "it shows no join token")
+		}
+		time.Sleep(summing)
+		says(`msg="refused a request to follow the run" from=10.0.0.1 certificate="for ann, signed by us" because="it shows no join token"`,
+			`msg="refused a request to follow the run once more in the last minute" from=10.0.0.1 certificate="for ann, signed by us" because=`)
+		time.Sleep(summing)
 	})
 }
 
@@ -60,7 +68,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 		var log strings.Builder
 		r := refusals{log: slog.New(slog.NewTextHandler(&log, nil))}
 		for i := range 3 * maxTold {
-			r.tell(&net.TCPAddr{IP: net.IPv4(10, 0, byte(i>>8), byte(i))}, "a node", "x")
+			r.tell(&net.TCPAddr{IP: net.IPv4(10, 0, byte(i>>8), byte(i))}, visitor{what: "a node"}, "x")
 		}
 		time.Sleep(summing)
 		synctest.Wait()

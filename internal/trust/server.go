@@ -65,13 +65,13 @@ func (t Trust) admit(ctx context.Context, method string, r *refusals) error {
 }
 
 // caller says in words who makes a call.
-func caller(p *peer.Peer, method string) string {
-	who := map[string]string{"Attach": "a node", "Submit": "who submits a run", "Follow": "who follows the run", "Stop": "who stops the run"}[path.Base(method)]
-	who = cmp.Or(who, "a call of "+path.Base(method))
+func caller(p *peer.Peer, method string) visitor {
+	what := map[string]string{"Attach": "a node", "Submit": "a request to submit a run", "Follow": "a request to follow the run", "Stop": "a request to stop the run"}[path.Base(method)]
+	v := visitor{what: cmp.Or(what, "a call of "+path.Base(method))}
 	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(info.State.PeerCertificates) > 0 {
-		who += " with a certificate " + certs.Whose(info.State.PeerCertificates[0])
+		v.certificate = certs.Whose(info.State.PeerCertificates[0])
 	}
-	return who
+	return v
 }
 
 // serverCreds are TLS that says whom it refuses.
@@ -85,7 +85,7 @@ func (s *serverCreds) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthI
 	conn, info, err := s.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
 		if clause, refused := certs.ExplainCaller(err); refused {
-			s.refusals.tell(raw.RemoteAddr(), "a connection", clause)
+			s.refusals.tell(raw.RemoteAddr(), visitor{what: "a connection"}, clause)
 		}
 	}
 	return conn, info, err

@@ -152,7 +152,7 @@ func TestCalls(t *testing.T) {
 		"wrong host":      {elsewhere, node, "is for 10.0.0.1, not for 127.0.0.1", "refuses our certificate"},
 		"plain client":    {server, plain, "speaks nothing but TLS", "does not speak TLS"},
 		"plain server":    {plain, node, "does not speak TLS", ""},
-		"no token":        {server, ours.load(certs.Node, "gpu08", ""), "the coordinator's", "gpu08, signed by test\" from=127.0.0.1 because=\"it shows no join token: it needs --join-token-file with a copy of ours"},
+		"no token":        {server, ours.load(certs.Node, "gpu08", ""), "the coordinator's", "from=127.0.0.1 certificate=\"for gpu08, signed by test\" because=\"it shows no join token: it needs --join-token-file with a copy of ours"},
 		"other token":     {server, ours.load(certs.Node, "gpu09", other), "shows another join token", "must be a copy of ours"},
 		"no token, plain": {plain, Trust{}, "shows no join token", "shows no join token"},
 	} {
