@@ -132,7 +132,7 @@ func TestTrainsBehindTLS(t *testing.T) {
 		{"foreign authority", "node-0", f.load(f.issue(theirs, certs.Node, "node-0")), "not signed by an authority that is trusted here"},
 		{"another's name", "node-1", f.load(mine), "is for node-0, not for node node-1"},
 		{"person", "ann", f.load(f.issue(f.ours, certs.Person, "ann")), "is a client's"},
-		{"no token", "node-0", noToken, "shows no join token"},
+		{"no token", "node-0", noToken, "no join token was shown"},
 	} {
 		var usage *agent.Error
 		if err := f.run(stranger.name, stranger.trust); !errors.As(err, &usage) || usage.Code != agent.CodeUsage || !strings.Contains(err.Error(), stranger.want) {

@@ -65,14 +65,14 @@ func TestSecureCluster(t *testing.T) {
 	}{
 		{"node", node("a", "pki/b", at...), []string{"pki/b/cert.pem is for b, not for node a", "--name"}},
 		{"node", node("a", "foreign/a", at...), []string{"its certificate is not signed by an authority that is trusted here"}},
-		{"node", node("a", "pki/a", "--coordinator", address), []string{"refuses this node: it shows no join token"}},
+		{"node", node("a", "pki/a", "--coordinator", address), []string{"refuses this node: no join token was shown"}},
 		{"node", node("ann", "pki/ann", at...), []string{"is a client's"}},
 		{"node", node("a", "pki/coordinator", at...), []string{"pki/coordinator/cert.pem is a coordinator's", "certs issue DIR node a"}},
 		{"node", with(at, "--name", "a"), []string{"speaks nothing but TLS", "--tls-ca"}},
 		{"node", with(at, "--name", "a", "--tls-ca", "pki/a/ca.pem"), []string{"--tls-ca pki/a/ca.pem without --tls-cert and --tls-key"}},
 		{"parallax", with(with([]string{"train", "--follow"}, at...), tls("foreign/ann")...), []string{"not signed by an authority"}},
 		{"parallax", with([]string{"train", "--follow"}, at...), []string{"speaks nothing but TLS"}},
-		{"parallax", with([]string{"train", "--follow", "--coordinator", address}, tls("pki/ann")...), []string{"shows no join token"}},
+		{"parallax", with([]string{"train", "--follow", "--coordinator", address}, tls("pki/ann")...), []string{"no join token was shown"}},
 	} {
 		p.startAs(refused.program, refused.args...).wait().endsWith(2, refused.words...)
 	}

@@ -68,14 +68,14 @@ func (t token) check(ctx context.Context) *tokenFlaw {
 	shown := md.Get(tokenKey)
 	if len(shown) != 1 {
 		return &tokenFlaw{
-			told:   "it shows no join token: give it the coordinator's with --join-token-file",
+			told:   "no join token was shown: give a copy of the coordinator's with --join-token-file",
 			logged: "it shows no join token: it needs --join-token-file with a copy of ours",
 		}
 	}
 	got, want := sha256.Sum256([]byte(shown[0])), sha256.Sum256(t)
 	if subtle.ConstantTimeCompare(got[:], want[:]) == 0 {
 		return &tokenFlaw{
-			told:   "it shows another join token: its --join-token-file must be a copy of the coordinator's",
+			told:   "another join token was shown: --join-token-file must be a copy of the coordinator's",
 			logged: "it shows another join token: its --join-token-file must be a copy of ours",
 		}
 	}

@@ -153,8 +153,8 @@ func TestCalls(t *testing.T) {
 		"plain client":    {server, plain, "speaks nothing but TLS", "does not speak TLS"},
 		"plain server":    {plain, node, "does not speak TLS", ""},
 		"no token":        {server, ours.load(certs.Node, "gpu08", ""), "the coordinator's", "from=127.0.0.1 certificate=\"for gpu08, signed by test\" because=\"it shows no join token: it needs --join-token-file with a copy of ours"},
-		"other token":     {server, ours.load(certs.Node, "gpu09", other), "shows another join token", "must be a copy of ours"},
-		"no token, plain": {plain, Trust{}, "shows no join token", "shows no join token"},
+		"other token":     {server, ours.load(certs.Node, "gpu09", other), "another join token was shown", "must be a copy of ours"},
+		"no token, plain": {plain, Trust{}, "no join token was shown", "shows no join token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, log := serve(t, test.server, "")
