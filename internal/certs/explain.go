@@ -17,6 +17,8 @@ func Explain(err error) (clause string, refused bool) {
 	var record tls.RecordHeaderError
 	var remote *net.OpError
 	switch {
+	case errors.As(err, &verification) && errors.As(verification.Err, new(x509.UnknownAuthorityError)):
+		return "its certificate " + flaw(verification.Err) + ": --tls-ca must be the ca.pem of the authority that has signed it", true
 	case errors.As(err, &verification):
 		return "its certificate " + flaw(verification.Err), true
 	case errors.As(err, &record):

@@ -3,7 +3,9 @@ package trust
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -25,6 +27,7 @@ type Caller struct {
 	token   token
 	secure  bool
 	refused func(error) // may be nil
+	host    bool        // the server's certificate must be for the host that is dialled
 
 	mu  sync.Mutex
 	err *Refusal // once there was one
@@ -41,7 +44,7 @@ func (r *Refusal) Error() string { return r.Why }
 // calls that wait until the server is there.
 func (t Trust) Coordinator(refused func(error)) *Caller {
 	c := t.caller("")
-	c.token, c.refused = t.token, refused
+	c.token, c.refused, c.host = t.token, refused, true
 	return c
 }
 
@@ -158,9 +161,18 @@ func (k *callerCreds) ClientHandshake(ctx context.Context, authority string, raw
 		return &watched{Conn: conn, caller: k.caller}, info, nil
 	}
 	if clause, refused := certs.Explain(err); refused {
-		k.caller.refuse(clause)
+		k.caller.refuse(clause + k.caller.wayOut(err))
 	}
 	return nil, nil, err
+}
+
+// wayOut says what can be done about a certificate that is for other hosts.
+func (c *Caller) wayOut(err error) string {
+	var other x509.HostnameError
+	if !c.host || !errors.As(err, &other) {
+		return ""
+	}
+	return fmt.Sprintf("; call it by a name that the certificate has, or give it one for this name (parallax certs issue DIR coordinator %s)", other.Host)
 }
 
 // Clone implements credentials.TransportCredentials.

@@ -148,8 +148,8 @@ func TestCalls(t *testing.T) {
 	}{
 		"good":            {server, node, "", ""},
 		"loopback":        {plain, plain, "", ""},
-		"foreign":         {server, theirs.load(certs.Node, "gpu07", token), "not signed by an authority that is trusted here", "its --tls-ca must hold the authority that has signed our --tls-cert"},
-		"wrong host":      {elsewhere, node, "is for 10.0.0.1, not for 127.0.0.1", "refuses our certificate"},
+		"foreign":         {server, theirs.load(certs.Node, "gpu07", token), "not signed by an authority that is trusted here: --tls-ca must be the ca.pem of the authority that has signed it", "its --tls-ca must hold the authority that has signed our --tls-cert"},
+		"wrong host":      {elsewhere, node, "is for 10.0.0.1, not for 127.0.0.1; call it by a name that the certificate has, or give it one for this name (parallax certs issue DIR coordinator 127.0.0.1)", "refuses our certificate"},
 		"plain client":    {server, plain, "speaks nothing but TLS", "does not speak TLS"},
 		"plain server":    {plain, node, "does not speak TLS", ""},
 		"no token":        {server, ours.load(certs.Node, "gpu08", ""), "the coordinator's", "from=127.0.0.1 certificate=\"for gpu08, signed by test\" because=\"it shows no join token: it needs --join-token-file with a copy of ours"},
