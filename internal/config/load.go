@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -54,7 +56,7 @@ func Load(src Sources) (*Loaded, error) {
 func (l *Loaded) loadLayers(src Sources) error {
 	file, err := readFile(src.File)
 	if err != nil {
-		return err
+		return withPresetHint(err)
 	}
 	if l.Preset, err = choosePreset(src, file); err != nil {
 		return err
@@ -90,6 +92,14 @@ func readFile(path string) (*document, error) {
 		return nil, &Error{Msg: fmt.Sprintf("cannot read the config file: %v", err), Err: err}
 	}
 	return parseDocument(path, data)
+}
+
+// withPresetHint says how to write a run's file, where there is none.
+func withPresetHint(err error) error {
+	if absent := new(Error); errors.As(err, &absent) && errors.Is(err, fs.ErrNotExist) {
+		absent.Msg += "; write one to begin with: parallax config presets small > FILE"
+	}
+	return err
 }
 
 // put sets one value.

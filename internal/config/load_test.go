@@ -144,7 +144,7 @@ func TestSyntaxErrorShowsTheLine(t *testing.T) {
 
 func TestMissingFile(t *testing.T) {
 	_, err := Load(Sources{File: filepath.Join(t.TempDir(), "absent.toml")})
-	if !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "cannot read the config file: ") {
+	if !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "cannot read the config file: ") || !strings.HasSuffix(err.Error(), "; write one to begin with: parallax config presets small > FILE") {
 		t.Errorf("got %v", err)
 	}
 }
