@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,12 +17,23 @@ func subcommandArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := ""
-	cmd.SuggestionsMinimumDistance = 2 // letters
+	hint := "there are " + strings.Join(commandsOf(cmd), ", ")
+	cmd.SuggestionsMinimumDistance = min(2, max(1, len(args[0])/2)) // letters: of three, two make another name
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
+		hint = fmt.Sprintf("did you mean %s?", strings.Join(near, " or "))
 	}
-	return usageError("%s has no command %q%s; see %s --help", cmd.Name(), args[0], hint, cmd.CommandPath())
+	return usageError("%s has no command %q (%s); see %s --help", cmd.Name(), args[0], hint, cmd.CommandPath())
+}
+
+// commandsOf are the names of a group's commands.
+func commandsOf(cmd *cobra.Command) []string {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
 }
 
 // exactly checks the number of arguments, naming them.
@@ -57,9 +69,18 @@ func oneOf(words ...string) cobra.PositionalArgs {
 func wrongArgs(cmd *cobra.Command, want string, args []string) error {
 	came := "none came"
 	if len(args) > 0 {
-		came = fmt.Sprintf("%d came: %q", len(args), args)
+		came = fmt.Sprintf("%d came: %s", len(args), quoted(args))
 	}
 	return usageError("%s takes %s, but %s; see %s --help", cmd.Name(), want, came, cmd.CommandPath())
+}
+
+// quoted are arguments as they were typed, each in quotes.
+func quoted(args []string) string {
+	var each []string
+	for _, arg := range args {
+		each = append(each, strconv.Quote(arg))
+	}
+	return strings.Join(each, " ")
 }
 
 func countOf(names []string) string {

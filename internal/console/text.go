@@ -105,7 +105,11 @@ func Sentence(e *pb.RunEvent) string {
 
 // diagnosisLine tells the range over the layers of what they have.
 func diagnosisLine(d *pb.Diagnosis) string {
-	line := fmt.Sprintf("step %d  in %d layers:", d.Step, len(d.Layers))
+	layers := fmt.Sprintf("%d layers", len(d.Layers))
+	if len(d.Layers) == 1 {
+		layers = "1 layer"
+	}
+	line := fmt.Sprintf("step %d  in %s:", d.Step, layers)
 	for _, q := range []struct {
 		format string
 		of     func(*pb.LayerDiagnosis) float64

@@ -2,8 +2,11 @@ package console
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"unicode/utf8"
+
+	pb "parallax/proto/parallax/v1"
 )
 
 func TestUnits(t *testing.T) {
@@ -62,6 +65,18 @@ func TestSparkline(t *testing.T) {
 		got := sparkline(c.values, c.width)
 		if got != c.want || utf8.RuneCountInString(got) > max(c.width, 0) {
 			t.Errorf("sparkline of %d values in %d cells is %q, want %q", len(c.values), c.width, got, c.want)
+		}
+	}
+}
+
+func TestDiagnosisCountsLayers(t *testing.T) {
+	for n, want := range map[int]string{1: "step 30  in 1 layer:", 2: "step 30  in 2 layers:"} {
+		d := &pb.Diagnosis{Step: 30}
+		for range n {
+			d.Layers = append(d.Layers, &pb.LayerDiagnosis{Entropy: 1})
+		}
+		if got := diagnosisLine(d); !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want it to begin with %q", got, want)
 		}
 	}
 }
