@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 	if e.Peer < 0 {
 		return fmt.Sprintf("%s gave up %s: %v", who, e.where(), e.Cause)
 	}
-	return fmt.Sprintf("%s lost rank %d (%s at %s) %s: %v; try: parallax doctor",
+	return fmt.Sprintf("%s lost rank %d (%s at %s) %s: %v",
 		who, e.Peer, e.PeerName, e.PeerAddress, e.where(), e.Cause)
 }
 

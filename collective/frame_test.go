@@ -99,7 +99,7 @@ func TestErrorTravels(t *testing.T) {
 func TestErrorText(t *testing.T) {
 	e := newError(pair, 1, 0, errors.New("stream broken: reset by peer"))
 	e.At, e.Phase, e.During = Point{Step: 812, Bucket: 3}, ReduceScatter, true
-	want := "rank 1 (gpu07) lost rank 0 (gpu06 at 10.0.0.6:7001) in reduce-scatter of step 812, bucket 3: stream broken: reset by peer; try: parallax doctor"
+	want := "rank 1 (gpu07) lost rank 0 (gpu06 at 10.0.0.6:7001) in reduce-scatter of step 812, bucket 3: stream broken: reset by peer"
 	if e.Error() != want {
 		t.Errorf("got  %v\nwant %v", e, want)
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"parallax/collective"
 	"parallax/internal/train"
@@ -40,7 +41,7 @@ func fatal(err error) bool {
 
 // tellFailure says why training broke off, and what state is held.
 func (c *captain) tellFailure(generation uint64, cause error) {
-	f := &pb.Failure{Generation: generation, Error: cause.Error(), Fatal: fatal(cause)}
+	f := &pb.Failure{Generation: generation, Error: inWords(cause, c.o.Coordinator), Fatal: fatal(cause)}
 	var ring *collective.Error
 	if errors.As(cause, &ring) {
 		f.Suspect = ring.PeerName
@@ -54,6 +55,16 @@ func (c *captain) tellFailure(generation uint64, cause error) {
 	}
 	c.told = generation
 	c.report(&pb.NodeMessage{Kind: &pb.NodeMessage_Failure{Failure: f}})
+}
+
+// inWords is what is told of a failure: if a neighbour was lost, with the command that looks
+// at every link of the run.
+func inWords(cause error, coordinator string) string {
+	var ring *collective.Error
+	if errors.As(cause, &ring) && ring.Peer >= 0 {
+		return fmt.Sprintf("%v; try: parallax doctor --coordinator %s", cause, coordinator)
+	}
+	return cause.Error()
 }
 
 // tellHeld says what state is held after the ranks have left their ring together.
