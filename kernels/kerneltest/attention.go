@@ -68,7 +68,11 @@ func (a attention) run(d *device) {
 		DO:             d.compute("DO", rows, a.qHeads*a.headDim, normal(1)),
 		Q:              op.Q, R: op.R, K: op.K, V: op.V, O: op.O, VBar: op.VBar, LSE: op.LSE, TBar: op.TBar,
 	}
+	before := len(d.tensors)
 	back.DQ, back.DR, back.DK, back.DV = a.gradients(d)
+	for i := range d.tensors[before:] {
+		d.tensors[before+i].gradient = true
+	}
 	d.AttentionBackward(back)
 }
 

@@ -26,6 +26,7 @@ type tensor struct {
 	root                       kernels.Buffer
 	rows, cols, stride, offset int
 	values                     []float64 // of the whole buffer, once the program has run
+	gradient                   bool      // of attention
 }
 
 // layout is where in its buffer a matrix lies: skip elements, then rows of left +
