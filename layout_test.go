@@ -63,7 +63,7 @@ var walls = []wall{
 	{"internal/train", "kernels model optimizer collective shard shard/corpus shard/task shard/tokenizer internal/config internal/checkpoint", "", "a training step never knows a concrete backend or a concrete network"},
 	{"internal/trust/trusttest", "internal/certs internal/trust", "", "certificates for tests are made as for people"},
 	{"internal/train/traintest", "internal/config", "", "what tests train is settings and a text"},
-	{"internal/coord", "internal/config proto/... shard record internal/gossip internal/network internal/trust", grpcModules, "the coordinator decides; it touches no tensors"},
+	{"internal/coord", "internal/config proto/... shard record internal/gossip internal/median internal/network internal/trust", grpcModules, "the coordinator decides; it touches no tensors"},
 	{"internal/agent", "kernels shard/... collective collective/grpcring internal/train internal/config internal/checkpoint internal/direct internal/gossip internal/network internal/transfer internal/trust internal/version proto/...", grpcModules, "the node daemon knows the network, and any backend only by name"},
 	{"launch", "", "", "launching knows commands and files, not what they do"},
 	{"internal/bench", "kernels collective shard model internal/config internal/median internal/train", "", "a measurement trains for real, on any backend"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"parallax/internal/median"
 	"parallax/shard"
 )
 
@@ -34,7 +35,7 @@ func (p *pace) restart() { p.samples, p.differs = nil, 0 }
 
 // endWindow returns the median of the window's samples and begins the next one.
 func (p *pace) endWindow() float64 {
-	m := median(p.samples)
+	m := median.Of(p.samples)
 	p.samples = p.samples[:0]
 	return m
 }
@@ -169,15 +170,5 @@ func longest(slots []int, seconds []float64) float64 {
 
 // others is the median of all values but one.
 func others(values []float64, but int) float64 {
-	return median(slices.Delete(slices.Clone(values), but, but+1))
-}
-
-// median of one value or more.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	half := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[half]
-	}
-	return (sorted[half-1] + sorted[half]) / 2
+	return median.Of(slices.Delete(slices.Clone(values), but, but+1))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parallax/internal/config"
+	"parallax/internal/median"
 	pb "parallax/proto/parallax/v1"
 	"parallax/shard"
 )
@@ -168,7 +169,7 @@ func shownSpeeds(ranks []*node) []float64 {
 	}
 	speeds := make([]float64, len(ranks))
 	for rank, n := range ranks {
-		speeds[rank] = cmp.Or(n.pace.speed, median(known))
+		speeds[rank] = cmp.Or(n.pace.speed, median.Of(known))
 	}
 	return speeds
 }
