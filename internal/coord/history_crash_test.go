@@ -33,6 +33,22 @@ func heardOnReturn(c *Coordinator) string {
 	return strings.Join(kinds, " ")
 }
 
+// wantOnReturn starts a coordinator again, wants a follower to hear these kinds of events
+// and the record to have one start and one view, and ends it.
+func wantOnReturn(t *testing.T, o Options, ledger *record.Ledger, want string) *Coordinator {
+	t.Helper()
+	c := begin(t, o)
+	if got := heardOnReturn(c); got != want {
+		t.Errorf("a follower hears %s, want %s", got, want)
+	}
+	c.Kill("enough")
+	c.Wait()
+	if got, want := kindsOnRecord(t, ledger), "started view notice done "; got != want {
+		t.Errorf("recorded %s, want %s", got, want)
+	}
+	return c
+}
+
 // TestCrashIsNoStart: a coordinator that comes back says nothing of a start. Who follows
 // it from the first event on still hears of the one that there was.
 func TestCrashIsNoStart(t *testing.T) {
@@ -47,15 +63,7 @@ func TestCrashIsNoStart(t *testing.T) {
 	c.Crash()
 	c.Wait()
 
-	c = begin(t, o)
-	if got, want := heardOnReturn(c), "started view step notice"; got != want {
-		t.Errorf("a follower hears %s, want %s", got, want)
-	}
-	c.Kill("enough")
-	c.Wait()
-	if got, want := kindsOnRecord(t, ledger), "started view notice done "; got != want {
-		t.Errorf("recorded %s, want %s", got, want)
-	}
+	c = wantOnReturn(t, o, ledger, "started view step notice")
 	if got := c.recorder.rates.generation; got != 1 {
 		t.Errorf("rates are recorded of generation %d, want 1", got)
 	}
@@ -81,13 +89,5 @@ func TestCrashBeforeTheViewIsTold(t *testing.T) {
 	c.Wait()
 
 	o.Observe = nil
-	c = begin(t, o)
-	if got, want := heardOnReturn(c), "started view notice"; got != want {
-		t.Errorf("a follower hears %s, want %s", got, want)
-	}
-	c.Kill("enough")
-	c.Wait()
-	if got, want := kindsOnRecord(t, ledger), "started view notice done "; got != want {
-		t.Errorf("recorded %s, want %s", got, want)
-	}
+	wantOnReturn(t, o, ledger, "started view notice")
 }
